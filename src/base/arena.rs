@@ -1,0 +1,210 @@
+//! Generational keys over a slab.
+//!
+//! A key names one value for ever: when the value is removed, the key dies with it, and a later
+//! value in the same slot has another generation. Stale events therefore die at look-up instead
+//! of reaching a stranger. Look-up is an index and one comparison, never a hash.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::marker::PhantomData;
+
+use alloc::vec::Vec;
+use slab::Slab;
+
+/// Names one value of an [`Arena<T>`], for as long as it is there.
+pub struct Key<T> {
+    index: u32,
+    generation: u32,
+    of: PhantomData<fn() -> T>,
+}
+
+/// Bits of a packed key that hold the index: all 32 where a `usize` has 64.
+const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
+
+impl<T> Key<T> {
+    /// The slot: small, dense, reused after removal. Good as an index into a side table.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// How many values lived in this slot before.
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// Both halves in one `usize`, as a poller's token wants it.
+    ///
+    /// Where a `usize` has 32 bits, only the low 12 bits of the generation fit: enough to tell
+    /// an event of this turn from one of the slot's former owner.
+    pub const fn pack(self) -> usize {
+        ((self.generation as usize) << INDEX_BITS) | self.index as usize
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Key<T> {}
+impl<T> PartialEq for Key<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index && self.generation == other.generation
+    }
+}
+impl<T> Eq for Key<T> {}
+impl<T> PartialOrd for Key<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T> Ord for Key<T> {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        (self.index, self.generation).cmp(&(other.index, other.generation))
+    }
+}
+impl<T> Hash for Key<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.index, self.generation).hash(state);
+    }
+}
+impl<T> fmt::Debug for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}.{}", self.index, self.generation)
+    }
+}
+
+/// Values in a slab, named by [`Key`]s.
+#[derive(Debug)]
+pub struct Arena<T> {
+    slots: Slab<T>,
+    /// The generation of each slot that was ever used.
+    generations: Vec<u32>,
+}
+
+impl<T> Default for Arena<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Arena<T> {
+    /// An empty arena; allocates with the first value.
+    pub const fn new() -> Self {
+        Self { slots: Slab::new(), generations: Vec::new() }
+    }
+
+    /// Keeps `value` and names it.
+    pub fn insert(&mut self, value: T) -> Key<T> {
+        let index = self.slots.insert(value);
+        if index == self.generations.len() {
+            self.generations.push(0);
+        }
+        self.key(index)
+    }
+
+    /// Takes the value out; its key is dead from now on.
+    pub fn remove(&mut self, key: Key<T>) -> Option<T> {
+        if !self.contains(key) {
+            return None;
+        }
+        self.generations[key.index()] = key.generation.wrapping_add(1);
+        self.slots.try_remove(key.index())
+    }
+
+    /// Whether the value that `key` names is still here.
+    pub fn contains(&self, key: Key<T>) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The value that `key` names.
+    #[inline]
+    pub fn get(&self, key: Key<T>) -> Option<&T> {
+        if self.generations.get(key.index()) != Some(&key.generation) {
+            return None;
+        }
+        self.slots.get(key.index())
+    }
+
+    /// The value that `key` names, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, key: Key<T>) -> Option<&mut T> {
+        if self.generations.get(key.index()) != Some(&key.generation) {
+            return None;
+        }
+        self.slots.get_mut(key.index())
+    }
+
+    /// The key that a packed token names, if its value is still here.
+    pub fn unpack(&self, token: usize) -> Option<Key<T>> {
+        let index = token & ((1_usize << INDEX_BITS) - 1);
+        if !self.slots.contains(index) {
+            return None;
+        }
+        let key = self.key(index);
+        (key.pack() == token).then_some(key)
+    }
+
+    /// The key of the value that is in slot `index` now.
+    pub fn at(&self, index: usize) -> Option<Key<T>> {
+        self.slots.contains(index).then(|| self.key(index))
+    }
+
+    /// How many values are here.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether nothing is here.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// All values with their keys, in order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (Key<T>, &T)> {
+        self.slots.iter().map(|(index, value)| (self.key(index), value))
+    }
+
+    fn key(&self, index: usize) -> Key<T> {
+        // A slab of 2^32 values does not fit in memory: the index fits.
+        Key { index: index as u32, generation: self.generations[index], of: PhantomData }
+    }
+}
+
+impl<T> core::ops::Index<Key<T>> for Arena<T> {
+    type Output = T;
+
+    /// # Panics
+    /// When the key is dead: a defect of the caller, never of its input.
+    #[inline]
+    fn index(&self, key: Key<T>) -> &T {
+        self.get(key).expect("a live key")
+    }
+}
+
+impl<T> core::ops::IndexMut<Key<T>> for Arena<T> {
+    #[inline]
+    fn index_mut(&mut self, key: Key<T>) -> &mut T {
+        self.get_mut(key).expect("a live key")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_dies_with_its_value() {
+        let mut arena = Arena::new();
+        let first = arena.insert('a');
+        assert_eq!(arena.remove(first), Some('a'));
+        let second = arena.insert('b');
+        assert_eq!(second.index(), first.index());
+        assert_ne!(second, first);
+        assert_eq!(arena.get(first), None);
+        assert_eq!(arena.remove(first), None);
+        assert_eq!(arena.unpack(first.pack()), None);
+        assert_eq!(arena.unpack(second.pack()), Some(second));
+        assert_eq!(arena[second], 'b');
+    }
+}

@@ -1,0 +1,72 @@
+//! A point in time as a number of nanoseconds.
+//!
+//! The engine never asks what time it is; whoever drives it says so. The zero point is the
+//! driver's choice (usually when it started), so that a simulation can begin anywhere.
+
+use core::ops::{Add, AddAssign, Sub};
+use core::time::Duration;
+
+/// A point in time, in nanoseconds since a zero point that the driver chooses.
+///
+/// Arithmetic saturates: a deadline "for ever" away stays for ever away.
+///
+/// ```
+/// use core::time::Duration;
+/// use gannet::base::Instant;
+///
+/// let start = Instant::ZERO;
+/// let later = start + Duration::from_millis(20);
+/// assert_eq!(later - start, Duration::from_millis(20));
+/// assert_eq!(start - later, Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The zero point.
+    pub const ZERO: Self = Self(0);
+    /// A point that is never reached.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The point `nanos` nanoseconds after the zero point.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the zero point.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The time that passed between `earlier` and `self`, zero if it has not come yet.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A `Duration` as nanoseconds; more than 584 years are for ever.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(duration)))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}

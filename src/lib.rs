@@ -1,0 +1,7 @@
+//! gannet: an event-driven HTTP/1.1 fetch engine.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod base;

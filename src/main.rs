@@ -1,0 +1,4 @@
+//! The `gannet` command.
+#![forbid(unsafe_code)]
+
+fn main() {}
