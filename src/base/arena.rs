@@ -150,6 +150,11 @@ impl<T> Arena<T> {
         self.slots.contains(index).then(|| self.key(index))
     }
 
+    /// The value in slot `index` now, for lists that hold bare indices.
+    pub(super) fn slot_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slots.get_mut(index as usize)
+    }
+
     /// How many values are here.
     pub fn len(&self) -> usize {
         self.slots.len()

@@ -1,14 +1,16 @@
-//! The ground floor: time as a number, generational keys, exact timers, keyed hashes.
+//! The ground floor: time as a number, generational keys, exact timers, keyed hashes, lists.
 //!
 //! Owns no protocol and no socket, and reads no clock: time comes in as a value.
 //! Everything here is `no_std` + alloc.
 
 mod arena;
 mod hash;
+mod list;
 mod time;
 mod timers;
 
 pub use arena::{Arena, Key};
 pub use hash::{Map, Seeded, SeededHasher};
+pub use list::{Linked, Links, List};
 pub use time::Instant;
 pub use timers::Timers;
