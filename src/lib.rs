@@ -6,3 +6,5 @@ extern crate alloc;
 
 pub mod base;
 pub mod proto;
+#[cfg(feature = "tls")]
+pub mod tls;
