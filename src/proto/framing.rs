@@ -147,6 +147,8 @@ pub struct FramingFields {
     pub close: bool,
     /// `Connection` holds `keep-alive`.
     pub keep_alive: bool,
+    /// How many digits the Content-Length has: repetitions must be identical, zeros in front included.
+    length_digits: usize,
 }
 
 impl FramingFields {
@@ -182,11 +184,14 @@ impl FramingFields {
             });
             self.content_length = Some(match (self.content_length, found) {
                 (None, found) | (Some(Ok(_)), found @ Err(_)) => found,
-                (Some(Ok(first)), Ok(second)) if first != second => {
+                (Some(Ok(first)), Ok(second))
+                    if first != second || self.length_digits != element.len() =>
+                {
                     Err(Error::ConflictingContentLength)
                 }
                 (Some(first), _) => first,
             });
+            self.length_digits = element.len();
         }
     }
 

@@ -62,11 +62,13 @@ pub mod chunked;
 pub mod error;
 pub mod framing;
 pub mod head;
+pub mod replay;
 pub mod request;
 pub mod response;
 mod start;
 mod syntax;
 mod trailers;
+pub mod wire;
 
 pub use error::Error;
 pub use framing::{Body, CloseReason, Exchange, KeepAlive, Persistence, keep_alive};

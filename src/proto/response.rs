@@ -486,7 +486,7 @@ mod tests {
                         input = &input[used..];
                         match event {
                             Event::Body(bytes) => out += core::str::from_utf8(bytes).unwrap(),
-                            event => write!(out, "{event:?}\n").unwrap(),
+                            event => writeln!(out, "{event:?}").unwrap(),
                         }
                     }
                     Err(error) => return out + error.name(),
