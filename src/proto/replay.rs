@@ -416,7 +416,7 @@ mod tests {
         let (out, outcome) = told(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: \xff\r\n\r\nhi+");
         let wanted = "       0.000 ms > 33 bytes: \"GET / HTTP/1.1\\r\\nHost: unknown\\r\\n\\r\\n\"
     request: GET /
-       0.000 ms < 46 bytes: \"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nX: \\xff\\r\\n\\r\\nhi+\"
+       0.000 ms < 47 bytes: \"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nX: \\xff\\r\\n\\r\\nhi+\"
     head: HTTP/1.1 200 \"OK\"
         Content-Length: 2
         X: \\xff
