@@ -5,6 +5,8 @@
 extern crate alloc;
 
 pub mod base;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod proto;
 #[cfg(feature = "tls")]
 pub mod tls;

@@ -1,0 +1,27 @@
+//! What a user means by one URL: parsing, redirects, credentials, decoding.
+//!
+//! The engine moves requests; this layer knows what they are for. What is decided here is a
+//! function of values and is tested as a table. Nothing here opens a file or speaks to a terminal.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `url`, `url_fast` | typed text → scheme, origin, target |
+//! | `header`, `request` | what is asked for |
+//! | `auth` | who asks |
+//! | `range` | parts of a representation |
+//! | `exit` | curl's exit codes |
+
+mod auth;
+mod exit;
+mod header;
+mod range;
+mod request;
+mod url;
+mod url_fast;
+
+pub use auth::Auth;
+pub use exit::CurlCode;
+pub use header::{Field, FieldError, is_secret};
+pub use range::{ContentRange, RangeError, RangeSpec, Span};
+pub use request::{Body, Expect, Follow, Profile, Request, ResumeFrom, Validator};
+pub use url::{MAX_URL, Scheme, Url, UrlError, UrlRules, Userinfo, mask};

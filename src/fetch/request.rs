@@ -1,0 +1,137 @@
+//! What is asked for: one URL, and the terms that many URLs share.
+//!
+//! Plain values, so that a batch of a million lines shares one [`Profile`] and a request costs
+//! its URL.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::{Auth, Field, RangeSpec, Url};
+
+/// One transfer.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where to.
+    pub url: Url,
+    /// The submitter's own number; comes back with everything that concerns this request.
+    pub tag: u64,
+    /// How.
+    pub profile: Arc<Profile>,
+}
+
+/// How to ask: shared by all requests for which it holds.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// The method (`-X`), a token. `None`: GET, or HEAD with `head`, POST with a body, PUT with
+    /// `upload`.
+    pub method: Option<Box<str>>,
+    /// Ask for the head alone (`-I`).
+    pub head: bool,
+    /// The body is what the URL shall hold from now on: PUT in place of POST (`-T`).
+    pub upload: bool,
+    /// Field lines to send, or defaults to leave out (`-H`).
+    pub fields: Vec<Field>,
+    /// What stands in `User-Agent`; `None` is `gannet/VERSION`, empty leaves it out (`-A`).
+    pub user_agent: Option<Box<str>>,
+    /// What stands in `Referer` (`-e`).
+    pub referer: Option<Box<str>>,
+    /// After a redirect `Referer` is the URL that redirected (`-e ";auto"`).
+    pub auto_referer: bool,
+    /// The body.
+    pub body: Body,
+    /// The body's `Content-Type`, unless `fields` has one.
+    pub content_type: Option<Box<str>>,
+    /// Whether `Expect: 100-continue` goes before a body.
+    pub expect: Expect,
+    /// Whether redirects are followed.
+    pub follow: Follow,
+    /// Who asks (`-u`, `--oauth2-bearer`). Goes to the first origin only, unless
+    /// `Options::location_trusted`.
+    pub auth: Option<Auth>,
+    /// Ask for a compressed answer and decode it (`--compressed`).
+    pub compressed: bool,
+    /// Ask for a part (`-r`).
+    pub range: Option<RangeSpec>,
+    /// One attempt with its redirects (`-m`).
+    pub timeout: Option<Duration>,
+    /// Attempts, the first one included; `None` is the engine's number.
+    pub attempts: Option<u32>,
+    /// The user's word that this request may be sent twice.
+    pub retry_unsafe: bool,
+    /// Goes before the host's ordinary requests.
+    pub urgent: bool,
+    /// A body larger than this, as delivered, is an error (`--max-filesize`).
+    pub max_filesize: Option<u64>,
+    /// Only the first so many bytes of the body are wanted; that is a success (`--truncate`).
+    pub truncate: Option<u64>,
+    /// Begin in the middle: what an earlier run left. The answer must prove that it continues it,
+    /// else `Visitor::restart` comes first.
+    pub resume: Option<ResumeFrom>,
+}
+
+/// What an earlier run left of a body.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResumeFrom {
+    /// Content bytes that are there.
+    pub offset: u64,
+    /// By what the rest is known to belong to them.
+    pub validator: Validator,
+}
+
+/// By what two answers are known to be of the same representation (RFC 9110 section 8.8).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Validator {
+    /// A strong entity tag, quotes included.
+    ETag(Box<[u8]>),
+    /// A `Last-Modified` value, as it was sent.
+    LastModified(Box<[u8]>),
+}
+
+/// A request's body.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Body {
+    /// None.
+    #[default]
+    None,
+    /// In memory; can be sent again.
+    Bytes(Arc<[u8]>),
+    /// Asked for piece by piece through `Visitor::upload`.
+    Stream {
+        /// Its length, if known; else it is sent in chunks.
+        length: Option<u64>,
+        /// Whether the visitor can produce it again from the start.
+        replayable: bool,
+    },
+}
+
+impl Body {
+    /// Whether a body is sent, be it an empty one.
+    pub const fn is_some(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
+
+/// Whether the server is asked before a body is sent (RFC 9110 section 10.1.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Expect {
+    /// As curl: for bodies above 1 MiB and those of unknown length; an `Expect` field in the
+    /// profile turns it on, its removal off.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// With every body.
+    Always,
+}
+
+/// Whether and how redirects are followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Follow {
+    /// Not at all: a 3xx is the answer.
+    #[default]
+    No,
+    /// As curl's `-L`: a method named by [`Profile::method`] is kept on every hop.
+    Location,
+    /// As curl's `--follow`: a named method changes where RFC 9110 changes it.
+    Standard,
+}

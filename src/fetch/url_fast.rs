@@ -1,0 +1,167 @@
+//! The ordinary line of a list, `http(s)://host[:port]/path?query`, in one pass.
+//!
+//! Says either exactly what the `url` crate says, or nothing: whatever needs encoding, mapping or
+//! removal is left to it. Held to that by a property test and a fuzz target.
+
+use super::url::{Scheme, Url};
+
+const HOST: u8 = 1;
+const PATH: u8 = 2;
+const QUERY: u8 = 4;
+
+/// Which bytes may stand where without being changed.
+const CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let character = byte as u8;
+        table[byte] = match character {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => HOST | PATH | QUERY,
+            b'!' | b'$' | b'%' | b'&' | b'(' | b')' | b'*' | b'+' | b',' | b'/' | b':' | b';'
+            | b'=' | b'@' | b'[' | b']' | b'|' | b'~' => PATH | QUERY,
+            b'\'' => PATH,
+            b'?' | b'{' | b'}' => QUERY,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// Reads `rest`, what follows `scheme://`, into `out`; `false` (and `out` untouched) when it is
+/// not an ordinary line.
+pub(super) fn parse(scheme: Scheme, rest: &str, out: &mut Url) -> bool {
+    let bytes = rest.as_bytes();
+    let Some((host_len, upper)) = host(bytes) else { return false };
+    let Some((port, port_len)) = port(&bytes[host_len..], scheme) else { return false };
+    let tail = &bytes[host_len + port_len..];
+    if !tail.is_empty() && !target(tail) {
+        return false;
+    }
+
+    let text = &mut out.text;
+    text.clear();
+    text.reserve(scheme.prefix().len() + rest.len() + 1);
+    text.push_str(scheme.prefix());
+    let authority = text.len();
+    text.push_str(&rest[..host_len]);
+    if upper {
+        text[authority..].make_ascii_lowercase();
+    }
+    let host_end = text.len();
+    if port != scheme.default_port() {
+        text.push_str(&rest[host_len..host_len + port_len]);
+    }
+    let path = text.len();
+    text.push_str(if tail.is_empty() { "/" } else { &rest[host_len + port_len..] });
+    out.scheme = scheme;
+    out.authority = authority as u32;
+    out.host_end = host_end as u32;
+    out.port = port;
+    out.path = path as u32;
+    out.target_end = text.len() as u32;
+    true
+}
+
+/// The length of a plain host and whether it has capitals.
+fn host(bytes: &[u8]) -> Option<(usize, bool)> {
+    let mut label = 0;
+    let mut upper = false;
+    let mut length = 0;
+    let mut previous = b'.';
+    while let Some(&byte) = bytes.get(length) {
+        if CLASS[usize::from(byte)] & HOST == 0 {
+            break;
+        }
+        upper |= byte.is_ascii_uppercase();
+        match byte {
+            b'.' if previous == b'.' => return None,
+            b'.' => label = length + 1,
+            // Punycode has rules of its own.
+            b'-' if previous == b'-' => return None,
+            _ => {}
+        }
+        previous = byte;
+        length += 1;
+    }
+    if previous == b'.' {
+        return None;
+    }
+    // A last label that begins with a digit may be an IPv4 address in one of its many forms.
+    if bytes[label].is_ascii_digit() && !canonical_ipv4(&bytes[..length]) {
+        return None;
+    }
+    Some((length, upper))
+}
+
+fn canonical_ipv4(host: &[u8]) -> bool {
+    let mut numbers = 0;
+    for number in host.split(|&byte| byte == b'.') {
+        let value = match number {
+            [b'0'..=b'9'] => 0,
+            [a @ b'1'..=b'9', b @ b'0'..=b'9'] => u16::from(a - b'0') * 10 + u16::from(b - b'0'),
+            [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+                u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0')
+            }
+            _ => return false,
+        };
+        if value > 255 {
+            return false;
+        }
+        numbers += 1;
+    }
+    numbers == 4
+}
+
+/// The port and the length of `:port`, 0 when there is none.
+fn port(bytes: &[u8], scheme: Scheme) -> Option<(u16, usize)> {
+    let Some((b':', digits)) = bytes.split_first() else {
+        return Some((scheme.default_port(), 0));
+    };
+    let mut port = 0_u32;
+    let mut length = 0;
+    while let Some(digit @ b'0'..=b'9') = digits.get(length) {
+        if length == 5 || (port == 0 && length > 0) {
+            return None;
+        }
+        port = port * 10 + u32::from(digit - b'0');
+        length += 1;
+    }
+    let port = u16::try_from(port).ok().filter(|&port| port != 0)?;
+    Some((port, length + 1))
+}
+
+/// Whether a target is in its final form: nothing to encode, no dot segments, no fragment.
+fn target(bytes: &[u8]) -> bool {
+    if bytes[0] != b'/' {
+        return false;
+    }
+    let mut class = PATH;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if CLASS[usize::from(byte)] & class == 0 {
+            if byte == b'?' && class == PATH {
+                class = QUERY;
+            } else {
+                return false;
+            }
+        } else if class == PATH {
+            match byte {
+                // `.` and `..` as whole segments; a name may begin with a dot.
+                b'/' if bytes.get(at + 1) == Some(&b'.') => {
+                    let after = if bytes.get(at + 2) == Some(&b'.') { at + 3 } else { at + 2 };
+                    if matches!(bytes.get(after), None | Some(b'/' | b'?' | b'%')) {
+                        return false;
+                    }
+                }
+                // A dot in disguise.
+                b'%' if matches!(bytes.get(at + 1..at + 3), Some([b'2', b'e' | b'E'])) => {
+                    return false;
+                }
+                _ => {}
+            }
+        }
+        at += 1;
+    }
+    true
+}
