@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod base;
+pub mod engine;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod proto;

@@ -1,0 +1,267 @@
+//! Measuring goodput without being fooled by when a window begins and ends.
+//!
+//! Owns sums over samples. Goodput is not counted in a time window (answers come in bursts of
+//! as many as there are connections, so the count depends on where the window cuts them) but
+//! by Little's law: requests in flight ÷ time that each took. Work is counted in *units*: a
+//! response is one unit, and so is every 256 KiB of body, so that a few large bodies do not
+//! pass for many small ones and a mix of both has one scale. Integers throughout.
+
+use crate::base::Instant;
+
+/// One unit of work, in the fixed-point numbers used here.
+pub(super) const UNIT: u64 = 1024;
+/// Body bytes that weigh 1/1024 of a unit: a unit is 256 KiB.
+const BYTES_PER_UNIT_PART: u64 = 256;
+
+/// The work of a sample in 1/1024 units.
+pub(super) fn units(bytes: u64, whole: bool) -> u64 {
+    let head = if whole { UNIT } else { 0 };
+    (head + (bytes / BYTES_PER_UNIT_PART).min(1 << 32)).max(1)
+}
+
+/// Sums over the samples of one level.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    /// Samples.
+    pub(super) count: u32,
+    /// Work done, in 1/1024 units.
+    units: u64,
+    /// Nanoseconds from request to end of response, added up.
+    spent: u64,
+    /// Distance of each from what was usual, added up.
+    deviation: u64,
+    /// Requests in flight when each was sent, added up.
+    in_flight: u64,
+    /// Bytes.
+    bytes: u64,
+    /// First-byte latencies, in nanoseconds, and how many.
+    waited: u64,
+    waits: u32,
+}
+
+impl Sums {
+    /// Adds a response that took `spent` nanoseconds for `units`; `usual` is the time a unit
+    /// took until now, if known.
+    pub(super) fn add(
+        &mut self,
+        spent: u64,
+        units: u64,
+        in_flight: u32,
+        bytes: u64,
+        usual: Option<u64>,
+    ) {
+        self.count = self.count.saturating_add(1);
+        self.units = self.units.saturating_add(units);
+        self.spent = self.spent.saturating_add(spent);
+        self.in_flight = self.in_flight.saturating_add(u64::from(in_flight));
+        self.bytes = self.bytes.saturating_add(bytes);
+        let usual = usual.or_else(|| self.per_unit()).unwrap_or(0);
+        let expected = mul_div(usual, units, UNIT);
+        self.deviation = self.deviation.saturating_add(spent.abs_diff(expected));
+    }
+
+    /// Adds a first-byte latency.
+    pub(super) fn wait(&mut self, nanos: u64) {
+        self.waited = self.waited.saturating_add(nanos);
+        self.waits = self.waits.saturating_add(1);
+    }
+
+    /// Adds all of another.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.units = self.units.saturating_add(other.units);
+        self.spent = self.spent.saturating_add(other.spent);
+        self.deviation = self.deviation.saturating_add(other.deviation);
+        self.in_flight = self.in_flight.saturating_add(other.in_flight);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.waited = self.waited.saturating_add(other.waited);
+        self.waits = self.waits.saturating_add(other.waits);
+    }
+
+    /// Nanoseconds a unit of work took.
+    pub(super) fn per_unit(&self) -> Option<u64> {
+        (self.units > 0).then(|| mul_div(self.spent, UNIT, self.units).max(1))
+    }
+
+    /// The mean of requests in flight, in 1/16.
+    pub(super) fn concurrency16(&self) -> u64 {
+        (self.in_flight * 16).checked_div(u64::from(self.count)).unwrap_or(0)
+    }
+
+    /// What this says about its level; nothing without samples.
+    pub(super) fn reading(&self) -> Option<Reading> {
+        let per_unit = self.per_unit()?;
+        let rate = mul_div(self.concurrency16(), 1_000_000_000 * 64, per_unit);
+        Some(Reading {
+            rate,
+            per_unit,
+            concurrency16: self.concurrency16(),
+            noise: mul_div(self.deviation, 1024, self.spent.max(1)).min(4096) as u32,
+            wait: self.waited.checked_div(u64::from(self.waits)),
+            mean_time: self.spent / u64::from(self.count.max(1)),
+            mostly_bytes: self.bytes / BYTES_PER_UNIT_PART > self.units / 2,
+            count: self.count,
+        })
+    }
+}
+
+/// What a level was seen to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// Goodput: 1/1024 units a second.
+    pub(super) rate: u64,
+    /// Nanoseconds a unit took.
+    pub(super) per_unit: u64,
+    /// Mean of requests in flight, in 1/16.
+    pub(super) concurrency16: u64,
+    /// Mean distance from the usual time, in 1/1024 of it.
+    pub(super) noise: u32,
+    /// Mean first-byte latency on reused connections, nanoseconds.
+    pub(super) wait: Option<u64>,
+    /// Mean time of a response, nanoseconds.
+    pub(super) mean_time: u64,
+    /// Whether bytes weigh more than requests here.
+    pub(super) mostly_bytes: bool,
+    /// Samples behind it.
+    pub(super) count: u32,
+}
+
+/// Samples of the requests that were sent at one level since a moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Only what was sent from here on counts.
+    pub(super) began: Instant,
+    /// The sums.
+    pub(super) sums: Sums,
+}
+
+impl Window {
+    pub(super) fn new(began: Instant) -> Self {
+        Self { began, sums: Sums::default() }
+    }
+}
+
+/// Steps of the ladder: two for each doubling of requests in flight.
+const STEPS: usize = 24;
+
+/// Sums by requests in flight, while growth is too fast for one window a level.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ladder {
+    steps: [Sums; STEPS],
+}
+
+/// The step of the ladder that `in_flight` belongs to: 1, 2, 3, 4–5, 6–7, 8–11, 12–15, 16–23 …
+fn step(in_flight: u32) -> usize {
+    let n = in_flight.max(1);
+    let log = n.ilog2();
+    let half = if log == 0 { 0 } else { (n >> (log - 1)) & 1 };
+    ((log * 2 + half) as usize).min(STEPS - 1)
+}
+
+impl Ladder {
+    /// Adds a sample, as [`Sums::add`].
+    pub(super) fn add(&mut self, spent: u64, units: u64, in_flight: u32, bytes: u64) {
+        let usual = self.steps[step(in_flight)].per_unit();
+        self.steps[step(in_flight)].add(spent, units, in_flight, bytes, usual);
+    }
+
+    /// Compares the highest level that has enough samples with one of half its size or less.
+    pub(super) fn compare(&self) -> Option<(Reading, Reading)> {
+        let high = self.steps.iter().rposition(|sums| sums.count >= 4)?;
+        // The top step may be thin while growth goes on: the next below will do as well.
+        let enough = |at: usize, least: u32| {
+            let sums = self.steps.get(at)?;
+            let reading = sums.reading()?;
+            // Mean deviation d: variance about 1.5 d²; ask for a standard error of 1/6.
+            let noisy = (u64::from(reading.noise).pow(2) * 54) >> 20;
+            (sums.count >= least && u64::from(sums.count) >= noisy).then_some(reading)
+        };
+        let high = [high, high.saturating_sub(1)].into_iter().find_map(|at| {
+            let least = (self.steps[at].concurrency16() / 32).clamp(12, 64) as u32;
+            enough(at, least)
+        })?;
+        let low = (0..STEPS)
+            .rev()
+            .filter(|&at| {
+                let level = self.steps[at].concurrency16();
+                level > 0 && level * 2 <= high.concurrency16 + 8
+            })
+            .find_map(|at| enough(at, 4))?;
+        Some((low, high))
+    }
+
+    /// The knee by Little's law: the best goodput times the time a unit takes without a crowd.
+    pub(super) fn knee(&self) -> Option<Knee> {
+        let best = self
+            .steps
+            .iter()
+            .filter(|sums| sums.count >= 8)
+            .filter_map(Sums::reading)
+            .max_by_key(|reading| reading.rate)?;
+        let mut low = Sums::default();
+        for sums in &self.steps {
+            if low.count < 6 {
+                low.merge(sums);
+            }
+        }
+        let calm = low.reading()?;
+        let level = (mul_div(best.rate, calm.per_unit, 1_000_000_000) + UNIT - 64) / UNIT;
+        Some(Knee { level: level.clamp(1, 1 << 15) as u32, calm, best })
+    }
+}
+
+/// Where more concurrency stops to help.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Knee {
+    /// Connections.
+    pub(super) level: u32,
+    /// The lowest level seen.
+    pub(super) calm: Reading,
+    /// The level of the best goodput seen.
+    pub(super) best: Reading,
+}
+
+/// `a·b/c` without overflow on the way, saturating; 0 when `c` is 0.
+pub(super) fn mul_div(a: u64, b: u64, c: u64) -> u64 {
+    if c == 0 {
+        return 0;
+    }
+    u64::try_from(u128::from(a) * u128::from(b) / u128::from(c)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ladder_has_two_steps_for_each_doubling() {
+        let of = |n| step(n);
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 15, 16].map(of),
+            [0, 2, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8]
+        );
+        assert_eq!(step(0), 0);
+        assert_eq!(step(u32::MAX), STEPS - 1);
+    }
+
+    #[test]
+    fn a_large_body_is_much_work_and_a_small_one_is_a_request() {
+        assert_eq!(units(0, true), UNIT);
+        assert_eq!(units(100, true), UNIT);
+        assert_eq!(units(1 << 20, true), 5 * UNIT);
+        assert_eq!(units(1 << 20, false), 4 * UNIT);
+        assert_eq!(units(0, false), 1);
+    }
+
+    #[test]
+    fn goodput_is_requests_in_flight_over_time_each() {
+        let mut sums = Sums::default();
+        for _ in 0..10 {
+            sums.add(20_000_000, UNIT, 8, 100, None);
+        }
+        let reading = sums.reading().unwrap();
+        assert_eq!(reading.rate / UNIT, 400);
+        assert_eq!(reading.noise, 0);
+        assert_eq!(Sums::default().reading().map(|r| r.rate), None);
+    }
+}

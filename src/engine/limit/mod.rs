@@ -1,0 +1,257 @@
+//! How many connections one host bears, found by watching what happens.
+//!
+//! Owns the limit of one origin or of one address group: a number of connections that events
+//! move. It never opens, closes or sends anything, reads no clock and allocates only when it is
+//! made: (events, time, seed) in, a number and its reasons out. Request rates are another
+//! matter ([`pace`](super::pace)): a 429 is no reason to use fewer connections.
+//!
+//! What a server does when it is asked for too much differs, and so does the right answer:
+//!
+//! | the server | is seen by | the limit |
+//! |---|---|---|
+//! | has a hard limit | fresh connections reset or refused, 503 at once | what survived; one probe beyond it, ever more seldom |
+//! | queues | latency grows as fast as concurrency, goodput stands still | the knee: goodput × latency without a queue |
+//! | shares a bandwidth | bytes a second stand still, time a byte grows | the knee, as above |
+//! | thrashes | goodput falls when concurrency grows | the level of the best goodput |
+//! | bears anything | goodput grows with concurrency | the ceiling, as fast as answers come |
+//! | changes | a probe that succeeds, latency that departs from its base | follows |
+//!
+//! The rules of growth and of trial steps are in `adaptive`, the measuring in `meter`, what is
+//! told to people in `explain`.
+
+mod adaptive;
+mod explain;
+mod meter;
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+pub use explain::{Explanation, Finding, Ledger};
+
+use crate::base::Instant;
+use adaptive::Adaptive;
+
+/// Where the search for a limit starts and between which bounds it stays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LimitConfig {
+    /// Connections to begin with. Default 4 for an origin, 16 for an address.
+    pub start: u16,
+    /// Never fewer. Default 1.
+    pub floor: u16,
+    /// Never more. Default 32 for public addresses, 128 for loopback and private ones.
+    pub ceiling: u16,
+}
+
+impl LimitConfig {
+    /// The ceiling for public addresses.
+    pub const CEILING_PUBLIC: u16 = 32;
+    /// The ceiling for loopback and private addresses.
+    pub const CEILING_PRIVATE: u16 = 128;
+
+    /// The search for one origin: a polite start.
+    pub const fn origin(ceiling: u16) -> Self {
+        Self { start: 4, floor: 1, ceiling }
+    }
+
+    /// The search for one address, which may serve many origins.
+    pub const fn address(ceiling: u16) -> Self {
+        Self { start: 16, floor: 1, ceiling }
+    }
+}
+
+impl Default for LimitConfig {
+    fn default() -> Self {
+        Self::origin(Self::CEILING_PUBLIC)
+    }
+}
+
+/// What a server did that says "too much at once".
+///
+/// The caller keeps to DESIGN section 6 on what counts: no stale reuse, no cancelled loser of a
+/// race, no address that never worked, no 429 and no answer with `Retry-After` (those pace).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Complaint {
+    /// A fresh connection was reset or closed before a byte of an answer.
+    FreshReset,
+    /// A connection was refused by an address that has accepted in this run.
+    Refused,
+    /// A connection attempt timed out at an address that has accepted in this run.
+    ConnectTimeout,
+    /// A TLS handshake timed out.
+    HandshakeTimeout,
+    /// A 503 without `Retry-After`.
+    Overload503,
+}
+
+impl Complaint {
+    /// All kinds, in the order of [`Ledger::complaints`].
+    pub const ALL: [Self; 5] = [
+        Self::FreshReset,
+        Self::Refused,
+        Self::ConnectTimeout,
+        Self::HandshakeTimeout,
+        Self::Overload503,
+    ];
+
+    /// The place of this kind in [`Ledger::complaints`].
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::FreshReset => 0,
+            Self::Refused => 1,
+            Self::ConnectTimeout => 2,
+            Self::HandshakeTimeout => 3,
+            Self::Overload503 => 4,
+        }
+    }
+
+    /// What happened to the connection, as the end of "the 24th connection was …".
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::FreshReset => "reset",
+            Self::Refused => "refused",
+            Self::ConnectTimeout => "not accepted in time",
+            Self::HandshakeTimeout => "not secured in time",
+            Self::Overload503 => "answered 503",
+        }
+    }
+
+    /// Whether it concerns the making of connections, so that requests on old ones prove nothing.
+    const fn concerns_fresh(self) -> bool {
+        !matches!(self, Self::Overload503)
+    }
+}
+
+/// A response that came to its end, or a further part of a long one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sample {
+    /// When the request was handed to the socket; for a further part of a body, when the part
+    /// before it was reported.
+    pub sent_at: Instant,
+    /// Bytes of the response since the last part that was reported (all, when there was none).
+    pub bytes: u64,
+    /// Requests in flight to this host when it was sent, itself included.
+    pub in_flight: u32,
+    /// Whether its connection had served another request before.
+    pub reused: bool,
+    /// Whether the server did its work: any final status but 429 and 503 counts, 404 too.
+    pub served: bool,
+    /// Whether the response is over. A body of many megabytes may be reported in parts (one
+    /// for each megabyte or more), so that a few large bodies are seen before they end.
+    pub whole: bool,
+}
+
+/// The limit of connections to one host.
+///
+/// Connections that are opening, securing, busy, idle and closing count. It is also the pool's
+/// idle cap, so that none is closed and opened again for want of a slot.
+///
+/// ```
+/// use gannet::base::Instant;
+/// use gannet::engine::limit::{Complaint, Limit, LimitConfig};
+///
+/// let start = Instant::ZERO;
+/// let mut limit = Limit::new(&LimitConfig::origin(32), 7, start);
+/// assert_eq!(limit.allowed(), 4);
+/// // The fourth connection is reset: three it is.
+/// limit.complaint(start, Complaint::FreshReset, start, 4);
+/// assert_eq!(limit.allowed(), 3);
+/// assert_eq!(limit.explain().to_string(), "settled at 3: the 4th connection was reset");
+/// ```
+#[derive(Debug)]
+pub enum Limit {
+    /// What the user said (`--per-host N`): events are counted and change nothing.
+    Fixed {
+        /// The user's number.
+        allowed: u16,
+        /// What happened.
+        ledger: Ledger,
+    },
+    /// A search.
+    Adaptive(Box<Adaptive>),
+}
+
+impl Limit {
+    /// A search for the limit of one host.
+    pub fn new(config: &LimitConfig, seed: u64, now: Instant) -> Self {
+        Self::Adaptive(Box::new(Adaptive::new(*config, seed, now)))
+    }
+
+    /// The user's number, at least 1.
+    pub fn fixed(allowed: u16) -> Self {
+        Self::Fixed { allowed: allowed.max(1), ledger: Ledger::default() }
+    }
+
+    /// Connections that the host may have now: opening, securing, busy, idle and closing.
+    pub fn allowed(&self) -> u32 {
+        match self {
+            Self::Fixed { allowed, .. } => u32::from(*allowed),
+            Self::Adaptive(adaptive) => adaptive.allowed(),
+        }
+    }
+
+    /// A request was handed to the socket.
+    ///
+    /// `in_flight` counts the requests to this host that are unanswered, this one included.
+    /// `queued` says that the host has more work which only this limit holds back: not a pace,
+    /// not the cap of all hosts, not another limit.
+    pub fn sent(&mut self, now: Instant, in_flight: u32, queued: bool) {
+        if let Self::Adaptive(adaptive) = self {
+            adaptive.sent(now, in_flight, queued);
+        }
+    }
+
+    /// The first byte of an answer came, `latency` after its request was written.
+    ///
+    /// `reused` as in [`Sample::reused`]: only those say how long the server's queue is.
+    pub fn first_byte(&mut self, now: Instant, latency: Duration, reused: bool, sent_at: Instant) {
+        self.ledger_mut().first_byte(latency, reused);
+        if let Self::Adaptive(adaptive) = self {
+            adaptive.first_byte(now, latency, reused, sent_at);
+        }
+    }
+
+    /// A response is complete, or a further part of a long one is here.
+    pub fn done(&mut self, now: Instant, sample: &Sample) {
+        self.ledger_mut().done(now, sample);
+        if let Self::Adaptive(adaptive) = self {
+            adaptive.done(now, sample);
+        }
+    }
+
+    /// The server said that it is too much.
+    ///
+    /// `caused_at` is when that connection or request was started: what was started before the
+    /// last cut belongs to the same burst. `open` counts the connections at that moment, the
+    /// one that failed included.
+    pub fn complaint(&mut self, now: Instant, what: Complaint, caused_at: Instant, open: u32) {
+        self.ledger_mut().complaint(what);
+        if let Self::Adaptive(adaptive) = self {
+            adaptive.complaint(now, what, caused_at, open);
+        }
+    }
+
+    /// The host has no work any more: what is being measured is void.
+    pub fn idle(&mut self, now: Instant) {
+        self.ledger_mut().idle();
+        if let Self::Adaptive(adaptive) = self {
+            adaptive.idle(now);
+        }
+    }
+
+    /// Why the limit is what it is, and what was counted.
+    pub fn explain(&self) -> Explanation {
+        match self {
+            Self::Fixed { allowed, ledger } => {
+                Explanation::new(u32::from(*allowed), Finding::Fixed, None, *ledger)
+            }
+            Self::Adaptive(adaptive) => adaptive.explain(),
+        }
+    }
+
+    fn ledger_mut(&mut self) -> &mut Ledger {
+        match self {
+            Self::Fixed { ledger, .. } => ledger,
+            Self::Adaptive(adaptive) => adaptive.ledger_mut(),
+        }
+    }
+}
