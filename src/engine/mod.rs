@@ -1,5 +1,538 @@
-//! The engine: jobs, hosts, connections, deadlines, limits. A function of (inputs, time, seed).
+//! The engine: jobs, hosts, connections, deadlines, pool, retry, adaptive limit.
+//!
+//! A function of (inputs, time, seed). It has no socket, no clock and no thread: whoever drives it
+//! reports what happened ([`Engine::received`], [`Engine::connected`], …) and carries out what it
+//! asks for ([`Engine::next_action`]). The same code runs on real sockets, in the simulation,
+//! under the fuzzer and in a host's own loop.
+//!
+//! # The contract
+//!
+//! After each input, [`Engine::poll`] lets the engine give work to connections; then
+//! [`Engine::next_action`] is called until it returns `None`. [`Engine::next_deadline`] says when
+//! [`Engine::tick`] wants to be called at the latest. `now` never goes backwards.
+//!
+//! Data goes up through a [`Handler`], borrowed from the driver's read buffer; what a handler
+//! wants changed it queues in its [`Ctl`], which is applied by the next `poll`.
+//!
+//! # The way of a job
+//!
+//! [`submit`](Engine::submit) → a queue of its host → a connection that is ready takes it →
+//! [`Action::Transmit`] → [`outgoing`](Engine::outgoing) → [`received`](Engine::received) →
+//! [`Handler::done`]; or, when the connection is lost, `retry`'s verdict: again at once, again
+//! after a backoff, or the end.
 
 pub mod budget;
+mod config;
+mod conn;
+mod dial;
+mod error;
+mod exchange;
+mod handler;
+mod host;
+mod job;
 pub mod limit;
+mod opening;
 pub mod pace;
+mod pool;
+mod resume;
+mod retry;
+mod schedule;
+mod settle;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+use core::hash::BuildHasher;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use hashbrown::HashTable;
+
+use crate::base::{Arena, Instant, List, Map, Seeded, Timers};
+use crate::proto::{self, Exchange as Framing, RequestError, RequestHead};
+
+use budget::Budget;
+use conn::{Overdue, State};
+use dial::Dial;
+use handler::Command;
+use job::{JobState, Progress, Queue};
+use limit::Limit;
+use pace::Pace;
+
+pub use config::{Config, LowSpeed, PerHost};
+pub use conn::{Conn, ConnKey};
+pub use error::{Cause, Failure, Fault, Kind, Phase};
+pub use handler::{
+    Advice, ConnInfo, Ctl, Handler, JobRef, Report, Resume, Times, TlsInfo, Try, Upload,
+};
+pub use host::{Counts, Host, HostKey, HostStats, Origin, Scheme};
+pub use job::{Job, JobKey, Options, Payload, Request, ResumeFrom, Validator};
+pub use opening::{DnsFailure, Resolved};
+pub use resume::ContentRange;
+pub use settle::Loss;
+
+/// What the driver is asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Look the host's name up, then call [`Engine::resolved`].
+    Resolve(HostKey),
+    /// Open a connection, then call [`Engine::connected`] or [`Engine::lost`].
+    Open {
+        /// The engine's name for it.
+        conn: ConnKey,
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Shake hands, then call [`Engine::secured`] or [`Engine::lost`].
+    Secure(ConnKey),
+    /// Ask [`Engine::outgoing`] what to send. What can be read is read first.
+    Transmit(ConnKey),
+    /// Read again: a pause is over.
+    Read(ConnKey),
+    /// Send our end (close_notify and FIN), go on reading, and report the peer's end.
+    Finish(ConnKey),
+    /// Close; with `reset`, without waiting for anything. The key is dead.
+    Close {
+        /// Which.
+        conn: ConnKey,
+        /// Throw away what was not read or sent.
+        reset: bool,
+    },
+}
+
+/// Why a request was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// As many requests are held as the configuration allows; see [`Engine::wants`].
+    Full,
+    /// The request can't be put on the wire.
+    Request(RequestError),
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the engine holds as many requests as it was allowed"),
+            Self::Request(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SubmitError {}
+
+impl From<RequestError> for SubmitError {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+/// What the driver should do after it handed bytes in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Read on.
+    Read,
+    /// Stop reading until [`Action::Read`].
+    Pause,
+    /// The connection's key is dead; a [`Action::Close`] is queued.
+    Gone,
+}
+
+/// Connections to one address, whatever name they were opened under.
+#[derive(Debug)]
+struct Group {
+    limit: Limit,
+    conns: u32,
+    /// Origins that were seen at this address: the limit bites only where there are several.
+    origins: u32,
+    /// Hosts that were turned away.
+    waiting: VecDeque<HostKey>,
+}
+
+/// The engine. See the [module](self) for the contract.
+pub struct Engine {
+    config: Config,
+    random: fastrand::Rng,
+    jobs: Arena<Job>,
+    hosts: Arena<Host>,
+    conns: Arena<Conn>,
+    dials: Arena<Dial>,
+    hasher: Seeded,
+    interned: HashTable<HostKey>,
+    groups: Vec<Group>,
+    group_index: Map<IpAddr, u32>,
+    /// Hosts that have work and no obstacle.
+    ring: List<0>,
+    /// All idle connections, the longest idle first.
+    idle: List<1>,
+    job_timers: Timers,
+    host_timers: Timers,
+    conn_timers: Timers,
+    dial_timers: Timers,
+    actions: VecDeque<Action>,
+    commands: Vec<Command>,
+    /// Buffers of jobs that are gone.
+    spare: Vec<Vec<u8>>,
+    /// Connections in all, now: the configured cap, or less while the machine is short of sockets.
+    cap: u32,
+    /// No connection is opened before this: the machine was out of sockets.
+    exhausted: Instant,
+    /// Since when this machine's own network has been down.
+    offline: Option<Instant>,
+    closing: u32,
+    /// A host in the ring waits for a slot of the global cap.
+    starving: bool,
+    overall_pace: Pace,
+    overall_budget: Budget,
+    serial: u64,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("jobs", &self.jobs.len())
+            .field("hosts", &self.hosts.len())
+            .field("conns", &self.conns.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine without work. Allocates nothing until there is some.
+    pub fn new(config: Config) -> Self {
+        let hasher = Seeded::new(config.seed);
+        Self {
+            random: fastrand::Rng::with_seed(config.seed),
+            jobs: Arena::new(),
+            hosts: Arena::new(),
+            conns: Arena::new(),
+            dials: Arena::new(),
+            hasher,
+            interned: HashTable::new(),
+            groups: Vec::new(),
+            group_index: Map::with_hasher(hasher),
+            ring: List::new(),
+            idle: List::new(),
+            job_timers: Timers::new(),
+            host_timers: Timers::new(),
+            conn_timers: Timers::new(),
+            dial_timers: Timers::new(),
+            actions: VecDeque::new(),
+            commands: Vec::new(),
+            spare: Vec::new(),
+            cap: config.max_connections.max(1),
+            exhausted: Instant::ZERO,
+            offline: None,
+            closing: 0,
+            starving: false,
+            overall_pace: Pace::new(&config.overall_pace),
+            overall_budget: Budget::new(&config.overall_budget, Instant::ZERO),
+            serial: 0,
+            config,
+        }
+    }
+
+    /// What it was configured with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The key of an origin; the same origin has the same key for the engine's life.
+    pub fn host(&mut self, origin: &Origin<'_>) -> HostKey {
+        let hash = self.hasher.hash_one((origin.scheme, origin.host, origin.port));
+        let hosts = &self.hosts;
+        if let Some(&key) = self.interned.find(hash, |&key| hosts[key].origin() == *origin) {
+            return key;
+        }
+        let limit = match self.config.per_host {
+            PerHost::Fixed(n) => Limit::fixed(n),
+            // Chosen by its address, once that is known; nothing is opened before.
+            PerHost::Auto { .. } => Limit::fixed(1),
+        };
+        let pace = Pace::new(&self.config.pace);
+        let budget = Budget::new(&self.config.budget, Instant::ZERO);
+        let key = self.hosts.insert(Host::new(origin, limit, pace, budget));
+        self.count_origin(key);
+        let (hosts, hasher) = (&self.hosts, self.hasher);
+        self.interned.insert_unique(hash, key, |&key| {
+            let origin = hosts[key].origin();
+            hasher.hash_one((origin.scheme, origin.host, origin.port))
+        });
+        key
+    }
+
+    /// The origin that a key names.
+    pub fn origin(&self, host: HostKey) -> Origin<'_> {
+        self.hosts[host].origin()
+    }
+
+    /// How many more requests it takes now.
+    pub fn wants(&self) -> usize {
+        (self.config.max_jobs as usize).saturating_sub(self.jobs.len())
+    }
+
+    /// How many requests it holds: queued, waiting, running.
+    pub fn held(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// How many requests are on a connection.
+    pub fn running(&self) -> u32 {
+        self.hosts.iter().map(|(_, host)| host.busy).sum()
+    }
+
+    /// How many connections there are, those that are opening and closing included.
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// What is known of each host.
+    pub fn host_stats(&self) -> impl Iterator<Item = HostStats<'_>> {
+        self.hosts.iter().map(|(_, host)| host.stats())
+    }
+
+    /// What is known of one host.
+    pub fn stats_of(&self, host: HostKey) -> HostStats<'_> {
+        self.hosts[host].stats()
+    }
+
+    /// Whether a job is still here, and where it waits: for progress displays.
+    pub fn is_running(&self, job: JobKey) -> bool {
+        self.jobs.get(job).is_some_and(|job| matches!(job.state, JobState::Running(_)))
+    }
+
+    /// Takes a request. Its host's queue holds it until a connection is ready.
+    pub fn submit(&mut self, request: &Request<'_>, now: Instant) -> Result<JobKey, SubmitError> {
+        if self.wants() == 0 {
+            return Err(SubmitError::Full);
+        }
+        let job = self.encode(request, now)?;
+        let key = self.jobs.insert(job);
+        let queue = if request.options.urgent { Queue::Urgent } else { Queue::Ordinary };
+        self.enqueue(key, queue);
+        Ok(key)
+    }
+
+    /// The engine's own form of a request.
+    fn encode(&mut self, request: &Request<'_>, now: Instant) -> Result<Job, SubmitError> {
+        let options = &request.options;
+        let range_field =
+            request.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("range"));
+        // A range that can be composed with an offset is added to each attempt, others stand.
+        let range = range_field.and_then(|(_, value)| resume::single_range(value));
+        let mut job = Job {
+            host: request.host,
+            tag: request.tag,
+            head: self.spare.pop().unwrap_or_default(),
+            payload: request.body.clone(),
+            exchange: Framing::of(request.method),
+            is_get: request.method == "GET" && (range_field.is_none() || range.is_some()),
+            repeatable: proto::is_idempotent(request.method)
+                || options.retry_unsafe
+                || self.config.retry_unsafe,
+            attempts_allowed: options.attempts.unwrap_or(self.config.attempts).max(1),
+            attempt_timeout: options.attempt_timeout.or(self.config.attempt_timeout),
+            max_body_bytes: options.max_body_bytes.unwrap_or(self.config.max_body_bytes),
+            expect_continue: options.expect_continue,
+            range,
+            state: JobState::Waiting,
+            links: crate::base::Links::default(),
+            submitted: now,
+            started: None,
+            attempts: 0,
+            failures: 0,
+            moved: false,
+            slow_once: false,
+            tries: Vec::new(),
+            progress: Progress::default(),
+            wire_bytes: 0,
+            resumed_at: None,
+        };
+        if let Some(from) = &options.resume_from {
+            job.progress.delivered = from.offset;
+            job.progress.validator = Some(from.validator.clone());
+            job.progress.inherited = true;
+        }
+        let without_range: Vec<(&str, &[u8])>;
+        let fields = if range.is_some() {
+            let others =
+                request.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("range"));
+            without_range = others.copied().collect();
+            &without_range
+        } else {
+            request.fields
+        };
+        let head = RequestHead {
+            method: request.method,
+            target: request.target,
+            host: &self.hosts[request.host].authority,
+            fields,
+        };
+        job.head.clear();
+        let body = job.request_body();
+        let encoded = proto::encode_head(&mut job.head, &head, body).and_then(|()| {
+            let expects = options.expect_continue.is_some();
+            if expects {
+                proto::encode_field(&mut job.head, "Expect", b"100-continue")
+            } else {
+                Ok(())
+            }
+        });
+        match encoded {
+            Ok(()) => Ok(job),
+            Err(error) => {
+                self.spare.push(job.head);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Applies what handlers asked for and gives work to connections. Call it after each input.
+    pub fn poll(&mut self, now: Instant, handler: &mut dyn Handler) {
+        while !self.commands.is_empty() {
+            let mut commands = core::mem::take(&mut self.commands);
+            for command in commands.drain(..) {
+                match command {
+                    Command::Pause(job) => self.pause(job),
+                    Command::Resume(job) => self.resume(job, now),
+                    Command::Cancel(job) => self.cancel(job, now, handler),
+                    Command::CancelAll => self.cancel_all(now, handler),
+                }
+            }
+            if self.commands.is_empty() {
+                // Keep the buffer: the steady state allocates nothing.
+                self.commands = commands;
+            }
+        }
+        self.schedule(now, handler);
+    }
+
+    /// What the driver is asked to do next; `None`: nothing more for the moment.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`tick`](Self::tick) wants to be called at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [&self.job_timers, &self.host_timers, &self.conn_timers, &self.dial_timers]
+            .into_iter()
+            .filter_map(Timers::next)
+            .min()
+    }
+
+    /// Time has passed: whatever is overdue happens.
+    pub fn tick(&mut self, now: Instant, handler: &mut dyn Handler) {
+        while let Some(index) = self.job_timers.pop_due(now) {
+            if let Some(job) = self.jobs.at(index) {
+                let host = self.jobs[job].host;
+                self.hosts[host].elsewhere -= 1;
+                self.enqueue(job, Queue::Again);
+            }
+        }
+        while let Some(index) = self.host_timers.pop_due(now) {
+            if let Some(host) = self.hosts.at(index) {
+                self.ring_host(host);
+            }
+        }
+        while let Some(index) = self.dial_timers.pop_due(now) {
+            if let Some(dial) = self.dials.at(index) {
+                self.dial_due(dial, now, handler);
+            }
+        }
+        while let Some(index) = self.conn_timers.pop_due(now) {
+            if let Some(conn) = self.conns.at(index) {
+                self.conn_due(conn, now, handler);
+            }
+        }
+    }
+
+    /// The process slept for `gap` (a laptop's lid, SIGSTOP): phases get that time back, so that
+    /// not all of them end at once.
+    pub fn slept(&mut self, gap: Duration) {
+        self.conn_timers.shift(gap);
+        self.dial_timers.shift(gap);
+        for index in 0..self.dials_high() {
+            if let Some(dial) = self.dials.at(index) {
+                self.dials[dial].until += gap;
+            }
+        }
+        let keys: Vec<ConnKey> = self.conns.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            match &mut self.conns[key].state {
+                State::Opening(_) | State::Ready => {}
+                State::Securing { until, .. }
+                | State::Idle { until, .. }
+                | State::Closing { until } => *until += gap,
+                State::Busy(exchange) => exchange.shift(gap),
+            }
+        }
+    }
+
+    fn dials_high(&self) -> usize {
+        self.dials.iter().map(|(key, _)| key.index() + 1).max().unwrap_or(0)
+    }
+
+    /// A connection's armed deadline passed: it may have moved in the meantime.
+    fn conn_due(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
+        let Some((at, overdue)) = self.deadline_of(key) else { return };
+        if at > now {
+            self.conn_timers.set(key.index(), at);
+            return;
+        }
+        match overdue {
+            Overdue::Gone => self.drop_conn(key, true, now),
+            Overdue::Retires => self.retire(key, now),
+            Overdue::Continues => {
+                if let Some(exchange) = self.conns[key].exchange_mut() {
+                    exchange.sending =
+                        conn::Sending::Flushing { next: 0, any: true, ended: false, progress: now };
+                }
+                self.actions.push_back(Action::Transmit(key));
+                self.arm(key);
+            }
+            Overdue::Fails(Kind::TooSlow) => {
+                let config = &self.config;
+                let fast = self.conns[key]
+                    .exchange_mut()
+                    .is_some_and(|exchange| exchange.fast_enough(config, now));
+                if fast {
+                    self.arm(key);
+                } else {
+                    self.fail_conn(key, Failing::new(Kind::TooSlow), now, handler);
+                }
+            }
+            Overdue::Fails(kind) => self.fail_conn(key, Failing::new(kind), now, handler),
+        }
+    }
+
+    fn deadline_of(&self, key: ConnKey) -> Option<(Instant, Overdue)> {
+        let conn = &self.conns[key];
+        let attempt = conn.exchange().and_then(|exchange| self.jobs[exchange.job].attempt_timeout);
+        conn.deadline(&self.config, attempt)
+    }
+
+    /// Arms the deadline of a connection's state. An entry that is armed earlier stays: when it
+    /// fires, the true deadline is looked at, so that a state which is left in time costs no
+    /// heap operation.
+    fn arm(&mut self, key: ConnKey) {
+        let Some((at, _)) = self.deadline_of(key) else { return };
+        if self.conn_timers.get(key.index()).is_none_or(|armed| armed > at) {
+            self.conn_timers.set(key.index(), at);
+        }
+    }
+}
+
+/// A failure on its way to a verdict.
+#[derive(Clone, Debug)]
+struct Failing {
+    kind: Kind,
+    os: i32,
+    detail: Option<alloc::boxed::Box<str>>,
+}
+
+impl Failing {
+    const fn new(kind: Kind) -> Self {
+        Self { kind, os: 0, detail: None }
+    }
+}

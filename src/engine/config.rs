@@ -1,0 +1,150 @@
+//! Every bound and every habit of the engine, in one place, with units.
+
+use core::time::Duration;
+
+use super::budget::BudgetConfig;
+use super::pace::PaceConfig;
+use crate::proto;
+
+/// What an embedder decides once for an engine.
+///
+/// ```
+/// use gannet::engine::Config;
+///
+/// let config = Config { max_connections: 64, ..Config::default() };
+/// assert_eq!(config.attempts, 5);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Seeds jitter and the tables' hash. The same seed and the same inputs give the same run.
+    pub seed: u64,
+    /// Connections in all: opening, securing, busy, idle and closing.
+    pub max_connections: u32,
+    /// Requests held at once: queued, waiting for another attempt, running.
+    pub max_jobs: u32,
+    /// Connections a host.
+    pub per_host: PerHost,
+    /// Attempts a request, the first one included.
+    pub attempts: u32,
+    /// The first backoff is drawn between zero and this.
+    pub backoff_base: Duration,
+    /// No backoff is drawn beyond this.
+    pub backoff_cap: Duration,
+    /// A `Retry-After` beyond this closes the host until then instead of being waited for.
+    pub max_retry_after: Duration,
+    /// A fixed wait between attempts in place of the drawn one; an answer's `Retry-After` still counts.
+    pub retry_delay: Option<Duration>,
+    /// No further attempt is begun this long after a request's first one.
+    pub retry_max_time: Option<Duration>,
+    /// Statuses that ask to come back later (408, 429, 500, 502, 503, 504, 522, 524) are tried again.
+    pub retry_statuses: bool,
+    /// Every failure of an idempotent request but the embedder's own is worth another attempt.
+    pub retry_all_errors: bool,
+    /// The user's word that non-idempotent requests may be sent twice.
+    pub retry_unsafe: bool,
+    /// A host that served in this run is probed this long before its queue is given up.
+    pub host_down_after: Duration,
+    /// When this machine's own network is down, how long to wait for it; zero: fail at once.
+    pub offline_wait: Duration,
+    /// Names, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// The TLS handshake, within `connect_timeout`.
+    pub tls_timeout: Duration,
+    /// Without one byte of the request being taken.
+    pub send_timeout: Duration,
+    /// From the request written to the first byte.
+    pub first_byte_timeout: Option<Duration>,
+    /// From the first byte to the end of the head; trickling does not extend it.
+    pub head_timeout: Duration,
+    /// Without one byte of the body.
+    pub stall_timeout: Option<Duration>,
+    /// A body that comes more slowly than this is given up.
+    pub low_speed: Option<LowSpeed>,
+    /// One attempt in all.
+    pub attempt_timeout: Option<Duration>,
+    /// A kept connection is closed after this long without work.
+    pub idle_timeout: Duration,
+    /// Whether connections are kept at all.
+    pub reuse: bool,
+    /// How long a connection that we closed still counts while the peer's own close is awaited.
+    pub closing_timeout: Duration,
+    /// How long the first address gets before the next one is tried beside it (RFC 8305).
+    pub happy_eyeballs: Duration,
+    /// Bounds of a response's head and framing.
+    pub limits: proto::Limits,
+    /// Content bytes of one body, before decoding.
+    pub max_body_bytes: u64,
+    /// Attempts to one host: how many in which time, and the time between two. What a server
+    /// asks for comes on top.
+    pub pace: PaceConfig,
+    /// Attempts to all hosts together.
+    pub overall_pace: PaceConfig,
+    /// Further attempts that a host's requests earn.
+    pub budget: BudgetConfig,
+    /// Further attempts that all requests together earn.
+    pub overall_budget: BudgetConfig,
+}
+
+/// How many connections one host may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PerHost {
+    /// Exactly this many, and no controller.
+    Fixed(u16),
+    /// What the host bears, found while running.
+    Auto {
+        /// Never more than this; `None` is 32 on public addresses and 128 on loopback and
+        /// private ones.
+        ceiling: Option<u16>,
+        /// Where to begin.
+        start: u16,
+    },
+}
+
+/// A speed below which a body is given up, as curl's `-y` and `-Y`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LowSpeed {
+    /// Bytes a second.
+    pub bytes_per_second: u32,
+    /// For this long.
+    pub during: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            max_connections: 512,
+            max_jobs: 4_096,
+            per_host: PerHost::Auto { ceiling: None, start: 6 },
+            attempts: 5,
+            backoff_base: Duration::from_millis(250),
+            backoff_cap: Duration::from_secs(30),
+            max_retry_after: Duration::from_secs(120),
+            retry_delay: None,
+            retry_max_time: None,
+            retry_statuses: true,
+            retry_all_errors: false,
+            retry_unsafe: false,
+            host_down_after: Duration::from_secs(60),
+            offline_wait: Duration::from_secs(600),
+            connect_timeout: Duration::from_secs(10),
+            tls_timeout: Duration::from_secs(10),
+            send_timeout: Duration::from_secs(60),
+            first_byte_timeout: Some(Duration::from_secs(60)),
+            head_timeout: Duration::from_secs(30),
+            stall_timeout: Some(Duration::from_secs(30)),
+            low_speed: None,
+            attempt_timeout: None,
+            idle_timeout: Duration::from_secs(60),
+            reuse: true,
+            closing_timeout: Duration::from_secs(1),
+            happy_eyeballs: Duration::from_millis(250),
+            limits: proto::Limits::default(),
+            max_body_bytes: u64::MAX,
+            pace: PaceConfig::default(),
+            overall_pace: PaceConfig::default(),
+            budget: BudgetConfig::HOST,
+            overall_budget: BudgetConfig::ALL,
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! A connection: one enum of states, each holding what it needs, each with one deadline.
+//!
+//! Sending and receiving are two machines of one exchange; whether the connection can be used
+//! again is derived from both. Nothing here touches a socket: the driver reports, the engine
+//! decides.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use super::dial::Dial;
+use super::host::Host;
+use super::{Config, ConnInfo, JobKey, Kind, TlsInfo};
+use crate::base::{Instant, Key, Linked, Links};
+use crate::proto;
+
+/// Names a connection; the driver's sockets carry the same key.
+pub type ConnKey = Key<Conn>;
+
+/// A connection, from the first SYN to the last FIN.
+#[derive(Debug)]
+pub struct Conn {
+    pub(super) host: Key<Host>,
+    /// Counted from 1 in the order of opening; what records show.
+    pub(super) serial: u64,
+    pub(super) remote: SocketAddr,
+    /// The group of that address.
+    pub(super) group: u32,
+    /// When it was opened, for samples and for jobs that want a newer one.
+    pub(super) opened: Instant,
+    /// Responses that were completed on it.
+    pub(super) served: u32,
+    pub(super) tls: Option<TlsInfo>,
+    pub(super) setup: Setup,
+    pub(super) state: State,
+    /// Its place among the host's idle connections.
+    pub(super) in_host: Links,
+    /// Its place among all idle connections, the longest idle first.
+    pub(super) in_all: Links,
+}
+
+/// What setting the connection up cost; told with its first exchange.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Setup {
+    pub(super) dns: Duration,
+    pub(super) dns_stale: bool,
+    pub(super) connect: Duration,
+    pub(super) tls: Duration,
+}
+
+/// Where a connection is in its life.
+#[derive(Debug)]
+pub(super) enum State {
+    /// TCP, as part of a race.
+    Opening(Key<Dial>),
+    /// TLS.
+    Securing { since: Instant, until: Instant },
+    /// Between two states: work or rest is chosen at once.
+    Ready,
+    /// Kept, without work.
+    Idle { since: Instant, until: Instant },
+    /// At work.
+    Busy(Exchange),
+    /// Our end was sent; the peer's is awaited.
+    Closing { until: Instant },
+}
+
+/// One request and its response.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) job: JobKey,
+    /// When the job was put on this connection.
+    pub(super) started: Instant,
+    pub(super) sending: Sending,
+    pub(super) response: proto::Response,
+    pub(super) delivery: Delivery,
+    /// When the first byte came.
+    pub(super) first_byte: Option<Instant>,
+    /// When the last byte came, or the head was complete, or reading was resumed.
+    pub(super) last_byte: Instant,
+    /// The window in which the body's speed is measured.
+    pub(super) window: Window,
+    pub(super) paused: bool,
+    /// Busy connections of the host when this request was sent.
+    pub(super) in_flight: u32,
+}
+
+/// Bytes of a body since a point in time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) since: Instant,
+    pub(super) bytes: u64,
+}
+
+/// The sending machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sending {
+    /// Not a byte was handed to the driver.
+    Unsent,
+    /// The driver is writing; `next` is the body's next byte.
+    Flushing { next: u64, any: bool, ended: bool, progress: Instant },
+    /// The head is out; the body waits for `100 Continue`.
+    Expecting { until: Instant },
+    /// The peer spoke first: nothing is sent; its head is read to its end.
+    Withheld,
+    /// The embedder has no more of the body at the moment.
+    Starved { next: u64 },
+    /// Everything is out.
+    Sent { at: Instant },
+}
+
+impl Sending {
+    /// Whether any byte of the request may have reached the peer.
+    pub(super) const fn any(self) -> bool {
+        match self {
+            Self::Unsent | Self::Withheld => false,
+            Self::Flushing { any, .. } => any,
+            Self::Expecting { .. } | Self::Starved { .. } | Self::Sent { .. } => true,
+        }
+    }
+}
+
+/// What becomes of the response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Delivery {
+    /// Its final head has not come.
+    Undecided,
+    /// To the handler.
+    Deliver,
+    /// To the handler, but the job then ends with this failure.
+    DeliverThen(Kind),
+    /// Read to its end and thrown away; the job is complete.
+    Skip,
+    /// Read to its end and thrown away; the job is tried again.
+    Again(u16),
+}
+
+impl Linked<0> for Conn {
+    fn links(&mut self) -> &mut Links {
+        &mut self.in_host
+    }
+    fn links_ref(&self) -> &Links {
+        &self.in_host
+    }
+}
+
+impl Linked<1> for Conn {
+    fn links(&mut self) -> &mut Links {
+        &mut self.in_all
+    }
+    fn links_ref(&self) -> &Links {
+        &self.in_all
+    }
+}
+
+impl Conn {
+    /// What a record says of it.
+    pub(super) fn info(&self) -> ConnInfo {
+        ConnInfo {
+            id: self.serial,
+            reused: self.served > 0,
+            remote: self.remote,
+            tls: self.tls,
+            dns_stale: self.setup.dns_stale,
+        }
+    }
+
+    /// The exchange that is under way.
+    pub(super) fn exchange(&self) -> Option<&Exchange> {
+        match &self.state {
+            State::Busy(exchange) => Some(exchange),
+            _ => None,
+        }
+    }
+
+    /// The exchange that is under way, to be changed.
+    pub(super) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        match &mut self.state {
+            State::Busy(exchange) => Some(exchange),
+            _ => None,
+        }
+    }
+
+    /// The one deadline of the state it is in, and what passing it means.
+    pub(super) fn deadline(
+        &self,
+        config: &Config,
+        attempt_timeout: Option<Duration>,
+    ) -> Option<(Instant, Overdue)> {
+        match &self.state {
+            // The race has its own.
+            State::Opening(_) | State::Ready => None,
+            State::Securing { until, .. } => Some((*until, Overdue::Fails(Kind::TlsTimeout))),
+            State::Idle { until, .. } => Some((*until, Overdue::Retires)),
+            State::Closing { until } => Some((*until, Overdue::Gone)),
+            State::Busy(exchange) => exchange.deadline(config, attempt_timeout),
+        }
+    }
+}
+
+/// What it means that a deadline passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Overdue {
+    /// The exchange or the handshake failed.
+    Fails(Kind),
+    /// `100 Continue` did not come: the body is sent all the same.
+    Continues,
+    /// The connection was idle for long enough.
+    Retires,
+    /// The peer's end is not awaited any longer.
+    Gone,
+}
+
+impl Exchange {
+    /// min(phase, attempt); paused: the attempt alone.
+    fn deadline(
+        &self,
+        config: &Config,
+        attempt_timeout: Option<Duration>,
+    ) -> Option<(Instant, Overdue)> {
+        let attempt = attempt_timeout
+            .map(|timeout| (self.started + timeout, Overdue::Fails(Kind::AttemptTimeout)));
+        let phase = if self.paused { None } else { self.phase_deadline(config) };
+        match (attempt, phase) {
+            (Some(attempt), Some(phase)) => Some(if phase.0 < attempt.0 { phase } else { attempt }),
+            (attempt, phase) => attempt.or(phase),
+        }
+    }
+
+    fn phase_deadline(&self, config: &Config) -> Option<(Instant, Overdue)> {
+        let fails = |at: Instant, kind| Some((at, Overdue::Fails(kind)));
+        if let Some(first) = self.first_byte {
+            if self.delivery == Delivery::Undecided {
+                return fails(first + config.head_timeout, Kind::HeadTimeout);
+            }
+            let stall =
+                config.stall_timeout.map(|timeout| (self.last_byte + timeout, Kind::Stalled));
+            let speed = config.low_speed.map(|low| (self.window.since + low.during, Kind::TooSlow));
+            let (at, kind) = match (stall, speed) {
+                (Some(stall), Some(speed)) => {
+                    if speed.0 < stall.0 {
+                        speed
+                    } else {
+                        stall
+                    }
+                }
+                (stall, speed) => stall.or(speed)?,
+            };
+            return fails(at, kind);
+        }
+        match self.sending {
+            Sending::Unsent => fails(self.started + config.send_timeout, Kind::SendTimeout),
+            Sending::Flushing { progress, .. } => {
+                fails(progress + config.send_timeout, Kind::SendTimeout)
+            }
+            Sending::Expecting { until } => Some((until, Overdue::Continues)),
+            // With a first byte, the head's own deadline holds.
+            Sending::Starved { .. } | Sending::Withheld => None,
+            Sending::Sent { at } => config
+                .first_byte_timeout
+                .and_then(|timeout| fails(at + timeout, Kind::FirstByteTimeout)),
+        }
+    }
+
+    /// Moves everything that deadlines are counted from: the process slept.
+    pub(super) fn shift(&mut self, gap: Duration) {
+        self.started += gap;
+        self.last_byte += gap;
+        self.window.since += gap;
+        if let Some(first) = &mut self.first_byte {
+            *first += gap;
+        }
+        match &mut self.sending {
+            Sending::Flushing { progress: at, .. }
+            | Sending::Expecting { until: at }
+            | Sending::Sent { at } => *at += gap,
+            Sending::Unsent | Sending::Withheld | Sending::Starved { .. } => {}
+        }
+    }
+
+    /// Whether the body kept the speed that is asked for; begins a new window if it did.
+    pub(super) fn fast_enough(&mut self, config: &Config, now: Instant) -> bool {
+        let Some(low) = config.low_speed else { return true };
+        let wanted = u128::from(low.bytes_per_second) * low.during.as_millis() / 1_000;
+        if u128::from(self.window.bytes) < wanted {
+            return false;
+        }
+        self.window = Window { since: now, bytes: 0 };
+        true
+    }
+}

@@ -1,0 +1,561 @@
+//! One request and its response on a connection: what is sent, what comes back, what it means.
+//!
+//! Sending and receiving are two machines that run side by side: an answer may come before the
+//! request is out. Owns the verdict on each head (deliver, continue, try again) and on the
+//! connection after the response (RFC 9112 section 9.3). Bytes go through untouched.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::conn::{ConnKey, Delivery, Exchange, Sending, State};
+use super::handler::{Advice, Ctl, Handler, JobRef, Upload};
+use super::host::{Host, Reach};
+use super::job::{Job, Payload};
+use super::limit::{Complaint, Sample};
+use super::resume::{self, Answer};
+use super::settle::quoted;
+use super::{Config, Engine, Failing, Failure, Kind, Next, Phase, retry};
+use crate::base::Instant;
+use crate::proto::{self, Body, Event, Head, Persistence};
+
+/// Body bytes that are handed out at once.
+const PIECE: usize = 64 * 1024;
+/// A body that nobody wants is read to its end up to this size; beyond it a new connection is
+/// cheaper.
+const WORTH_READING: u64 = 64 * 1024;
+/// Greetings of protocols whose servers speak first (SSH, SMTP and FTP, POP3, IMAP, VNC, rsync).
+const GREETINGS: [&[u8]; 6] = [b"SSH-", b"220", b"+OK", b"* OK", b"RFB 0", b"@RSYN"];
+
+/// How the handling of input ended.
+enum Outcome {
+    /// All of it was taken; more is to come.
+    More,
+    /// The response is whole; `surplus` says that bytes follow it.
+    Done { persistence: Persistence, surplus: bool },
+    /// The response is not wanted any further: its connection goes, its job is settled by the
+    /// delivery as if it were whole.
+    Dropped,
+    /// Something is wrong.
+    Failed(Failing),
+    /// The answer to a request for the rest can't be used: ask again for the whole.
+    Useless,
+}
+
+impl Engine {
+    /// Appends what is to be sent next on this connection to `out`; nothing when nothing is.
+    /// The driver reports with [`wrote`](Self::wrote) what the peer took.
+    pub fn outgoing(
+        &mut self,
+        key: ConnKey,
+        out: &mut Vec<u8>,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Some(exchange) = conn.exchange_mut() else { return };
+        let job = &mut self.jobs[exchange.job];
+        let start = match exchange.sending {
+            Sending::Unsent => {
+                out.extend_from_slice(&job.head);
+                resume::ask(job, out);
+                proto::end_head(out);
+                let waits = job.expect_continue.is_some();
+                if matches!(job.payload, Payload::None) || waits {
+                    let ended = matches!(job.payload, Payload::None);
+                    exchange.sending =
+                        Sending::Flushing { next: 0, any: false, ended, progress: now };
+                    return;
+                }
+                0
+            }
+            Sending::Flushing { next, ended: false, .. } => next,
+            _ => return,
+        };
+        let any = exchange.sending.any();
+        let job_ref = JobRef { key: exchange.job, tag: job.tag };
+        let mut ctl = Ctl { commands: &mut self.commands };
+        let (next, ended) = match &job.payload {
+            Payload::None => (start, true),
+            Payload::Bytes(bytes) => {
+                let rest = bytes.get(start as usize..).unwrap_or_default();
+                let piece = &rest[..rest.len().min(PIECE)];
+                out.extend_from_slice(piece);
+                (start + piece.len() as u64, piece.len() == rest.len())
+            }
+            Payload::Stream { length, .. } => {
+                let left = length.map_or(PIECE as u64, |length| length - start);
+                let room = left.min(PIECE as u64) as usize;
+                let piece = stream_piece(handler, &mut ctl, job_ref, out, room, length.is_none());
+                let next = start + piece.bytes as u64;
+                let complete = length.is_some_and(|length| next == length);
+                match piece.then {
+                    Upload::End if length.is_some() && !complete => {
+                        let failing = Failing {
+                            detail: Some("its body was shorter than announced".into()),
+                            ..Failing::new(Kind::BodyNotReplayable)
+                        };
+                        self.fail_exchange(key, failing, now, handler);
+                        return;
+                    }
+                    Upload::Pending if piece.bytes == 0 && start > 0 && !complete => {
+                        exchange.sending = Sending::Starved { next };
+                        return;
+                    }
+                    then => (next, then == Upload::End || complete),
+                }
+            }
+        };
+        exchange.sending = Sending::Flushing { next, any, ended, progress: now };
+    }
+
+    /// The peer took `bytes` of what [`outgoing`](Self::outgoing) gave; `flushed`: all of it.
+    pub fn wrote(&mut self, key: ConnKey, bytes: usize, flushed: bool, now: Instant) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Some(exchange) = conn.exchange_mut() else { return };
+        let Sending::Flushing { next, any, ended, .. } = exchange.sending else { return };
+        let any = any || bytes > 0;
+        exchange.sending = if !flushed {
+            Sending::Flushing { next, any, ended, progress: now }
+        } else if ended {
+            Sending::Sent { at: now }
+        } else {
+            let waits = self.jobs[exchange.job].expect_continue;
+            match waits.filter(|_| next == 0 && exchange.first_byte.is_none()) {
+                Some(wait) => Sending::Expecting { until: now + wait },
+                None => {
+                    self.actions.push_back(super::Action::Transmit(key));
+                    Sending::Flushing { next, any, ended, progress: now }
+                }
+            }
+        };
+        self.arm(key);
+    }
+
+    /// Plaintext came.
+    pub fn received(
+        &mut self,
+        key: ConnKey,
+        bytes: &[u8],
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) -> Next {
+        let Some(conn) = self.conns.get_mut(key) else { return Next::Gone };
+        if bytes.is_empty() {
+            return Next::Read;
+        }
+        match &mut conn.state {
+            State::Busy(exchange) => {
+                if exchange.sending == Sending::Unsent {
+                    if conn.served > 0 {
+                        // What is left of a former answer is no answer to this request.
+                        let failing = Failing {
+                            detail: Some(quoted(bytes)),
+                            ..Failing::new(Kind::ServerSpokeFirst)
+                        };
+                        self.fail_exchange(key, failing, now, handler);
+                        return Next::Gone;
+                    }
+                    exchange.sending = Sending::Withheld;
+                }
+            }
+            // A byte that nobody asked for condemns a kept connection.
+            State::Closing { .. } => return Next::Read,
+            State::Idle { .. } | State::Opening(_) | State::Securing { .. } | State::Ready => {
+                self.drop_conn(key, true, now);
+                return Next::Gone;
+            }
+        }
+        let outcome = self.take(key, bytes, now, handler);
+        self.settle(key, outcome, now, handler)
+    }
+
+    /// Runs the parser over the input and hands on what it finds.
+    fn take(
+        &mut self,
+        key: ConnKey,
+        bytes: &[u8],
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) -> Outcome {
+        let Self { conns, jobs, hosts, groups, config, commands, actions, .. } = self;
+        let conn = &mut conns[key];
+        let reused = conn.served > 0;
+        let host = &mut hosts[conn.host];
+        let group = &mut groups[conn.group as usize];
+        let State::Busy(exchange) = &mut conn.state else { return Outcome::More };
+        let job = &mut jobs[exchange.job];
+        let job_ref = JobRef { key: exchange.job, tag: job.tag };
+        job.wire_bytes += bytes.len() as u64;
+        if exchange.first_byte.is_none() {
+            exchange.first_byte = Some(now);
+            if let Sending::Sent { at } = exchange.sending {
+                host.limit.first_byte(now, now - at, reused, at);
+                if group.origins > 1 {
+                    group.limit.first_byte(now, now - at, reused, at);
+                }
+            }
+        }
+        exchange.last_byte = now;
+        let started = exchange.started;
+        let Exchange { response, sending, delivery, window, .. } = exchange;
+        let mut ctl = Ctl { commands };
+        let mut rest = bytes;
+        loop {
+            let mut scratch = proto::Scratch::new();
+            let (taken, event) = match response.next(&config.limits, rest, &mut scratch) {
+                Ok(step) => step,
+                Err(error) => {
+                    let greets = GREETINGS.iter().any(|greeting| bytes.starts_with(greeting));
+                    let spoke = *sending == Sending::Withheld || (!reused && greets);
+                    let kind = if spoke { Kind::ServerSpokeFirst } else { Kind::Malformed(error) };
+                    let at_start = *delivery == Delivery::Undecided && rest.len() == bytes.len();
+                    let detail = at_start.then(|| quoted(bytes));
+                    return Outcome::Failed(Failing { kind, os: 0, detail });
+                }
+            };
+            match event {
+                Event::Incomplete => return Outcome::More,
+                Event::Interim(head) => {
+                    handler.interim(&mut ctl, job_ref, &head);
+                    if let (100, Sending::Expecting { .. }) = (head.status, *sending) {
+                        *sending =
+                            Sending::Flushing { next: 0, any: true, ended: false, progress: now };
+                        actions.push_back(super::Action::Transmit(key));
+                    }
+                }
+                Event::Head(head, body) => {
+                    host.habits.hinted(head.keep_alive.timeout);
+                    if *sending == Sending::Withheld {
+                        // An overload page counts as its status; anything else was no answer.
+                        if head.status != 408 && head.status < 500 {
+                            let kind = Kind::ServerSpokeFirst;
+                            return Outcome::Failed(Failing {
+                                kind,
+                                os: 0,
+                                detail: Some(quoted(bytes)),
+                            });
+                        }
+                    }
+                    // A final answer in place of `100 Continue` leaves the request unsent: its
+                    // body stays here, and the connection is not used again.
+                    let verdict = on_head(
+                        config, host, job, job_ref, &head, body, started, now, &mut ctl, handler,
+                    );
+                    match verdict {
+                        Ok(chosen) => *delivery = chosen,
+                        Err(outcome) => return outcome,
+                    }
+                    if head.status == 503 && handler.retry_after(&head).is_none() {
+                        let (at, open) = (started, host.slots());
+                        host.limit.complaint(now, Complaint::Overload503, at, open);
+                        group.limit.complaint(now, Complaint::Overload503, at, group.conns);
+                    }
+                    if matches!(delivery, Delivery::Skip | Delivery::Again(_)) {
+                        let short = match body {
+                            Body::Length(length) => length <= WORTH_READING,
+                            Body::None | Body::Chunked => true,
+                            Body::UntilClose => false,
+                        };
+                        if !short {
+                            return Outcome::Dropped;
+                        }
+                    }
+                }
+                Event::Body(content) => {
+                    let length = content.len() as u64;
+                    host.stats.bytes += length;
+                    window.bytes += length;
+                    if matches!(delivery, Delivery::Deliver | Delivery::DeliverThen(_)) {
+                        job.progress.delivered += length;
+                        if job.progress.delivered > job.max_body_bytes {
+                            return Outcome::Failed(Failing::new(Kind::BodyTooLarge));
+                        }
+                        handler.body(&mut ctl, job_ref, content);
+                    } else if response.content_bytes() > WORTH_READING {
+                        return Outcome::Dropped;
+                    }
+                }
+                Event::Trailers(fields) => handler.trailers(&mut ctl, job_ref, fields),
+                Event::Done(persistence) => {
+                    return Outcome::Done { persistence, surplus: taken < rest.len() };
+                }
+            }
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+    }
+
+    /// What follows from the way the handling of input ended.
+    fn settle(
+        &mut self,
+        key: ConnKey,
+        outcome: Outcome,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) -> Next {
+        match outcome {
+            Outcome::More => {
+                self.arm(key);
+                let paused = self.commands_pause(key)
+                    || self.conns[key].exchange().is_some_and(|exchange| exchange.paused);
+                if paused { Next::Pause } else { Next::Read }
+            }
+            Outcome::Done { persistence, surplus } => {
+                self.complete(key, persistence, surplus, now, handler);
+                if self.conns.contains(key) { Next::Read } else { Next::Gone }
+            }
+            Outcome::Dropped => {
+                let reason = Persistence::Close(proto::CloseReason::ConnectionClose);
+                self.complete(key, reason, true, now, handler);
+                Next::Gone
+            }
+            Outcome::Failed(failing) => {
+                self.fail_exchange(key, failing, now, handler);
+                Next::Gone
+            }
+            Outcome::Useless => {
+                // What is there can't be continued: it is thrown away and asked for anew.
+                if let Some(exchange) = self.conns[key].exchange() {
+                    let job = exchange.job;
+                    self.jobs[job].progress.validator = None;
+                    self.jobs[job].progress.head = true;
+                }
+                self.fail_exchange(key, Failing::new(Kind::EofInBody), now, handler);
+                Next::Gone
+            }
+        }
+    }
+
+    /// Whether a pause of this connection's job waits to be applied: it takes effect at once for
+    /// reading, so that at most one read buffer is delivered after it.
+    fn commands_pause(&self, key: ConnKey) -> bool {
+        let Some(exchange) = self.conns[key].exchange() else { return false };
+        self.commands.contains(&super::handler::Command::Pause(exchange.job))
+    }
+
+    /// The peer sent its end.
+    pub fn ended(&mut self, key: ConnKey, clean: bool, now: Instant, handler: &mut dyn Handler) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        match &mut conn.state {
+            State::Busy(exchange) => match exchange.response.eof(clean) {
+                Ok(Event::Done(persistence)) => {
+                    self.complete(key, persistence, true, now, handler);
+                }
+                _ => {
+                    let kind = self.loss_of(key, None);
+                    self.fail_exchange(key, Failing::new(kind), now, handler);
+                }
+            },
+            State::Securing { .. } => {
+                self.securing_failed(key, Failing::new(Kind::EofInHandshake), false, now, handler);
+            }
+            State::Idle { .. } => self.idle_closed(key, now),
+            State::Opening(_) | State::Ready | State::Closing { .. } => {
+                self.drop_conn(key, false, now);
+            }
+        }
+    }
+
+    /// A response is whole: its job is settled, its connection used again or closed.
+    fn complete(
+        &mut self,
+        key: ConnKey,
+        persistence: Persistence,
+        surplus: bool,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let attempt = self.attempt_of(key, now);
+        let conn = &mut self.conns[key];
+        let reused = conn.served > 0;
+        let State::Busy(exchange) = &conn.state else { return };
+        let (job_key, delivery) = (exchange.job, exchange.delivery);
+        let (started, in_flight) = (exchange.started, exchange.in_flight);
+        let sent_at = match exchange.sending {
+            Sending::Sent { at } => Some(at),
+            _ => None,
+        };
+        let content = exchange.response.content_bytes();
+        conn.served += 1;
+        conn.state = State::Ready;
+        let served = conn.served;
+        let host_key = conn.host;
+        let host = &mut self.hosts[host_key];
+        host.busy -= 1;
+        host.elsewhere -= 1;
+        host.proven += u32::from(served == 1);
+        host.stats.responses += 1;
+        host.habits.outlived(served);
+        let sample = Sample {
+            sent_at: sent_at.unwrap_or(started),
+            bytes: content,
+            in_flight,
+            reused,
+            served: !matches!(delivery, Delivery::Again(429 | 503)),
+            whole: true,
+        };
+        host.limit.done(now, &sample);
+        let group = &mut self.groups[conn.group as usize];
+        if group.origins > 1 {
+            group.limit.done(now, &sample);
+        }
+        let keeps = matches!(persistence, Persistence::KeepAlive)
+            && sent_at.is_some()
+            && !surplus
+            && self.config.reuse;
+        if !keeps {
+            self.close_after(key, surplus, now);
+        }
+        let status = self.jobs[job_key].progress.status;
+        match delivery {
+            Delivery::Again(status) => {
+                let failing = Failing::new(Kind::StatusExhausted);
+                let kind = Kind::StatusExhausted;
+                self.again(
+                    job_key,
+                    kind,
+                    Some(status),
+                    failing,
+                    Phase::Head,
+                    &attempt,
+                    now,
+                    handler,
+                );
+            }
+            Delivery::DeliverThen(kind) => {
+                let reused = Some(reused);
+                let failure = Failure { reused, ..Failure::new(kind, Phase::Head) };
+                self.finish(job_key, Err(failure), &attempt, now, handler);
+            }
+            Delivery::Deliver | Delivery::Skip | Delivery::Undecided => {
+                self.finish(job_key, Ok(status), &attempt, now, handler);
+            }
+        }
+        if keeps {
+            self.ready(key, now, handler);
+        }
+    }
+
+    /// Closes a connection whose response is whole.
+    fn close_after(&mut self, key: ConnKey, surplus: bool, now: Instant) {
+        if surplus {
+            self.drop_conn(key, true, now);
+        } else {
+            self.close_politely(key, now);
+        }
+    }
+}
+
+/// Decides what becomes of a response by its head.
+#[expect(clippy::too_many_arguments, reason = "the pure part of handling a head")]
+fn on_head(
+    config: &Config,
+    host: &mut Host,
+    job: &mut Job,
+    job_ref: JobRef,
+    head: &Head<'_>,
+    body: Body,
+    started: Instant,
+    now: Instant,
+    ctl: &mut Ctl<'_>,
+    handler: &mut dyn Handler,
+) -> Result<Delivery, Outcome> {
+    let status = head.status;
+    job.progress.status = status;
+    let mut then = None;
+    if config.retry_statuses && retry::asks_to_come_back(status) {
+        let wait = handler.retry_after(head);
+        if status == 429 {
+            host.stats.too_many += 1;
+        }
+        host.stats.unavailable += u64::from(status == 503);
+        if status == 429 || wait.is_some() {
+            let bounded = wait.map(|wait| wait.min(config.max_retry_after));
+            host.pace.too_many(now, started, bounded, handler.rate_hint(head));
+        }
+        let closes = wait.is_some_and(|wait| wait > config.max_retry_after);
+        let wait = wait.unwrap_or(Duration::ZERO);
+        if closes {
+            host.reach = Reach::Closed { until: now + wait };
+            then = Some(Kind::HostClosed);
+        } else if job.repeatable && job.replayable() {
+            let begun = job.started.unwrap_or(now);
+            let in_time = config.retry_max_time.is_none_or(|most| now + wait - begun <= most);
+            if job.failures + 1 < job.attempts_allowed && in_time {
+                return Ok(Delivery::Again(status));
+            }
+            then = Some(Kind::StatusExhausted);
+        } else {
+            then = Some(Kind::StatusExhausted);
+        }
+    } else if status != 429 {
+        host.pace.success(started);
+    }
+    if job.progress.offset().is_some() {
+        match resume::judge(job, head, body) {
+            Answer::Continues => {
+                let at = job.progress.delivered;
+                host.stats.resumed += 1;
+                job.resumed_at = Some(at);
+                if job.progress.inherited {
+                    handler.head(ctl, job_ref, head, body);
+                    job.progress.inherited = false;
+                    job.progress.head = true;
+                }
+                handler.resumed(ctl, job_ref, at);
+                return Ok(Delivery::Deliver);
+            }
+            Answer::StartsAgain => {
+                job.progress = super::job::Progress { status, ..Default::default() };
+                handler.restart(ctl, job_ref, Kind::EofInBody);
+            }
+            Answer::Useless => return Err(Outcome::Useless),
+        }
+    }
+    if matches!(body, Body::Length(length) if length > job.max_body_bytes) {
+        handler.head(ctl, job_ref, head, body);
+        return Err(Outcome::Failed(Failing::new(Kind::BodyTooLarge)));
+    }
+    job.progress.head = true;
+    let advice = handler.head(ctl, job_ref, head, body);
+    resume::remember(job, head, body, advice);
+    match (advice, then) {
+        (Advice::Abort, _) => Err(Outcome::Failed(Failing::new(Kind::Aborted))),
+        (_, Some(kind)) => Ok(Delivery::DeliverThen(kind)),
+        (Advice::Deliver(_), None) => Ok(Delivery::Deliver),
+        (Advice::SkipBody, None) => Ok(Delivery::Skip),
+    }
+}
+
+/// A piece of a streamed request body.
+struct Piece {
+    bytes: usize,
+    then: Upload,
+}
+
+/// Asks the handler for a piece and frames it.
+fn stream_piece(
+    handler: &mut dyn Handler,
+    ctl: &mut Ctl<'_>,
+    job: JobRef,
+    out: &mut Vec<u8>,
+    room: usize,
+    chunked: bool,
+) -> Piece {
+    if !chunked {
+        let before = out.len();
+        let then = handler.upload(ctl, job, out, room);
+        out.truncate(before + room);
+        return Piece { bytes: out.len() - before, then };
+    }
+    let mut piece = Vec::new();
+    let then = handler.upload(ctl, job, &mut piece, room);
+    if let Some(length) = core::num::NonZeroU64::new(piece.len() as u64) {
+        proto::encode_chunk_start(out, length);
+        out.extend_from_slice(&piece);
+        proto::encode_chunk_end(out);
+    }
+    if then == Upload::End {
+        proto::encode_last_chunk(out);
+    }
+    Piece { bytes: piece.len(), then }
+}

@@ -1,0 +1,242 @@
+//! The upward seam: how an embedder sees what happens to its requests.
+//!
+//! Data goes up through [`Handler`], borrowed from the read buffer; commands come down through
+//! [`Ctl`], which only queues them: they are applied after the input that is being handled, so
+//! that no callback re-enters the engine.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use super::pace::RateHint;
+use super::{Failure, JobKey, Kind};
+use crate::proto::{Body, Fields, Head};
+
+/// A request that was submitted: the engine's key and the submitter's own number for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JobRef {
+    /// The engine's name for it, dead after [`Handler::done`].
+    pub key: JobKey,
+    /// The number that was given with the request.
+    pub tag: u64,
+}
+
+/// What to do with a response whose head is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Deliver the body. If it is cut, it may be continued as [`Resume`] says.
+    Deliver(Resume),
+    /// Read the body (when that is cheaper than a new connection) but do not deliver it.
+    SkipBody,
+    /// Drop the response and the connection: the request ends with [`Kind::Aborted`].
+    Abort,
+}
+
+/// By what a body that was cut may be continued.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Resume {
+    /// By the strong `ETag` of this head, if it has one (the engine looks); else not at all.
+    #[default]
+    ByETag,
+    /// By the strong `ETag` if there is one, else by `Last-Modified`, which the handler found to
+    /// be at least a minute older than `Date`.
+    ByETagOrDate,
+    /// Never: start again.
+    Never,
+}
+
+/// What a handler has to say when more of a streamed request body is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Upload {
+    /// Bytes were appended.
+    More,
+    /// Nothing now; [`Ctl::resume`] when there is.
+    Pending,
+    /// That was all (bytes may have been appended).
+    End,
+}
+
+/// Receives what happens to requests. All methods run inside an input of the engine; what they
+/// want changed goes through [`Ctl`].
+pub trait Handler {
+    /// An interim answer (1xx) came.
+    fn interim(&mut self, ctl: &mut Ctl<'_>, job: JobRef, head: &Head<'_>) {
+        let _ = (ctl, job, head);
+    }
+
+    /// How long this answer asks to wait before the next request, from `Retry-After`.
+    ///
+    /// The default understands seconds; dates need a calendar, which `fetch` has.
+    fn retry_after(&mut self, head: &Head<'_>) -> Option<Duration> {
+        let value = core::str::from_utf8(head.fields.get("retry-after")?).ok()?;
+        let all_digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        // More digits than a u64 holds ask for more than anybody waits.
+        all_digits.then(|| Duration::from_secs(value.parse().unwrap_or(u64::MAX)))
+    }
+
+    /// What this answer tells of a rate limit (`RateLimit`, `X-RateLimit-*`). The default reads
+    /// nothing; `fetch` does.
+    fn rate_hint(&mut self, head: &Head<'_>) -> Option<RateHint> {
+        let _ = head;
+        None
+    }
+
+    /// A final head came whose response is going to be delivered.
+    fn head(&mut self, ctl: &mut Ctl<'_>, job: JobRef, head: &Head<'_>, body: Body) -> Advice;
+
+    /// Content came, after de-chunking, borrowed from the read buffer.
+    fn body(&mut self, ctl: &mut Ctl<'_>, job: JobRef, bytes: &[u8]);
+
+    /// Trailer fields came, those about framing, routing and authentication left out.
+    fn trailers(&mut self, ctl: &mut Ctl<'_>, job: JobRef, fields: Fields<'_>) {
+        let _ = (ctl, job, fields);
+    }
+
+    /// The attempt failed and another will be made from the start: what was delivered is void.
+    fn restart(&mut self, ctl: &mut Ctl<'_>, job: JobRef, why: Kind) {
+        let _ = (ctl, job, why);
+    }
+
+    /// The body goes on, verified, at content offset `at`; what was delivered up to there stands.
+    fn resumed(&mut self, ctl: &mut Ctl<'_>, job: JobRef, at: u64) {
+        let _ = (ctl, job, at);
+    }
+
+    /// More of a streamed request body is wanted: append at most `room` bytes to `out`.
+    fn upload(&mut self, ctl: &mut Ctl<'_>, job: JobRef, out: &mut Vec<u8>, room: usize) -> Upload {
+        let _ = (ctl, job, out, room);
+        Upload::End
+    }
+
+    /// Whether a connection to this address may be opened. Asked before every connect.
+    fn allow(&mut self, address: SocketAddr) -> bool {
+        let _ = address;
+        true
+    }
+
+    /// The request is at its end, exactly once; its key is dead from now on.
+    fn done(&mut self, ctl: &mut Ctl<'_>, job: JobRef, report: &Report<'_>);
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Report<'a> {
+    /// The final status, or why there is none that counts.
+    pub result: Result<u16, &'a Failure>,
+    /// Attempts made, those that cost nothing left out; at least 1 once a request was sent.
+    pub attempts: u32,
+    /// Each attempt that failed, in order.
+    pub tries: &'a [Try],
+    /// How long each phase of the last attempt took.
+    pub times: Times,
+    /// The connection of the last attempt.
+    pub conn: Option<ConnInfo>,
+    /// Content bytes delivered (after de-chunking, before decoding).
+    pub body_bytes: u64,
+    /// Bytes of the response on the wire, heads and framing included, TLS not; all attempts.
+    pub wire_bytes: u64,
+    /// Where the last verified continuation began.
+    pub resumed_at: Option<u64>,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Try {
+    /// What ended it.
+    pub kind: Kind,
+    /// The status, when it was one that is worth another attempt.
+    pub status: Option<u16>,
+    /// The number of the connection, 0 when there was none.
+    pub conn: u64,
+    /// Whether that connection had served before.
+    pub reused: bool,
+    /// Content bytes that had arrived.
+    pub at_byte: u64,
+    /// How long the attempt took.
+    pub took: Duration,
+}
+
+/// How long the phases took. A phase that did not happen (a kept connection has no `connect`)
+/// is zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Times {
+    /// From submission to the last attempt's start.
+    pub queue: Duration,
+    /// Looking the name up.
+    pub dns: Duration,
+    /// Opening the TCP connection.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub tls: Duration,
+    /// From the request written to the answer's first byte.
+    pub first_byte: Duration,
+    /// From the answer's first byte to its end.
+    pub body: Duration,
+    /// From the start of the first attempt to the end.
+    pub total: Duration,
+}
+
+/// The connection that an attempt ran on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConnInfo {
+    /// Its number, counted from 1 in the order of opening.
+    pub id: u64,
+    /// Whether it had served before.
+    pub reused: bool,
+    /// The peer.
+    pub remote: SocketAddr,
+    /// Its address came from an expired look-up, because no name server answered.
+    pub dns_stale: bool,
+    /// What the handshake agreed on.
+    pub tls: Option<TlsInfo>,
+}
+
+/// What a TLS handshake agreed on, in words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TlsInfo {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: &'static str,
+    /// The cipher suite.
+    pub cipher: &'static str,
+    /// Whether a former session was taken up again.
+    pub resumed: bool,
+}
+
+/// What a handler may ask for. Queued, and applied after the input that is being handled.
+#[derive(Debug)]
+pub struct Ctl<'a> {
+    pub(super) commands: &'a mut Vec<Command>,
+}
+
+/// A command to the engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Command {
+    Pause(JobKey),
+    Resume(JobKey),
+    Cancel(JobKey),
+    CancelAll,
+}
+
+impl Ctl<'_> {
+    /// Stops reading this response; at most one read buffer is still delivered.
+    pub fn pause(&mut self, job: JobKey) {
+        self.commands.push(Command::Pause(job));
+    }
+
+    /// Goes on reading, or asks for more of a streamed request body.
+    pub fn resume(&mut self, job: JobKey) {
+        self.commands.push(Command::Resume(job));
+    }
+
+    /// Calls a request off: it ends with [`Kind::Cancelled`].
+    pub fn cancel(&mut self, job: JobKey) {
+        self.commands.push(Command::Cancel(job));
+    }
+
+    /// Calls everything off.
+    pub fn cancel_all(&mut self) {
+        self.commands.push(Command::CancelAll);
+    }
+}

@@ -1,0 +1,297 @@
+//! A host: an origin (scheme, name, port) with its addresses, its queues and its connections.
+//!
+//! Hosts are interned: a job names its host by key, and nothing is hashed a request. Whether a
+//! host stands in the ring of those that can be served is the scheduler's affair; this module
+//! holds what it decides by.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+
+use super::budget::Budget;
+use super::job::QUEUES;
+use super::limit::{Explanation, Limit};
+use super::pace::Pace;
+use super::pool::Habits;
+use crate::base::{Instant, Key, Linked, Links, List};
+
+/// Names an origin that was interned.
+pub type HostKey = Key<Host>;
+
+/// Where a request goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin<'a> {
+    /// With or without TLS.
+    pub scheme: Scheme,
+    /// A name in lower case, or an address (IPv6 without brackets).
+    pub host: &'a str,
+    /// The port.
+    pub port: u16,
+}
+
+/// With or without TLS.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Scheme {
+    /// Plain.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The port that need not be named.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    /// As in a URL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// What is known of a host.
+#[derive(Debug)]
+pub struct Host {
+    pub(super) scheme: Scheme,
+    pub(super) name: Box<str>,
+    pub(super) port: u16,
+    /// The value of `Host`.
+    pub(super) authority: Box<str>,
+    pub(super) names: Names,
+    /// It was counted at its addresses.
+    pub(super) counted: bool,
+    pub(super) queues: [List<0>; QUEUES],
+    /// Jobs that wait for their own timers, or run.
+    pub(super) elsewhere: u32,
+    /// Its place in the ring.
+    pub(super) links: Links,
+    pub(super) idle: List<0>,
+    /// Races under way: each takes one slot.
+    pub(super) dials: u32,
+    /// Connections past their race: securing, idle, busy, closing.
+    pub(super) conns: u32,
+    /// Those of them that are securing.
+    pub(super) securing: u32,
+    /// Those of them that have served at least once.
+    pub(super) proven: u32,
+    /// Those of them that are busy.
+    pub(super) busy: u32,
+    pub(super) limit: Limit,
+    pub(super) pace: Pace,
+    pub(super) budget: Budget,
+    /// No new connection before this: opening one failed.
+    pub(super) hold_open: Instant,
+    pub(super) reach: Reach,
+    pub(super) habits: Habits,
+    pub(super) stats: Counts,
+}
+
+/// What is known of a host's addresses.
+#[derive(Debug)]
+pub(super) enum Names {
+    /// Nothing, or what was known has expired.
+    Unknown,
+    /// The resolver was asked.
+    Asking { since: Instant },
+    /// Here they are.
+    Known {
+        addresses: Vec<SocketAddr>,
+        until: Instant,
+        /// The address that won the last race.
+        winner: usize,
+        /// What the look-up took, told with the first connection.
+        took: Duration,
+        stale: bool,
+    },
+}
+
+/// Whether a host can be reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reach {
+    /// Never tried, or the last try went well.
+    Open,
+    /// Opening connections fails.
+    Failing {
+        /// Since when.
+        since: Instant,
+        /// How often, one round of addresses counted once.
+        rounds: u32,
+        /// When the last failure was counted.
+        last: Instant,
+    },
+    /// Given up: jobs end at once, but for one probe from `probe` on.
+    Down { rounds: u32, probe: Instant },
+    /// The host asked to be left alone until then: jobs end unsent.
+    Closed { until: Instant },
+}
+
+/// What happened to a host so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests handed to a socket, repeats included.
+    pub requests: u64,
+    /// Responses that came to their end.
+    pub responses: u64,
+    /// Content bytes.
+    pub bytes: u64,
+    /// Connections that were established.
+    pub connections: u64,
+    /// The most connections at once, those that were closing included.
+    pub peak: u32,
+    /// Fresh connections that were reset or closed before an answer.
+    pub fresh_resets: u64,
+    /// Kept connections that turned out to be closed when a request went out.
+    pub stale: u64,
+    /// Idle connections that the server closed.
+    pub idle_closes: u64,
+    /// Connections that could not be opened.
+    pub open_failures: u64,
+    /// Time-outs of any phase after the connection was there.
+    pub timeouts: u64,
+    /// Answers of 429.
+    pub too_many: u64,
+    /// Answers of 503.
+    pub unavailable: u64,
+    /// Attempts that were made again.
+    pub repeats: u64,
+    /// Bodies that were continued instead of begun again.
+    pub resumed: u64,
+}
+
+/// A view of one host for a summary.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct HostStats<'a> {
+    /// The origin.
+    pub origin: Origin<'a>,
+    /// What happened.
+    pub counts: Counts,
+    /// Connections that it may have now.
+    pub limit: u32,
+    /// Connections that it has now.
+    pub connections: u32,
+    /// Jobs that wait for it.
+    pub queued: u32,
+    /// How the limit came about.
+    pub explanation: Explanation,
+    /// It is given up.
+    pub down: bool,
+    /// It asked to be left alone until then.
+    pub closed_until: Option<Instant>,
+}
+
+impl Linked<0> for Host {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+    fn links_ref(&self) -> &Links {
+        &self.links
+    }
+}
+
+impl Host {
+    pub(super) fn new(origin: &Origin<'_>, limit: Limit, pace: Pace, budget: Budget) -> Self {
+        Self {
+            scheme: origin.scheme,
+            name: origin.host.into(),
+            port: origin.port,
+            authority: authority(origin),
+            names: literal(origin),
+            counted: false,
+            queues: [const { List::new() }; QUEUES],
+            elsewhere: 0,
+            links: Links::default(),
+            idle: List::new(),
+            dials: 0,
+            conns: 0,
+            securing: 0,
+            proven: 0,
+            busy: 0,
+            limit,
+            pace,
+            budget,
+            hold_open: Instant::ZERO,
+            reach: Reach::Open,
+            habits: Habits::default(),
+            stats: Counts::default(),
+        }
+    }
+
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin { scheme: self.scheme, host: &self.name, port: self.port }
+    }
+
+    /// Jobs that wait for a connection.
+    pub(super) fn queued(&self) -> u32 {
+        self.queues.iter().map(List::len).sum()
+    }
+
+    /// Whether no job waits for a connection.
+    pub(super) fn has_no_queue(&self) -> bool {
+        self.queues.iter().all(List::is_empty)
+    }
+
+    /// Slots of its cap that are taken.
+    pub(super) fn slots(&self) -> u32 {
+        self.conns + self.dials
+    }
+
+    /// Connections that will each take a job when they are ready.
+    pub(super) fn coming(&self) -> u32 {
+        self.dials + self.securing
+    }
+
+    pub(super) fn stats(&self) -> HostStats<'_> {
+        HostStats {
+            origin: self.origin(),
+            counts: self.stats,
+            limit: self.limit.allowed(),
+            connections: self.slots(),
+            queued: self.queued(),
+            explanation: self.limit.explain(),
+            down: matches!(self.reach, Reach::Down { .. }),
+            closed_until: match self.reach {
+                Reach::Closed { until } => Some(until),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// `name[:port]`, brackets around IPv6, the port left out when it is the scheme's own.
+fn authority(origin: &Origin<'_>) -> Box<str> {
+    let name = match origin.host.parse::<Ipv6Addr>() {
+        Ok(_) => format!("[{}]", origin.host),
+        Err(_) => origin.host.to_string(),
+    };
+    if origin.port == origin.scheme.default_port() {
+        name.into()
+    } else {
+        format!("{name}:{}", origin.port).into()
+    }
+}
+
+/// An address in place of a name needs no resolver.
+fn literal(origin: &Origin<'_>) -> Names {
+    match origin.host.parse::<IpAddr>() {
+        Ok(address) => Names::Known {
+            addresses: [SocketAddr::new(address, origin.port)].into(),
+            until: Instant::NEVER,
+            winner: 0,
+            took: Duration::ZERO,
+            stale: false,
+        },
+        Err(_) => Names::Unknown,
+    }
+}

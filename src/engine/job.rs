@@ -1,0 +1,255 @@
+//! One request on its way: what was asked, what was tried, where it waits.
+//!
+//! A job keeps its encoded head (without the final empty line) for all its attempts. Jobs wait in
+//! intrusive lists, so that a queue costs nothing a host and moving a job allocates nothing.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Try;
+use super::conn::Conn;
+use super::host::Host;
+use crate::base::{Instant, Key, Linked, Links};
+use crate::proto::{Exchange, RequestBody};
+
+/// Names a request that was submitted.
+pub type JobKey = Key<Job>;
+
+/// A request, ready-made: the origin interned, the target in its wire form.
+///
+/// ```
+/// use gannet::engine::{Config, Engine, Origin, Request, Scheme};
+/// use gannet::base::Instant;
+///
+/// let mut engine = Engine::new(Config::default());
+/// let host = engine.host(&Origin { scheme: Scheme::Http, host: "example.org", port: 80 });
+/// let job = engine.submit(&Request::get(host, "/index.html").tag(7), Instant::ZERO)?;
+/// # Ok::<(), gannet::engine::SubmitError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The interned origin, from [`Engine::host`](super::Engine::host).
+    pub host: Key<Host>,
+    /// A token, usually in capitals.
+    pub method: &'a str,
+    /// Origin-form (`/path?query`) or, for OPTIONS, `*`.
+    pub target: &'a str,
+    /// Field lines. `Host` is added unless it is here; framing fields are the engine's.
+    pub fields: &'a [(&'a str, &'a [u8])],
+    /// The request's body.
+    pub body: Payload,
+    /// The submitter's own number.
+    pub tag: u64,
+    /// What differs from the engine's configuration.
+    pub options: Options,
+}
+
+/// A request's body.
+#[derive(Clone, Debug, Default)]
+pub enum Payload {
+    /// None.
+    #[default]
+    None,
+    /// In memory; can be sent again.
+    Bytes(Arc<[u8]>),
+    /// Asked for piece by piece through [`Handler::upload`](super::Handler::upload).
+    Stream {
+        /// Its length, if known; else it is sent in chunks.
+        length: Option<u64>,
+        /// Whether the handler can produce it again from the start.
+        replayable: bool,
+    },
+}
+
+/// What one request wants otherwise than the engine's configuration says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// One attempt in all.
+    pub attempt_timeout: Option<Duration>,
+    /// Attempts, the first one included.
+    pub attempts: Option<u32>,
+    /// The user's word that this request may be sent twice.
+    pub retry_unsafe: bool,
+    /// Goes before the host's ordinary requests.
+    pub urgent: bool,
+    /// Content bytes of the body, before decoding.
+    pub max_body_bytes: Option<u64>,
+    /// Begin in the middle: what an earlier run left.
+    pub resume_from: Option<Box<ResumeFrom>>,
+    /// Wait for `100 Continue` this long before the body is sent.
+    pub expect_continue: Option<Duration>,
+}
+
+/// Where an earlier run stopped, and by what the rest can be verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResumeFrom {
+    /// Content bytes that are there.
+    pub offset: u64,
+    /// The strong `ETag` or the `Last-Modified` value that they came with.
+    pub validator: Validator,
+}
+
+/// By what two answers are known to be of the same representation (RFC 9110 section 8.8).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Validator {
+    /// A strong entity tag, quotes included.
+    ETag(Box<[u8]>),
+    /// A `Last-Modified` value, as it was sent.
+    LastModified(Box<[u8]>),
+}
+
+impl<'a> Request<'a> {
+    /// A GET without anything special.
+    pub fn get(host: Key<Host>, target: &'a str) -> Self {
+        Self {
+            host,
+            method: "GET",
+            target,
+            fields: &[],
+            body: Payload::None,
+            tag: 0,
+            options: Options::default(),
+        }
+    }
+
+    /// With the submitter's own number.
+    pub fn tag(mut self, tag: u64) -> Self {
+        self.tag = tag;
+        self
+    }
+
+    /// With field lines.
+    pub fn fields(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
+        self.fields = fields;
+        self
+    }
+}
+
+/// A submitted request, in the engine's own form.
+#[derive(Debug)]
+pub struct Job {
+    pub(super) host: Key<Host>,
+    pub(super) tag: u64,
+    /// The encoded head without its final empty line and without `Range`.
+    pub(super) head: Vec<u8>,
+    pub(super) payload: Payload,
+    pub(super) exchange: Exchange,
+    /// A GET: the only method whose body may be continued.
+    pub(super) is_get: bool,
+    /// May be sent again after bytes were sent: by its method, or by the user's word.
+    pub(super) repeatable: bool,
+    pub(super) attempts_allowed: u32,
+    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) max_body_bytes: u64,
+    pub(super) expect_continue: Option<Duration>,
+    /// The user's own `Range`, composed with the offset when the body is continued.
+    pub(super) range: Option<ByteRange>,
+    pub(super) state: JobState,
+    pub(super) links: Links,
+    pub(super) submitted: Instant,
+    /// When the first attempt began.
+    pub(super) started: Option<Instant>,
+    /// Attempts begun, free moves left out.
+    pub(super) attempts: u32,
+    /// Failed attempts that count.
+    pub(super) failures: u32,
+    /// It was moved from a stale connection free of charge; only once.
+    pub(super) moved: bool,
+    /// Its last attempt timed out before the first byte; repeated at most once for that.
+    pub(super) slow_once: bool,
+    pub(super) tries: Vec<Try>,
+    /// What the handler has of the body.
+    pub(super) progress: Progress,
+    pub(super) wire_bytes: u64,
+    pub(super) resumed_at: Option<u64>,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum JobState {
+    /// In a queue of its host.
+    Queued(Queue),
+    /// Waiting for its own timer.
+    Waiting,
+    /// On a connection.
+    Running(Key<Conn>),
+}
+
+/// The queues of a host, in the order in which a connection looks at them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Queue {
+    /// Moved off a stale connection: only for a connection opened after the loss.
+    Moved = 0,
+    /// Another attempt: for a connection that has served before, where there is one.
+    Again = 1,
+    /// Before the others.
+    Urgent = 2,
+    /// The others.
+    Ordinary = 3,
+}
+
+/// How many queues a host has.
+pub(super) const QUEUES: usize = 4;
+
+/// One range of bytes, as in `Range: bytes=first-last`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ByteRange {
+    pub(super) first: u64,
+    pub(super) last: Option<u64>,
+}
+
+/// What the handler has of a body, and by what the rest can be verified.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// A final head was delivered.
+    pub(super) head: bool,
+    /// The status of the head that came last.
+    pub(super) status: u16,
+    /// Content bytes delivered.
+    pub(super) delivered: u64,
+    /// Content bytes delivered before the attempt that is running.
+    pub(super) before: u64,
+    /// The complete length, once known.
+    pub(super) total: Option<u64>,
+    /// By what the rest can be verified; `None`: start again.
+    pub(super) validator: Option<Validator>,
+    /// `Content-Encoding` of what was delivered.
+    pub(super) coding: Option<Box<[u8]>>,
+    /// What is there was left by an earlier run: its head has not been seen in this one.
+    pub(super) inherited: bool,
+}
+
+impl Progress {
+    /// The offset from which a continuation would ask, if there is anything to continue.
+    pub(super) fn offset(&self) -> Option<u64> {
+        (self.delivered > 0 && self.validator.is_some()).then_some(self.delivered)
+    }
+}
+
+impl Linked<0> for Job {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+    fn links_ref(&self) -> &Links {
+        &self.links
+    }
+}
+
+impl Job {
+    /// Whether nothing stands against sending the whole request once more.
+    pub(super) fn replayable(&self) -> bool {
+        !matches!(self.payload, Payload::Stream { replayable: false, .. })
+    }
+
+    /// The framing of the request's body.
+    pub(super) fn request_body(&self) -> RequestBody {
+        match &self.payload {
+            Payload::None => RequestBody::None,
+            Payload::Bytes(bytes) => RequestBody::Length(bytes.len() as u64),
+            Payload::Stream { length: Some(length), .. } => RequestBody::Length(*length),
+            Payload::Stream { length: None, .. } => RequestBody::Chunked,
+        }
+    }
+}

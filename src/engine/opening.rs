@@ -1,0 +1,427 @@
+//! From a name to a connection that may be used: look-up, race, handshake, and what follows when
+//! one of them fails.
+//!
+//! Owns the rules for hosts that can't be reached (DESIGN section 5): the next address, then the
+//! host's backoff, counted for the job at the head of its queue; *down* when that job has used its
+//! attempts. A connection is bound to no job until it is ready.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use super::conn::{ConnKey, State};
+use super::dial::Dial;
+use super::host::{HostKey, Names, Reach, Scheme};
+use super::job::Queue;
+use super::limit::{Complaint, Limit, LimitConfig};
+use super::schedule::EXHAUSTED_PAUSE;
+use super::settle::Attempt;
+use super::{
+    Action, Cause, Engine, Failing, Failure, Fault, Handler, Kind, PerHost, Phase, TlsInfo, Try,
+    retry,
+};
+use crate::base::{Instant, Key};
+
+/// A host that served is probed at least this often.
+const PATIENT_CAP: Duration = Duration::from_secs(3);
+/// How often this machine's own network is probed while it is down.
+const OFFLINE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a look-up found.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved<'a> {
+    /// In the order in which they are to be tried.
+    pub addresses: &'a [IpAddr],
+    /// How long they may be used for new connections.
+    pub lifetime: Duration,
+    /// They have expired, and no server could be asked (RFC 8767).
+    pub stale: bool,
+}
+
+/// Why a look-up found nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct DnsFailure<'a> {
+    /// The name in records: `dns_nxdomain`, `dns_timeout`, …
+    pub name: &'static str,
+    /// Which server said what for which name.
+    pub detail: &'a str,
+    /// Worth another attempt.
+    pub transient: bool,
+}
+
+impl Engine {
+    /// A look-up that [`Action::Resolve`] asked for is at its end.
+    pub fn resolved(
+        &mut self,
+        key: HostKey,
+        result: Result<Resolved<'_>, DnsFailure<'_>>,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let host = &mut self.hosts[key];
+        let Names::Asking { since } = host.names else { return };
+        match result {
+            Ok(found) if !found.addresses.is_empty() => {
+                let port = host.port;
+                host.names = Names::Known {
+                    addresses: found
+                        .addresses
+                        .iter()
+                        .map(|ip| SocketAddr::new(*ip, port))
+                        .collect(),
+                    until: now + found.lifetime,
+                    winner: 0,
+                    took: now - since,
+                    stale: found.stale,
+                };
+                self.count_origin(key);
+                self.ring_host(key);
+            }
+            Ok(_) => {
+                let nothing = DnsFailure {
+                    name: "dns_nodata",
+                    detail: "the name has no address",
+                    transient: false,
+                };
+                self.unresolved(key, nothing, since, now, handler);
+            }
+            Err(failure) => self.unresolved(key, failure, since, now, handler),
+        }
+    }
+
+    fn unresolved(
+        &mut self,
+        key: HostKey,
+        failure: DnsFailure<'_>,
+        since: Instant,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        self.hosts[key].names = Names::Unknown;
+        let failing =
+            Failing { kind: Kind::Dns(failure.name), os: 0, detail: Some(failure.detail.into()) };
+        if failure.transient {
+            self.opening_failed(key, failing, Phase::Dns, since, now, handler);
+        } else {
+            self.drain_with(key, &failing, Phase::Dns, now, handler);
+        }
+    }
+
+    /// Counts an origin once at each of its addresses, and chooses its limit by them.
+    pub(super) fn count_origin(&mut self, key: HostKey) {
+        let host = &mut self.hosts[key];
+        let Names::Known { addresses, .. } = &host.names else { return };
+        if core::mem::replace(&mut host.counted, true) {
+            return;
+        }
+        let addresses = addresses.clone();
+        for &address in &addresses {
+            let group = self.group_of(address);
+            self.groups[group as usize].origins += 1;
+        }
+        if let (PerHost::Auto { start, .. }, Some(&first)) =
+            (self.config.per_host, addresses.first())
+        {
+            let ceiling = self.ceiling(first);
+            let start = start.clamp(1, ceiling);
+            let config = LimitConfig { start, ..LimitConfig::origin(ceiling) };
+            self.hosts[key].limit = Limit::new(&config, self.random.u64(..), Instant::ZERO);
+        }
+    }
+
+    /// A socket of a race is established.
+    pub fn connected(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let State::Opening(dial_key) = conn.state else { return };
+        conn.setup.connect = now - conn.opened;
+        let (host_key, remote) = (conn.host, conn.remote);
+        let Some(dial) = self.dials.remove(dial_key) else { return };
+        self.dial_timers.cancel(dial_key.index());
+        self.offline = None;
+        let host = &mut self.hosts[host_key];
+        host.dials -= 1;
+        host.conns += 1;
+        host.stats.connections += 1;
+        host.hold_open = Instant::ZERO;
+        host.reach = Reach::Open;
+        if let Names::Known { addresses, winner, .. } = &mut host.names {
+            *winner = addresses.iter().position(|&address| address == remote).unwrap_or(0);
+        }
+        let secure = host.scheme == Scheme::Https;
+        self.conns[key].state = State::Ready;
+        if secure {
+            host.securing += 1;
+            let until = dial.until.min(now + self.config.tls_timeout);
+            self.conns[key].state = State::Securing { since: now, until };
+        }
+        for loser in dial.racers.into_iter().filter(|&racer| racer != key) {
+            self.drop_conn(loser, true, now);
+        }
+        if secure {
+            self.actions.push_back(Action::Secure(key));
+            self.arm(key);
+        } else {
+            self.ready(key, now, handler);
+        }
+    }
+
+    /// The handshake is complete.
+    pub fn secured(&mut self, key: ConnKey, tls: TlsInfo, now: Instant, handler: &mut dyn Handler) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let State::Securing { since, .. } = conn.state else { return };
+        conn.setup.tls = now - since;
+        conn.tls = Some(tls);
+        self.hosts[conn.host].securing -= 1;
+        conn.state = State::Ready;
+        self.ready(key, now, handler);
+    }
+
+    /// A race wants to be woken: its time is up, or the next address may start.
+    pub(super) fn dial_due(&mut self, key: Key<Dial>, now: Instant, handler: &mut dyn Handler) {
+        if self.dials[key].until > now {
+            self.race_on(key, now, handler);
+        } else {
+            self.dial_failed(key, now, handler);
+        }
+    }
+
+    /// A socket of a race failed: the next address at once, or the end of the race.
+    pub(super) fn racer_lost(
+        &mut self,
+        key: ConnKey,
+        dial_key: Key<Dial>,
+        fault: Fault,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let remote = self.conns[key].remote;
+        self.drop_conn(key, true, now);
+        let Some(dial) = self.dials.get_mut(dial_key) else { return };
+        dial.lost(key, remote, fault);
+        let ours = fault.cause == Cause::Exhausted;
+        if dial.has_more() && !ours {
+            self.race_on(dial_key, now, handler);
+        } else if dial.racers.is_empty() {
+            self.dial_failed(dial_key, now, handler);
+        }
+    }
+
+    /// A race is lost: no address accepted in time.
+    pub(super) fn dial_failed(&mut self, key: Key<Dial>, now: Instant, handler: &mut dyn Handler) {
+        let Some(dial) = self.dials.remove(key) else { return };
+        self.dial_timers.cancel(key.index());
+        for &racer in &dial.racers {
+            self.drop_conn(racer, true, now);
+        }
+        let (kind, os, address) = dial.verdict();
+        let host = &mut self.hosts[dial.host];
+        host.dials -= 1;
+        host.stats.open_failures += 1;
+        if let Names::Known { addresses, winner, .. } = &mut host.names {
+            *winner = (*winner + 1) % addresses.len().max(1);
+        }
+        let detail = address.map(|address| Box::from(format!("{address}")));
+        let failing = Failing { kind, os, detail };
+        let complaint = match kind {
+            Kind::Refused => Some(Complaint::Refused),
+            Kind::ConnectTimeout => Some(Complaint::ConnectTimeout),
+            _ => None,
+        };
+        if let (Some(complaint), true) = (complaint, host.has_served()) {
+            // This one counts as open: it is the one too many.
+            let open = host.slots() + 1;
+            host.limit.complaint(now, complaint, dial.started, open);
+        }
+        self.opening_failed(dial.host, failing, Phase::Connect, dial.started, now, handler);
+    }
+
+    /// The handshake failed.
+    pub(super) fn securing_failed(
+        &mut self,
+        key: ConnKey,
+        failing: Failing,
+        is_final: bool,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let conn = &self.conns[key];
+        let (host_key, opened) = (conn.host, conn.opened);
+        self.drop_conn(key, true, now);
+        let host = &mut self.hosts[host_key];
+        let complaint = match failing.kind {
+            Kind::TlsTimeout => Some(Complaint::HandshakeTimeout),
+            Kind::ResetInHandshake | Kind::EofInHandshake => Some(Complaint::FreshReset),
+            _ => None,
+        };
+        if let (Some(complaint), true) = (complaint, host.has_served()) {
+            let open = host.slots() + 1;
+            host.limit.complaint(now, complaint, opened, open);
+        }
+        if is_final && host.proven == 0 {
+            self.drain_with(host_key, &failing, Phase::Tls, now, handler);
+        } else {
+            self.opening_failed(host_key, failing, Phase::Tls, opened, now, handler);
+        }
+    }
+
+    /// A connection could not be had: the host's backoff, counted for the head of its queue.
+    fn opening_failed(
+        &mut self,
+        key: HostKey,
+        failing: Failing,
+        phase: Phase,
+        began: Instant,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        match failing.kind {
+            Kind::OutOfSockets => {
+                // Ours, not the host's: fewer connections from now on, and a moment's rest.
+                self.cap = (self.conns.len() as u32).clamp(1, self.cap);
+                self.exhausted = now + EXHAUSTED_PAUSE;
+                self.ring_host(key);
+                return;
+            }
+            Kind::NetworkDown if self.still_waits_for_network(now) => {
+                self.hosts[key].hold_open = now + OFFLINE_PAUSE;
+                self.ring_host(key);
+                return;
+            }
+            Kind::AddressRefused => {
+                self.drain_with(key, &failing, phase, now, handler);
+                return;
+            }
+            _ => {}
+        }
+        let host = &self.hosts[key];
+        let alive = host.busy > 0 || !host.idle.is_empty();
+        let (since, rounds, last) = match host.reach {
+            Reach::Failing { since, rounds, last } => (since, rounds, last),
+            Reach::Down { rounds, .. } => (now, rounds, Instant::ZERO),
+            _ => (now, 0, Instant::ZERO),
+        };
+        if !alive && rounds > 0 && began < last {
+            // Begun before the last failure was counted: the same round.
+            self.ring_host(key);
+            return;
+        }
+        let front = self.front_job(key);
+        let failures = front.map_or(0, |job| self.jobs[job].failures);
+        let wait = retry::backoff(&self.config, rounds.max(failures), &mut self.random);
+        let host = &mut self.hosts[key];
+        if alive {
+            // Others of its connections work: only the opening of further ones rests.
+            host.hold_open = now + wait.max(self.config.backoff_base / 2);
+            self.ring_host(key);
+            return;
+        }
+        if let Reach::Down { .. } = host.reach {
+            host.reach = Reach::Down { rounds: rounds.saturating_add(1), probe: now + wait };
+            host.hold_open = now + wait;
+            self.drain_with(key, &failing, phase, now, handler);
+            return;
+        }
+        host.reach = Reach::Failing { since, rounds: rounds.saturating_add(1), last: now };
+        let patience = self.config.host_down_after;
+        let patient = host.has_served() && now - since < patience;
+        host.hold_open = now + if patient { wait.min(PATIENT_CAP) } else { wait };
+        let Some(front) = front.filter(|_| !patient) else {
+            self.ring_host(key);
+            return;
+        };
+        let job = &mut self.jobs[front];
+        job.started.get_or_insert(began);
+        job.attempts += 1;
+        job.failures += 1;
+        job.tries.push(Try {
+            kind: failing.kind,
+            status: None,
+            conn: 0,
+            reused: false,
+            at_byte: 0,
+            took: now - began,
+        });
+        let out_of_time = self.out_of_time(front, now + wait);
+        let job = &self.jobs[front];
+        let served = self.hosts[key].has_served();
+        if job.failures < job.attempts_allowed && !out_of_time && !served {
+            self.ring_host(key);
+            return;
+        }
+        self.dequeue(front);
+        let failure = Failure {
+            kind: failing.kind,
+            phase,
+            reused: None,
+            os: failing.os,
+            detail: failing.detail.clone(),
+        };
+        self.finish(front, Err(failure), &Attempt::none(now), now, handler);
+        if phase == Phase::Connect {
+            self.hosts[key].reach =
+                Reach::Down { rounds: rounds.saturating_add(1), probe: now + wait };
+            let failing = Failing { kind: Kind::HostDown, ..failing };
+            self.drain_with(key, &failing, Phase::Connect, now, handler);
+        } else if let Kind::Dns(_) = failing.kind {
+            self.drain_with(key, &failing, phase, now, handler);
+        }
+        self.ring_host(key);
+    }
+
+    /// Whether the batch still waits for this machine's own network.
+    fn still_waits_for_network(&mut self, now: Instant) -> bool {
+        let since = *self.offline.get_or_insert(now);
+        now - since < self.config.offline_wait
+    }
+
+    /// The job that a connection to this host would take first.
+    fn front_job(&self, key: HostKey) -> Option<super::JobKey> {
+        [Queue::Moved, Queue::Urgent, Queue::Ordinary, Queue::Again]
+            .into_iter()
+            .find_map(|queue| self.hosts[key].queues[queue as usize].front(&self.jobs))
+    }
+
+    /// Ends all jobs that wait for this host, each with the same failure.
+    pub(super) fn drain_with(
+        &mut self,
+        key: HostKey,
+        failing: &Failing,
+        phase: Phase,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        // What a handler submits meanwhile is not part of it: commands are applied later.
+        let mut jobs = Vec::new();
+        for queue in &self.hosts[key].queues {
+            let mut next = queue.front(&self.jobs);
+            while let Some(job) = next {
+                jobs.push(job);
+                next = queue.after(&self.jobs, job);
+            }
+        }
+        for job in jobs {
+            self.dequeue(job);
+            let failure = Failure {
+                kind: failing.kind,
+                phase,
+                reused: None,
+                os: failing.os,
+                detail: failing.detail.clone(),
+            };
+            self.finish(job, Err(failure), &Attempt::none(now), now, handler);
+        }
+    }
+
+    /// Ends all jobs that wait for this host, by a rule rather than by a failure of their own.
+    pub(super) fn drain(
+        &mut self,
+        key: HostKey,
+        kind: Kind,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        self.drain_with(key, &Failing::new(kind), Phase::Queue, now, handler);
+    }
+}

@@ -1,0 +1,250 @@
+//! Going on in the middle of a body (RFC 9110 sections 13.1.5, 14 and 15.3.7).
+//!
+//! Owns what is asked (`Range`, `If-Range`) and whether the answer is the rest of what is there.
+//! Pure: looks at heads, never at sockets. A body is continued only by a verified single-part
+//! 206; anything else starts again.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use super::job::{ByteRange, Job, Validator};
+use super::{Advice, Resume};
+use crate::proto::{self, Body, Fields, Head};
+
+/// `Content-Range: bytes first-last/total` (RFC 9110 section 14.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContentRange {
+    /// The first byte's position.
+    pub first: u64,
+    /// The last byte's position.
+    pub last: u64,
+    /// The complete length, if the server knows it.
+    pub total: Option<u64>,
+}
+
+impl ContentRange {
+    /// Reads a field value; `None` when it is not a satisfied range of bytes that makes sense.
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let value = core::str::from_utf8(value).ok()?;
+        let (unit, rest) = value.trim().split_once(' ')?;
+        if !unit.eq_ignore_ascii_case("bytes") {
+            return None;
+        }
+        let (range, total) = rest.trim().split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last) = (digits(first)?, digits(last)?);
+        let total = if total == "*" { None } else { Some(digits(total)?) };
+        let fits = first <= last && total.is_none_or(|total| last < total);
+        fits.then_some(Self { first, last, total })
+    }
+}
+
+/// Digits and nothing else.
+pub(super) fn digits(text: &str) -> Option<u64> {
+    let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if all { text.parse().ok() } else { None }
+}
+
+/// Reads a `Range` value of a single range with a first position; others are never continued.
+pub(super) fn single_range(value: &[u8]) -> Option<ByteRange> {
+    let value = core::str::from_utf8(value).ok()?.trim();
+    let range = value.strip_prefix("bytes=")?;
+    let (first, last) = range.split_once('-')?;
+    let first = digits(first.trim())?;
+    let last = last.trim();
+    let last = if last.is_empty() { None } else { Some(digits(last)?) };
+    Some(ByteRange { first, last })
+}
+
+/// Appends the range fields of an attempt: the user's own range, or the rest of it.
+pub(super) fn ask(job: &Job, out: &mut Vec<u8>) {
+    let offset = job.progress.offset();
+    let first = job.range.map_or(0, |range| range.first) + offset.unwrap_or(0);
+    let last = job.range.and_then(|range| range.last);
+    if offset.is_none() && job.range.is_none() {
+        return;
+    }
+    let mut value = alloc::string::String::with_capacity(48);
+    // Writing to a String can't fail.
+    let _ = match last {
+        Some(last) => write!(value, "bytes={first}-{last}"),
+        None => write!(value, "bytes={first}-"),
+    };
+    let _ = proto::encode_field(out, "Range", value.as_bytes());
+    if let (Some(_), Some(validator)) = (offset, &job.progress.validator) {
+        let (Validator::ETag(value) | Validator::LastModified(value)) = validator;
+        // The value came in a head that the parser accepted: it is a valid field value.
+        let _ = proto::encode_field(out, "If-Range", value);
+    }
+}
+
+/// What an answer to a request for the rest is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    /// The rest, verified.
+    Continues,
+    /// Another answer to the question as a whole: what was delivered is void.
+    StartsAgain,
+    /// No answer that can be used: ask again for the whole.
+    Useless,
+}
+
+/// Judges the answer to a request for the rest.
+pub(super) fn judge(job: &Job, head: &Head<'_>, body: Body) -> Answer {
+    match head.status {
+        206 => {
+            if continues(job, head, body) {
+                Answer::Continues
+            } else {
+                Answer::Useless
+            }
+        }
+        // The rest can't be had in this form (a shorter representation, a server that
+        // changed its mind).
+        416 => Answer::Useless,
+        _ => Answer::StartsAgain,
+    }
+}
+
+fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
+    let progress = &job.progress;
+    let Some(range) = head.fields.get("content-range").and_then(ContentRange::parse) else {
+        return false;
+    };
+    let multipart = head
+        .fields
+        .get("content-type")
+        .is_some_and(|value| starts_with_ignoring_case(value, b"multipart/byteranges"));
+    let first = job.range.map_or(0, |range| range.first) + progress.delivered;
+    let length = range.last - range.first + 1;
+    let body_fits = match body {
+        Body::Length(bytes) => bytes == length,
+        Body::Chunked | Body::UntilClose => true,
+        Body::None => false,
+    };
+    // To the end, or to the end of what the user asked for: less would leave a hole unseen.
+    let to_the_end = match (job.range.and_then(|range| range.last), range.total) {
+        (Some(last), Some(total)) => range.last == last.min(total - 1),
+        (Some(last), None) => range.last == last,
+        (None, Some(total)) => range.last == total - 1,
+        (None, None) => true,
+    };
+    let end = (progress.delivered + length) + job.range.map_or(0, |range| range.first);
+    let total_fits = progress.total.is_none_or(|total| total == end);
+    let same_version = match &progress.validator {
+        Some(Validator::ETag(tag)) => head.fields.get("etag") == Some(tag),
+        Some(Validator::LastModified(date)) => {
+            head.fields.get("last-modified").is_none_or(|value| value == &**date)
+        }
+        None => false,
+    };
+    let same_coding =
+        progress.inherited || head.fields.get("content-encoding") == progress.coding.as_deref();
+    !multipart
+        && range.first == first
+        && body_fits
+        && to_the_end
+        && total_fits
+        && same_version
+        && same_coding
+}
+
+/// Remembers, from a head that is delivered, by what its body could be continued.
+pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advice) {
+    let base = job.range.map_or(0, |range| range.first);
+    let verified_part = head.status == 206
+        && job.range.is_some()
+        && head
+            .fields
+            .get("content-range")
+            .and_then(ContentRange::parse)
+            .is_some_and(|range| range.first == base);
+    job.progress.validator = match advice {
+        Advice::Deliver(how) if job.is_get && (head.status == 200 || verified_part) => {
+            validator(head.fields, how)
+        }
+        _ => None,
+    };
+    job.progress.total = match body {
+        Body::Length(bytes) => Some(base + bytes),
+        _ => None,
+    };
+    job.progress.coding = head.fields.get("content-encoding").map(Box::from);
+}
+
+/// The validator of a head, if its server gives ranges at all.
+fn validator(fields: Fields<'_>, how: Resume) -> Option<Validator> {
+    if how == Resume::Never || fields.get("accept-ranges") == Some(b"none") {
+        return None;
+    }
+    let etag = fields.get("etag").filter(|tag| is_strong(tag));
+    match (etag, how) {
+        (Some(tag), _) => Some(Validator::ETag(tag.into())),
+        (None, Resume::ByETagOrDate) => {
+            fields.get("last-modified").map(|date| Validator::LastModified(date.into()))
+        }
+        (None, _) => None,
+    }
+}
+
+/// A strong entity tag: quoted, without `W/` (RFC 9110 section 8.8.3).
+pub(super) fn is_strong(tag: &[u8]) -> bool {
+    tag.len() >= 2 && tag.first() == Some(&b'"') && tag.last() == Some(&b'"')
+}
+
+fn starts_with_ignoring_case(value: &[u8], prefix: &[u8]) -> bool {
+    value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_range_rows() {
+        let range = |first, last, total| Some(ContentRange { first, last, total });
+        let rows: [(&str, Option<ContentRange>); 13] = [
+            ("bytes 0-9/10", range(0, 9, Some(10))),
+            ("bytes 5-9/*", range(5, 9, None)),
+            ("BYTES 5-5/6", range(5, 5, Some(6))),
+            ("bytes 5-4/10", None),
+            ("bytes 0-10/10", None),
+            ("bytes */10", None),
+            ("bytes=0-9/10", None),
+            ("items 0-9/10", None),
+            ("bytes +0-9/10", None),
+            ("bytes 0-9/-1", None),
+            ("bytes 0-9", None),
+            ("bytes 0-99999999999999999999/*", None),
+            ("", None),
+        ];
+        for (value, wanted) in rows {
+            assert_eq!(ContentRange::parse(value.as_bytes()), wanted, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_single_range_with_a_first_position_is_composed() {
+        let rows = [
+            ("bytes=0-", Some((0, None))),
+            ("bytes=5-9", Some((5, Some(9)))),
+            ("bytes=-5", None),
+            ("bytes=0-1,3-4", None),
+            ("lines=1-2", None),
+        ];
+        for (value, wanted) in rows {
+            let got = single_range(value.as_bytes()).map(|range| (range.first, range.last));
+            assert_eq!(got, wanted, "{value}");
+        }
+    }
+
+    #[test]
+    fn strong_tags() {
+        for (tag, strong) in
+            [("\"a\"", true), ("\"\"", true), ("W/\"a\"", false), ("a", false), ("\"", false)]
+        {
+            assert_eq!(is_strong(tag.as_bytes()), strong, "{tag}");
+        }
+    }
+}

@@ -1,0 +1,537 @@
+//! Who gets work next: the ring of hosts, the caps, the hand-over of jobs to connections.
+//!
+//! Owns fairness among hosts and every cap: a host's own limit, that of its address, the global
+//! one. A host with work and no obstacle is in the ring; each step serves one job of the host in
+//! front and moves it to the back; the first refusal by the global cap ends the round, so that an
+//! event never costs a walk over all hosts.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use super::conn::{Conn, ConnKey, Delivery, Exchange, Sending, Setup, State, Window};
+use super::dial::Dial;
+use super::host::{Host, HostKey, Names, Reach};
+use super::job::{JobKey, JobState, Queue};
+use super::limit::{Limit, LimitConfig};
+use super::{Action, Engine, Group, Handler, Kind, PerHost};
+use crate::base::{Instant, Key, Links, List};
+use crate::proto;
+
+/// A request that must not be sent twice goes only on a connection that idled less than this.
+const SURELY_ALIVE: Duration = Duration::from_secs(1);
+/// Responses after which a connection gives way to hosts that have none.
+const FAIR_TURN: u32 = 64;
+/// How soon the machine is asked again after it was out of sockets.
+pub(super) const EXHAUSTED_PAUSE: Duration = Duration::from_millis(500);
+
+/// What became of a step.
+enum Step {
+    /// One job or one connection further: the host goes to the back.
+    Moved,
+    /// An obstacle: the event that lifts it puts the host back into the ring.
+    Blocked,
+    /// The global cap: nobody behind this host can open a connection either.
+    Full,
+}
+
+impl Engine {
+    /// Serves the ring until it is empty or the global cap refuses.
+    pub(super) fn schedule(&mut self, now: Instant, handler: &mut dyn Handler) {
+        self.starving = false;
+        while let Some(host) = self.ring.front(&self.hosts) {
+            match self.step(host, now, handler) {
+                Step::Moved => {
+                    if List::<0>::holds(&self.hosts, host) {
+                        self.ring.remove(&mut self.hosts, host);
+                        self.ring.push_back(&mut self.hosts, host);
+                    }
+                }
+                Step::Blocked => {
+                    if List::<0>::holds(&self.hosts, host) {
+                        self.ring.remove(&mut self.hosts, host);
+                    }
+                }
+                Step::Full => {
+                    self.starving = true;
+                    break;
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) -> Step {
+        if self.hosts[key].has_no_queue() {
+            return Step::Blocked;
+        }
+        if self.turned_away(key, now, handler) || self.waits(key, now) {
+            return Step::Blocked;
+        }
+        if let Some(conn) = self.hosts[key].idle.front(&self.conns)
+            && let Some(job) = self.next_job(conn, now)
+        {
+            self.start(conn, job, now);
+            return Step::Moved;
+        }
+        self.open_one(key, now, handler)
+    }
+
+    /// Whether the host is held or paced; arms the timer that ends it.
+    fn waits(&mut self, key: HostKey, now: Instant) -> bool {
+        let host = &mut self.hosts[key];
+        let ready = host.pace.ready_at(now).max(self.overall_pace.ready_at(now));
+        if ready > now {
+            self.host_timers.set(key.index(), ready);
+            return true;
+        }
+        false
+    }
+
+    /// Opens a connection for a host whose idle ones do not do.
+    fn open_one(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) -> Step {
+        let host = &self.hosts[key];
+        if host.coming() >= host.queued() {
+            return Step::Blocked;
+        }
+        if host.slots() >= host.limit.allowed() {
+            // A job that none of the idle ones suits must not wait for them for ever.
+            if let Some(idle) = host.idle.front(&self.conns) {
+                self.retire(idle, now);
+            }
+            return Step::Blocked;
+        }
+        let probing = matches!(host.reach, Reach::Failing { .. } | Reach::Down { .. });
+        if probing && host.coming() > 0 {
+            return Step::Blocked;
+        }
+        if host.hold_open > now {
+            let at = host.hold_open;
+            self.host_timers.set(key.index(), at);
+            return Step::Blocked;
+        }
+        let first = match &host.names {
+            Names::Asking { .. } => return Step::Blocked,
+            Names::Known { addresses, until, winner, .. } if *until > now => {
+                match addresses.get(*winner).or(addresses.first()) {
+                    Some(first) => *first,
+                    None => return self.ask(key, now),
+                }
+            }
+            Names::Unknown | Names::Known { .. } => return self.ask(key, now),
+        };
+        if self.turned_away_by_group(key, first) {
+            return Step::Blocked;
+        }
+        if self.exhausted > now {
+            let at = self.exhausted;
+            self.host_timers.set(key.index(), at);
+            return Step::Blocked;
+        }
+        if self.conns.len() as u32 >= self.cap && !self.make_room(key, now) {
+            return Step::Full;
+        }
+        self.dial(key, now, handler);
+        Step::Moved
+    }
+
+    fn ask(&mut self, key: HostKey, now: Instant) -> Step {
+        self.hosts[key].names = Names::Asking { since: now };
+        self.actions.push_back(Action::Resolve(key));
+        Step::Blocked
+    }
+
+    fn dial(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) {
+        let until = now + self.config.connect_timeout;
+        let host = &mut self.hosts[key];
+        let Names::Known { addresses, winner, took, stale, .. } = &mut host.names else { return };
+        let dns = (core::mem::take(took), *stale);
+        let dial = Dial::new(key, addresses, *winner, now, until, dns);
+        host.dials += 1;
+        host.stats.peak = host.stats.peak.max(host.slots());
+        let dial = self.dials.insert(dial);
+        self.race_on(dial, now, handler);
+    }
+
+    /// Starts the next address of a race, if one is left and there is room.
+    pub(super) fn race_on(&mut self, key: Key<Dial>, now: Instant, handler: &mut dyn Handler) {
+        let stagger = self.config.happy_eyeballs;
+        loop {
+            let dial = &mut self.dials[key];
+            if !dial.racers.is_empty() && self.conns.len() as u32 >= self.cap {
+                // Only the first socket of a race has a claim to a slot.
+                dial.postpone(now, stagger);
+                break;
+            }
+            let Some(address) = dial.next(now, stagger) else {
+                if dial.racers.is_empty() {
+                    self.dial_failed(key, now, handler);
+                    return;
+                }
+                break;
+            };
+            if !handler.allow(address) {
+                dial.refused = Some(address);
+                continue;
+            }
+            self.begin(key, address, now);
+            break;
+        }
+        self.dial_timers.set(key.index(), self.dials[key].deadline());
+    }
+
+    /// One socket more in a race.
+    fn begin(&mut self, key: Key<Dial>, address: SocketAddr, now: Instant) {
+        let group = self.group_of(address);
+        let dial = &mut self.dials[key];
+        self.serial += 1;
+        let conn = self.conns.insert(Conn {
+            host: dial.host,
+            serial: self.serial,
+            remote: address,
+            group,
+            opened: now,
+            served: 0,
+            tls: None,
+            setup: Setup { dns: dial.dns, dns_stale: dial.dns_stale, ..Setup::default() },
+            state: State::Opening(key),
+            in_host: Links::default(),
+            in_all: Links::default(),
+        });
+        dial.racers.push(conn);
+        self.groups[group as usize].conns += 1;
+        self.actions.push_back(Action::Open { conn, address });
+    }
+
+    /// The group of an address.
+    pub(super) fn group_of(&mut self, address: SocketAddr) -> u32 {
+        if let Some(&group) = self.group_index.get(&address.ip()) {
+            return group;
+        }
+        let ceiling = self.ceiling(address);
+        let config = match self.config.per_host {
+            PerHost::Fixed(n) => {
+                LimitConfig { floor: n.max(1), ..LimitConfig::address(ceiling.max(n)) }
+            }
+            PerHost::Auto { .. } => LimitConfig::address(ceiling),
+        };
+        let config =
+            LimitConfig { start: config.start.max(config.floor).min(config.ceiling), ..config };
+        let group = self.groups.len() as u32;
+        self.groups.push(Group {
+            limit: Limit::new(&config, self.random.u64(..), Instant::ZERO),
+            conns: 0,
+            origins: 0,
+            waiting: alloc::collections::VecDeque::new(),
+        });
+        self.group_index.insert(address.ip(), group);
+        group
+    }
+
+    /// The ceiling for an address: what the user named, or what is polite there.
+    pub(super) fn ceiling(&self, address: SocketAddr) -> u16 {
+        match self.config.per_host {
+            PerHost::Auto { ceiling: Some(ceiling), .. } => ceiling.max(1),
+            _ if is_private(address) => LimitConfig::CEILING_PRIVATE,
+            _ => LimitConfig::CEILING_PUBLIC,
+        }
+    }
+
+    fn turned_away_by_group(&mut self, host: HostKey, address: SocketAddr) -> bool {
+        let group = self.group_of(address) as usize;
+        let group = &mut self.groups[group];
+        if group.origins < 2 || group.conns < group.limit.allowed() {
+            return false;
+        }
+        group.waiting.push_back(host);
+        true
+    }
+
+    /// Makes room for a connection of `host`: closes the longest idle connection of another one.
+    /// True when there is room now.
+    fn make_room(&mut self, host: HostKey, now: Instant) -> bool {
+        // One is under way for each host that waits: their slots come with the peers' FINs.
+        if self.closing >= self.ring.len() {
+            return false;
+        }
+        let mut next = self.idle.front(&self.conns);
+        while let Some(conn) = next {
+            let owner = self.conns[conn].host;
+            let untried = self.conns[conn].served == 0 && !self.hosts[owner].has_no_queue();
+            if owner != host && !untried {
+                self.retire(conn, now);
+                break;
+            }
+            next = self.idle.after(&self.conns, conn);
+        }
+        (self.conns.len() as u32) < self.cap
+    }
+
+    /// The job that this ready connection takes, out of its queue.
+    pub(super) fn next_job(&mut self, key: ConnKey, now: Instant) -> Option<JobKey> {
+        let conn = &self.conns[key];
+        let idle_since = match conn.state {
+            State::Idle { since, .. } => Some(since),
+            _ => None,
+        };
+        let host = &self.hosts[conn.host];
+        let fresh = conn.served == 0;
+        let order: &[Queue] = if fresh {
+            &[Queue::Moved, Queue::Urgent, Queue::Ordinary, Queue::Again]
+        } else {
+            &[Queue::Again, Queue::Urgent, Queue::Ordinary]
+        };
+        for &queue in order {
+            let Some(job) = host.queues[queue as usize].front(&self.jobs) else { continue };
+            let wanted = &self.jobs[job];
+            // The last attempt is kept for a connection that has proven itself, where one is.
+            let last = wanted.failures + 1 >= wanted.attempts_allowed && wanted.failures > 0;
+            if fresh && queue == Queue::Again && last && host.proven > 0 {
+                continue;
+            }
+            // What can't be sent twice goes on a connection that is surely alive.
+            let stale = idle_since.is_some_and(|since| now - since >= SURELY_ALIVE);
+            if stale && !wanted.repeatable {
+                continue;
+            }
+            self.dequeue(job);
+            return Some(job);
+        }
+        None
+    }
+
+    /// Puts a job on a connection.
+    pub(super) fn start(&mut self, key: ConnKey, job: JobKey, now: Instant) {
+        self.leave_idle(key);
+        let conn = &mut self.conns[key];
+        let host_key = conn.host;
+        let host = &mut self.hosts[host_key];
+        host.busy += 1;
+        host.elsewhere += 1;
+        host.pace.take(now);
+        self.overall_pace.take(now);
+        host.budget.earn();
+        self.overall_budget.earn();
+        host.stats.requests += 1;
+        let limited =
+            !host.queues.iter().all(List::is_empty) && host.slots() >= host.limit.allowed();
+        host.limit.sent(now, host.busy, limited);
+        let record = &mut self.jobs[job];
+        record.state = JobState::Running(key);
+        record.started.get_or_insert(now);
+        record.attempts += 1;
+        record.progress.before = record.progress.delivered;
+        conn.state = State::Busy(Exchange {
+            job,
+            started: now,
+            sending: Sending::Unsent,
+            response: proto::Response::new(record.exchange),
+            delivery: Delivery::Undecided,
+            first_byte: None,
+            last_byte: now,
+            window: Window { since: now, bytes: 0 },
+            paused: false,
+            in_flight: host.busy,
+        });
+        self.actions.push_back(Action::Transmit(key));
+        self.arm(key);
+    }
+
+    /// A connection is ready: it takes a job, gives way, or waits for one.
+    pub(super) fn ready(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
+        let conn = &self.conns[key];
+        let (host_key, served) = (conn.host, conn.served);
+        let host = &self.hosts[host_key];
+        let used_up = served > 0 && (!self.config.reuse || host.habits.is_used_up(served));
+        let too_many = served > 0 && host.slots() > host.limit.allowed();
+        // A job that only a newer connection may take must not wait for ever.
+        let moved_waits = served > 0
+            && !host.queues[Queue::Moved as usize].is_empty()
+            && host.coming() == 0
+            && host.slots() >= host.limit.allowed();
+        let unfair = served > 0 && self.starving && self.unfair(host_key, served);
+        if used_up || too_many || moved_waits || unfair {
+            self.close_politely(key, now);
+            self.ring_host(host_key);
+            return;
+        }
+        if !self.turned_away(host_key, now, handler)
+            && !self.waits(host_key, now)
+            && let Some(job) = self.next_job(key, now)
+        {
+            self.start(key, job, now);
+            // The limit may have grown with the answer that was just completed.
+            if self.may_open(host_key) {
+                self.ring_host(host_key);
+            }
+            return;
+        }
+        self.rest(key, now);
+        self.ring_host(host_key);
+    }
+
+    /// Whether a host takes more than its share while others have nothing.
+    fn unfair(&self, host: HostKey, served: u32) -> bool {
+        let share = (self.cap / self.ring.len().max(1)).max(1);
+        self.hosts[host].conns > share || served.is_multiple_of(FAIR_TURN)
+    }
+
+    fn may_open(&self, key: HostKey) -> bool {
+        let host = &self.hosts[key];
+        host.slots() < host.limit.allowed() && host.coming() < host.queued()
+    }
+
+    /// Puts a connection among the idle ones, to wait for work.
+    fn rest(&mut self, key: ConnKey, now: Instant) {
+        let conn = &mut self.conns[key];
+        let host = &mut self.hosts[conn.host];
+        let until = now + host.habits.idle_for(self.config.idle_timeout);
+        conn.state = State::Idle { since: now, until };
+        // The one that was used last is taken first: the others grow old and are retired.
+        host.idle.push_front(&mut self.conns, key);
+        self.idle.push_back(&mut self.conns, key);
+        if host.busy == 0 && host.has_no_queue() {
+            host.limit.idle(now);
+        }
+        self.arm(key);
+    }
+
+    /// Takes a connection out of the lists of idle ones, if it is there.
+    pub(super) fn leave_idle(&mut self, key: ConnKey) {
+        if let State::Idle { .. } = self.conns[key].state {
+            let host = self.conns[key].host;
+            self.hosts[host].idle.remove(&mut self.conns, key);
+            self.idle.remove(&mut self.conns, key);
+        }
+    }
+
+    /// Closes an idle connection that is not wanted any more.
+    pub(super) fn retire(&mut self, key: ConnKey, now: Instant) {
+        self.leave_idle(key);
+        self.close_politely(key, now);
+    }
+
+    /// Sends our end and waits for the peer's, counted in the caps until it is there.
+    pub(super) fn close_politely(&mut self, key: ConnKey, now: Instant) {
+        self.conns[key].state = State::Closing { until: now + self.config.closing_timeout };
+        self.closing += 1;
+        self.actions.push_back(Action::Finish(key));
+        self.arm(key);
+    }
+
+    /// The connection is gone from the engine; its slot and its host's are free.
+    pub(super) fn drop_conn(&mut self, key: ConnKey, reset: bool, now: Instant) {
+        self.leave_idle(key);
+        let Some(conn) = self.conns.remove(key) else { return };
+        self.conn_timers.cancel(key.index());
+        self.actions.push_back(Action::Close { conn: key, reset });
+        let host = &mut self.hosts[conn.host];
+        match conn.state {
+            State::Opening(_) => {}
+            State::Securing { .. } => {
+                host.conns -= 1;
+                host.securing -= 1;
+            }
+            State::Closing { .. } => {
+                host.conns -= 1;
+                self.closing -= 1;
+            }
+            State::Busy(_) => {
+                host.conns -= 1;
+                host.busy -= 1;
+            }
+            State::Idle { .. } | State::Ready => host.conns -= 1,
+        }
+        if conn.served > 0 {
+            host.proven -= 1;
+        }
+        if host.busy == 0 && host.has_no_queue() {
+            host.limit.idle(now);
+        }
+        let group = &mut self.groups[conn.group as usize];
+        group.conns -= 1;
+        if let Some(waiting) = group.waiting.pop_front() {
+            self.ring_host(waiting);
+        }
+        self.ring_host(conn.host);
+    }
+
+    /// Appends a job to a queue of its host.
+    pub(super) fn enqueue(&mut self, job: JobKey, queue: Queue) {
+        let host = self.jobs[job].host;
+        self.jobs[job].state = JobState::Queued(queue);
+        self.hosts[host].queues[queue as usize].push_back(&mut self.jobs, job);
+        if self.has_no_obstacle(host) {
+            self.ring_host(host);
+        }
+    }
+
+    /// Takes a job out of its queue.
+    pub(super) fn dequeue(&mut self, job: JobKey) {
+        if let JobState::Queued(queue) = self.jobs[job].state {
+            let host = self.jobs[job].host;
+            self.hosts[host].queues[queue as usize].remove(&mut self.jobs, job);
+            self.jobs[job].state = JobState::Waiting;
+        }
+    }
+
+    /// A cheap look at whether a step could do anything for a host that just got work.
+    fn has_no_obstacle(&self, key: HostKey) -> bool {
+        let host = &self.hosts[key];
+        !host.idle.is_empty()
+            || host.slots() < host.limit.allowed()
+            || !matches!(host.reach, Reach::Open)
+    }
+
+    /// Puts a host into the ring, if it has work and is not there.
+    pub(super) fn ring_host(&mut self, key: HostKey) {
+        if !self.hosts[key].has_no_queue() && !List::<0>::holds(&self.hosts, key) {
+            self.ring.push_back(&mut self.hosts, key);
+        }
+    }
+
+    /// Whether jobs of this host end at once, because it is given up or asked to be left alone.
+    fn turned_away(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) -> bool {
+        match self.hosts[key].reach {
+            Reach::Open | Reach::Failing { .. } => false,
+            Reach::Closed { until } if until <= now => {
+                self.hosts[key].reach = Reach::Open;
+                false
+            }
+            Reach::Closed { .. } => {
+                self.drain(key, Kind::HostClosed, now, handler);
+                true
+            }
+            Reach::Down { probe, .. } if probe <= now => false,
+            Reach::Down { .. } => {
+                if self.hosts[key].coming() > 0 {
+                    // A probe is under way: its answer decides.
+                    return true;
+                }
+                self.drain(key, Kind::HostDown, now, handler);
+                true
+            }
+        }
+    }
+}
+
+/// Loopback, link-local, private and shared addresses: the user's own machines.
+fn is_private(address: SocketAddr) -> bool {
+    match address.ip().to_canonical() {
+        core::net::IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_loopback()
+                || ip.is_private()
+                || ip.is_link_local()
+                || (a == 100 && b & 0xc0 == 64)
+        }
+        core::net::IpAddr::V6(ip) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+        }
+    }
+}
+
+impl Host {
+    /// Whether a connection of this host was ever established in this run.
+    pub(super) fn has_served(&self) -> bool {
+        self.stats.responses > 0
+    }
+}

@@ -1,0 +1,465 @@
+//! Ends: how an attempt that failed is judged, and how a job leaves the engine.
+//!
+//! One door for each: `fail_conn` for a connection that is lost in whatever state, `again` for a
+//! job that is tried once more, `finish` for a job's end, which reports to the handler exactly
+//! once.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::conn::{ConnKey, Delivery, Sending, Setup, State};
+use super::job::{JobKey, JobState, Queue};
+use super::limit::Complaint;
+use super::retry::{self, Facts, Verdict};
+use super::{
+    Action, Cause, ConnInfo, Ctl, Engine, Failing, Failure, Fault, Handler, JobRef, Kind, Phase,
+    Report, Times, Try,
+};
+use crate::base::Instant;
+
+/// A verified continuation that came this much further is not counted as a failed attempt.
+const FREE_PROGRESS: u64 = 64 * 1024;
+
+/// How a connection was lost.
+#[derive(Clone, Copy, Debug)]
+pub enum Loss<'a> {
+    /// The system said so.
+    Fault(Fault),
+    /// TLS said so.
+    Tls {
+        /// The session's name for it.
+        name: &'static str,
+        /// One sentence, with a hint.
+        detail: &'a str,
+        /// Another attempt would end the same way.
+        is_final: bool,
+    },
+}
+
+/// What a report says of the last attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    conn: Option<ConnInfo>,
+    setup: Setup,
+    started: Instant,
+    sent: Option<Instant>,
+    first_byte: Option<Instant>,
+}
+
+impl Attempt {
+    /// No connection was there.
+    pub(super) const fn none(now: Instant) -> Self {
+        Self {
+            conn: None,
+            setup: Setup {
+                dns: Duration::ZERO,
+                dns_stale: false,
+                connect: Duration::ZERO,
+                tls: Duration::ZERO,
+            },
+            started: now,
+            sent: None,
+            first_byte: None,
+        }
+    }
+}
+
+impl Engine {
+    /// A connection was lost.
+    pub fn lost(&mut self, key: ConnKey, loss: Loss<'_>, now: Instant, handler: &mut dyn Handler) {
+        let Some(conn) = self.conns.get(key) else { return };
+        match loss {
+            Loss::Fault(fault) => match conn.state {
+                State::Opening(dial) => self.racer_lost(key, dial, fault, now, handler),
+                State::Securing { .. } => {
+                    let failing = Failing { os: fault.os, ..Failing::new(Kind::ResetInHandshake) };
+                    self.securing_failed(key, failing, false, now, handler);
+                }
+                State::Busy(_) => {
+                    let kind = self.loss_of(key, Some(fault.cause));
+                    let failing = Failing { os: fault.os, ..Failing::new(kind) };
+                    self.fail_exchange(key, failing, now, handler);
+                }
+                State::Idle { .. } => self.idle_closed(key, now),
+                State::Ready | State::Closing { .. } => self.drop_conn(key, true, now),
+            },
+            Loss::Tls { name, detail, is_final } => {
+                let failing = Failing { kind: Kind::Tls(name), os: 0, detail: Some(detail.into()) };
+                match conn.state {
+                    State::Securing { .. } => {
+                        self.securing_failed(key, failing, is_final, now, handler);
+                    }
+                    State::Busy(_) => self.fail_exchange(key, failing, now, handler),
+                    _ => self.drop_conn(key, true, now),
+                }
+            }
+        }
+    }
+
+    /// The kind that the loss of a busy connection is.
+    pub(super) fn loss_of(&self, key: ConnKey, cause: Option<Cause>) -> Kind {
+        let conn = &self.conns[key];
+        let Some(exchange) = conn.exchange() else { return Kind::ResetBeforeResponse };
+        if matches!(exchange.sending, Sending::Withheld) {
+            return Kind::ServerSpokeFirst;
+        }
+        let answered = exchange.first_byte.is_some();
+        let in_body = exchange.delivery != Delivery::Undecided;
+        retry::loss(cause, conn.served > 0, answered, in_body)
+    }
+
+    /// A kept connection was closed by its server: learn when it does that.
+    pub(super) fn idle_closed(&mut self, key: ConnKey, now: Instant) {
+        let conn = &self.conns[key];
+        if let State::Idle { since, .. } = conn.state {
+            let host = &mut self.hosts[conn.host];
+            host.stats.idle_closes += 1;
+            host.habits.closed_idle(now - since, conn.served);
+        }
+        self.drop_conn(key, true, now);
+    }
+
+    /// The deadline of a connection's state has passed, or something else is wrong with it.
+    pub(super) fn fail_conn(
+        &mut self,
+        key: ConnKey,
+        failing: Failing,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        match self.conns[key].state {
+            State::Securing { .. } => self.securing_failed(key, failing, false, now, handler),
+            State::Busy(_) => self.fail_exchange(key, failing, now, handler),
+            State::Opening(_) | State::Ready | State::Idle { .. } | State::Closing { .. } => {
+                self.drop_conn(key, true, now);
+            }
+        }
+    }
+
+    /// An exchange failed: its connection goes, its job is judged.
+    pub(super) fn fail_exchange(
+        &mut self,
+        key: ConnKey,
+        failing: Failing,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let conn = &self.conns[key];
+        let Some(exchange) = conn.exchange() else { return };
+        let job_key = exchange.job;
+        let facts_sent = exchange.sending.any();
+        let answered = exchange.first_byte.is_some();
+        let phase = match (exchange.delivery, answered) {
+            (Delivery::Undecided, false) => match exchange.sending {
+                Sending::Sent { .. } | Sending::Expecting { .. } => Phase::FirstByte,
+                _ => Phase::Send,
+            },
+            (Delivery::Undecided, true) => Phase::Head,
+            _ => Phase::Body,
+        };
+        let delivery = exchange.delivery;
+        let attempt = self.attempt_of(key, now);
+        let (host_key, served, opened, started) =
+            (conn.host, conn.served, conn.opened, exchange.started);
+        let group = conn.group;
+        self.drop_conn(key, true, now);
+        let host = &mut self.hosts[host_key];
+        host.elsewhere -= 1;
+        let open = host.slots() + 1;
+        match failing.kind {
+            Kind::StaleReuse => {
+                host.stats.stale += 1;
+                host.habits.closed_after(served);
+            }
+            Kind::ResetBeforeResponse | Kind::EmptyReply => {
+                host.stats.fresh_resets += 1;
+                host.limit.complaint(now, Complaint::FreshReset, opened, open);
+                let group = &mut self.groups[group as usize];
+                let open = group.conns + 1;
+                group.limit.complaint(now, Complaint::FreshReset, opened, open);
+            }
+            Kind::SendTimeout
+            | Kind::FirstByteTimeout
+            | Kind::HeadTimeout
+            | Kind::Stalled
+            | Kind::TooSlow
+            | Kind::AttemptTimeout => host.stats.timeouts += 1,
+            _ => {}
+        }
+        if let Delivery::Again(status) = delivery {
+            // The status was known; that its body was cut changes nothing.
+            self.again(
+                job_key,
+                Kind::StatusExhausted,
+                Some(status),
+                failing,
+                phase,
+                &attempt,
+                now,
+                handler,
+            );
+            return;
+        }
+        let job = &mut self.jobs[job_key];
+        let facts = Facts {
+            reused: served > 0,
+            repeatable: job.repeatable,
+            sent: facts_sent,
+            answered,
+            moved: job.moved,
+            replayable: job.replayable(),
+            slow_once: job.slow_once,
+            all_errors: self.config.retry_all_errors,
+        };
+        let verdict = match delivery {
+            // What was delivered was complete enough to be judged before: a last attempt.
+            Delivery::DeliverThen(_) => Verdict::Final(failing.kind),
+            _ => retry::verdict(failing.kind, facts),
+        };
+        match verdict {
+            Verdict::Free => {
+                job.moved = true;
+                job.attempts -= 1;
+                self.enqueue(job_key, Queue::Moved);
+            }
+            Verdict::Again => {
+                job.slow_once |= failing.kind == Kind::FirstByteTimeout;
+                let kind = failing.kind;
+                self.again(job_key, kind, None, failing, phase, &attempt, now, handler);
+            }
+            Verdict::Final(kind) => {
+                self.push_try(job_key, failing.kind, None, &attempt, started, now);
+                let failure = Failure {
+                    kind,
+                    phase,
+                    reused: Some(served > 0),
+                    os: failing.os,
+                    detail: failing.detail,
+                };
+                self.finish(job_key, Err(failure), &attempt, now, handler);
+            }
+        }
+    }
+
+    fn push_try(
+        &mut self,
+        key: JobKey,
+        kind: Kind,
+        status: Option<u16>,
+        attempt: &Attempt,
+        started: Instant,
+        now: Instant,
+    ) {
+        let job = &mut self.jobs[key];
+        job.tries.push(Try {
+            kind,
+            status,
+            conn: attempt.conn.map_or(0, |conn| conn.id),
+            reused: attempt.conn.is_some_and(|conn| conn.reused),
+            at_byte: job.progress.delivered,
+            took: now - started,
+        });
+    }
+
+    /// Whether `--retry-max-time` forbids an attempt at `at`.
+    pub(super) fn out_of_time(&self, key: JobKey, at: Instant) -> bool {
+        let started = self.jobs[key].started.unwrap_or(at);
+        self.config.retry_max_time.is_some_and(|most| at - started > most)
+    }
+
+    /// Tries a job once more after a backoff, or ends it when its attempts are used up.
+    #[expect(clippy::too_many_arguments, reason = "the facts of one failed attempt")]
+    pub(super) fn again(
+        &mut self,
+        key: JobKey,
+        kind: Kind,
+        status: Option<u16>,
+        failing: Failing,
+        phase: Phase,
+        attempt: &Attempt,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        self.push_try(key, kind, status, attempt, attempt.started, now);
+        let job = &mut self.jobs[key];
+        let host_key = job.host;
+        let gained = job.progress.delivered.saturating_sub(job.progress.before);
+        let continued = job.progress.offset().is_some();
+        if !(continued && job.progress.before > 0 && gained >= FREE_PROGRESS) {
+            job.failures += 1;
+        }
+        let mut at =
+            now + retry::backoff(&self.config, job.failures.saturating_sub(1), &mut self.random);
+        if job.failures >= job.attempts_allowed || self.out_of_time(key, at) {
+            let failure = Failure {
+                kind,
+                phase,
+                reused: attempt.conn.map(|conn| conn.reused),
+                os: failing.os,
+                detail: failing.detail,
+            };
+            self.finish(key, Err(failure), attempt, now, handler);
+            return;
+        }
+        let host = &mut self.hosts[host_key];
+        host.stats.repeats += 1;
+        for budget in [&mut host.budget, &mut self.overall_budget] {
+            // An empty budget delays; only `--retry-max-time` makes it fatal.
+            if let Err(when) = budget.take(now) {
+                at = at.max(when);
+            }
+        }
+        if self.out_of_time(key, at) {
+            let reused = attempt.conn.map(|conn| conn.reused);
+            let failure = Failure { reused, ..Failure::new(Kind::BudgetExhausted, phase) };
+            self.finish(key, Err(failure), attempt, now, handler);
+            return;
+        }
+        let job = &mut self.jobs[key];
+        if !continued && job.progress.head {
+            job.progress = super::job::Progress::default();
+            let job_ref = JobRef { key, tag: job.tag };
+            handler.restart(&mut Ctl { commands: &mut self.commands }, job_ref, kind);
+        }
+        self.jobs[key].state = JobState::Waiting;
+        self.hosts[host_key].elsewhere += 1;
+        self.job_timers.set(key.index(), at);
+    }
+
+    /// What a report says of the exchange on this connection.
+    pub(super) fn attempt_of(&self, key: ConnKey, now: Instant) -> Attempt {
+        let conn = &self.conns[key];
+        let Some(exchange) = conn.exchange() else { return Attempt::none(now) };
+        Attempt {
+            conn: Some(conn.info()),
+            setup: if conn.served == 0 { conn.setup } else { Setup::default() },
+            started: exchange.started,
+            sent: match exchange.sending {
+                Sending::Sent { at } => Some(at),
+                _ => None,
+            },
+            first_byte: exchange.first_byte,
+        }
+    }
+
+    /// The job is at its end: it leaves the engine, and its handler is told, exactly once.
+    pub(super) fn finish(
+        &mut self,
+        key: JobKey,
+        result: Result<u16, Failure>,
+        attempt: &Attempt,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let Some(mut job) = self.jobs.remove(key) else { return };
+        self.job_timers.cancel(key.index());
+        let first = attempt.first_byte;
+        let times = Times {
+            queue: attempt.started - job.submitted,
+            dns: attempt.setup.dns,
+            connect: attempt.setup.connect,
+            tls: attempt.setup.tls,
+            first_byte: match (first, attempt.sent) {
+                (Some(first), Some(sent)) => first - sent,
+                _ => Duration::ZERO,
+            },
+            body: first.map_or(Duration::ZERO, |first| now - first),
+            total: now - job.started.unwrap_or(now),
+        };
+        let (result, failure) = match result {
+            Ok(status) => (Some(status), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let report = Report {
+            result: match (result, &failure) {
+                (_, Some(failure)) => Err(failure),
+                (Some(status), None) => Ok(status),
+                (None, None) => return,
+            },
+            attempts: job.attempts,
+            tries: &job.tries,
+            times,
+            conn: attempt.conn,
+            body_bytes: job.progress.delivered,
+            wire_bytes: job.wire_bytes,
+            resumed_at: job.resumed_at,
+        };
+        handler.done(
+            &mut Ctl { commands: &mut self.commands },
+            JobRef { key, tag: job.tag },
+            &report,
+        );
+        if self.spare.len() < SPARE {
+            job.head.clear();
+            self.spare.push(job.head);
+        }
+    }
+
+    /// Calls one job off, wherever it is.
+    pub fn cancel(&mut self, key: JobKey, now: Instant, handler: &mut dyn Handler) {
+        let Some(job) = self.jobs.get(key) else { return };
+        let host = job.host;
+        let mut attempt = Attempt::none(now);
+        let mut phase = Phase::Queue;
+        match job.state {
+            JobState::Queued(_) => self.dequeue(key),
+            JobState::Waiting => self.hosts[host].elsewhere -= 1,
+            JobState::Running(conn) => {
+                attempt = self.attempt_of(conn, now);
+                phase = if attempt.first_byte.is_some() { Phase::Body } else { Phase::FirstByte };
+                self.drop_conn(conn, true, now);
+                self.hosts[host].elsewhere -= 1;
+            }
+        }
+        let reused = attempt.conn.map(|conn| conn.reused);
+        let failure = Failure { reused, ..Failure::new(Kind::Cancelled, phase) };
+        self.finish(key, Err(failure), &attempt, now, handler);
+    }
+
+    /// Calls everything off.
+    pub fn cancel_all(&mut self, now: Instant, handler: &mut dyn Handler) {
+        let keys: Vec<JobKey> = self.jobs.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.cancel(key, now, handler);
+        }
+    }
+
+    /// Stops reading a job's response.
+    pub(super) fn pause(&mut self, key: JobKey) {
+        let Some(JobState::Running(conn)) = self.jobs.get(key).map(|job| job.state) else { return };
+        if let Some(exchange) = self.conns[conn].exchange_mut() {
+            exchange.paused = true;
+        }
+    }
+
+    /// Goes on reading a job's response, or sending its body.
+    pub(super) fn resume(&mut self, key: JobKey, now: Instant) {
+        let Some(JobState::Running(conn)) = self.jobs.get(key).map(|job| job.state) else { return };
+        let Some(exchange) = self.conns[conn].exchange_mut() else { return };
+        if core::mem::take(&mut exchange.paused) {
+            exchange.last_byte = now;
+            exchange.window.since = now;
+            exchange.window.bytes = 0;
+            self.actions.push_back(Action::Read(conn));
+        }
+        if let Sending::Starved { next } = exchange.sending {
+            exchange.sending = Sending::Flushing { next, any: true, ended: false, progress: now };
+            self.actions.push_back(Action::Transmit(conn));
+        }
+        self.arm(conn);
+    }
+}
+
+/// Buffers kept for jobs to come.
+const SPARE: usize = 1_024;
+
+/// Bytes that a stranger sent, made fit to be quoted.
+pub(super) fn quoted(bytes: &[u8]) -> Box<str> {
+    let mut text = alloc::string::String::from("it began with \"");
+    for &byte in bytes.iter().take(40) {
+        text.extend(core::ascii::escape_default(byte).map(char::from));
+    }
+    text.push('"');
+    text.into()
+}
