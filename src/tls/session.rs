@@ -7,10 +7,10 @@
 //!
 //! How rustls 0.23's `unbuffered` interface behaves, on which this file relies (tests hold it):
 //! - Records are decrypted in the buffer handed in. A handshake message that is cut across
-//!   records is gathered at the front of that buffer and remembered by position, so unconsumed
-//!   bytes must come back as they were left, in the same order, with none missing. When a record
-//!   is to be *encrypted* meanwhile, a buffer of the same length must be there; nothing in it is
-//!   looked at.
+//!   records is gathered at the front of that buffer, over the record headers between its parts,
+//!   and remembered by position, so unconsumed bytes must come back as they were left. When a
+//!   record is to be *encrypted* meanwhile, a buffer must be there that is exactly as long as the
+//!   records gone through (else rustls panics); nothing in it is looked at.
 //! - Application data is copied once, out of the decrypted record into a vector of its own.
 //! - After an error, the alert for the peer waits and must be asked for.
 //! - Alerts, 32 empty records in a row, 32 key updates without data and a second renegotiation
@@ -42,9 +42,8 @@ const MAX_TICKETS: u32 = 1024;
 enum Stage {
     /// In the handshake; this many bytes of it have been consumed.
     Handshake { received: usize },
-    /// Data flows; bytes of messages without data since the last data, and bytes of complete
-    /// records at the front of the caller's buffer that belong to an unfinished message.
-    Open { idle: usize, held: usize },
+    /// Data flows; bytes of messages without data since the last data.
+    Open { idle: usize },
     /// The server has said that it will send no more.
     PeerClosed,
     /// We have said that we are done; whatever still arrives is ignored.
@@ -57,6 +56,9 @@ enum Stage {
 pub struct Session {
     connection: Box<UnbufferedClientConnection>,
     stage: Stage,
+    /// Bytes at the front of what the caller keeps that rustls has been through already: records
+    /// of a handshake message that is not complete.
+    held: usize,
     max_handshake_bytes: usize,
 }
 
@@ -106,6 +108,7 @@ impl Session {
         Ok(Self {
             connection: Box::new(connection),
             stage: Stage::Handshake { received: 0 },
+            held: 0,
             max_handshake_bytes: config.max_handshake_bytes,
         })
     }
@@ -135,8 +138,8 @@ impl Session {
                     self.stage = Stage::Failed;
                     return Err(error);
                 }
-                if incoming.first().is_some_and(|kind| !plausible(*kind)) {
-                    return Ok(done); // too short to name what it is instead
+                if (1..HEADER).contains(&incoming.len()) {
+                    return Ok(done); // too short to name what it is, if it is not TLS
                 }
             }
             Stage::Handshake { .. } | Stage::Open { .. } => {}
@@ -148,6 +151,13 @@ impl Session {
             }
             Stage::Failed => return Err(self.over()),
         }
+        // Counted before rustls rearranges what it holds; it goes through all complete records.
+        let Some(fresh) = incoming.get(self.held..) else {
+            self.stage = Stage::Failed;
+            let message = "what was left of the last call's input must come again";
+            return Err(Error::new(ErrorKind::Internal, self.was_established(), message, ""));
+        };
+        let through = self.held + complete_records(fresh);
         loop {
             let rest = incoming.get_mut(done.consumed..).unwrap_or_default();
             let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(rest);
@@ -167,6 +177,7 @@ impl Session {
                 Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
                 Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
                     self.stage = Stage::PeerClosed;
+                    self.held = 0;
                     done.consumed = incoming.len();
                     done.peer_closed = true;
                     self.flush(out);
@@ -182,8 +193,15 @@ impl Session {
                 break;
             }
         }
-        if !done.stopped {
-            self.hold(incoming.get(done.consumed..).unwrap_or_default())?;
+        // Data does not come in the middle of a message, so after a stop there is none to hold.
+        self.held = if done.stopped { 0 } else { through.saturating_sub(done.consumed) };
+        let kept = match self.stage {
+            Stage::Handshake { received } => received + incoming.len() - done.consumed,
+            _ if self.held > 0 => incoming.len() - done.consumed,
+            _ => 0,
+        };
+        if kept > self.max_handshake_bytes {
+            return Err(self.too_large());
         }
         Ok(done)
     }
@@ -195,11 +213,11 @@ impl Session {
                 *received += discarded;
                 let too_much = *received > self.max_handshake_bytes;
                 if !self.connection.is_handshaking() {
-                    self.stage = Stage::Open { idle: 0, held: 0 };
+                    self.stage = Stage::Open { idle: 0 };
                 }
                 if too_much { Err(self.too_large()) } else { Ok(()) }
             }
-            Stage::Open { idle, .. } => {
+            Stage::Open { idle } => {
                 *idle = if data > 0 { 0 } else { *idle + discarded };
                 if *idle > self.max_handshake_bytes
                     || self.connection.tls13_tickets_received() > MAX_TICKETS
@@ -213,21 +231,6 @@ impl Session {
             }
             Stage::PeerClosed | Stage::Closed | Stage::Failed => Ok(()),
         }
-    }
-
-    /// Look at what stays with the caller: complete records that were not consumed are the first
-    /// part of a message that goes on.
-    fn hold(&mut self, rest: &[u8]) -> Result<(), Error> {
-        let complete = complete_records(rest);
-        let bound = match &mut self.stage {
-            Stage::Handshake { received } => *received + rest.len(),
-            Stage::Open { held, .. } => {
-                *held = complete;
-                if complete > 0 { rest.len() } else { 0 }
-            }
-            Stage::PeerClosed | Stage::Closed | Stage::Failed => 0,
-        };
-        if bound > self.max_handshake_bytes { Err(self.too_large()) } else { Ok(()) }
     }
 
     fn too_large(&mut self) -> Error {
@@ -252,16 +255,14 @@ impl Session {
     /// Encrypt all of `plain` and append the records to `out`; returns how much was taken, which
     /// is all of it. Hand in as much as should be on its way: ciphertext cannot be taken back.
     pub fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<usize, Error> {
-        let held = match self.stage {
-            Stage::Open { held, .. } => held,
-            Stage::PeerClosed => 0,
-            Stage::Handshake { .. } | Stage::Closed | Stage::Failed => return Err(self.over()),
-        };
+        if !self.established() {
+            return Err(self.over());
+        }
         if plain.is_empty() {
             return Ok(0);
         }
         let room = plain.len() + plain.len().div_ceil(RECORD) * RECORD_OVERHEAD;
-        let encrypted = self.with_traffic(held, out, |mut traffic, out| {
+        let encrypted = self.with_traffic(out, |mut traffic, out| {
             let start = out.len();
             let mut needed = room;
             loop {
@@ -293,11 +294,10 @@ impl Session {
     /// Come to the state in which rustls encrypts, and do something there.
     fn with_traffic<R>(
         &mut self,
-        held: usize,
         out: &mut Vec<u8>,
         act: impl FnOnce(WriteTraffic<'_, ClientConnectionData>, &mut Vec<u8>) -> R,
     ) -> Result<R, Error> {
-        let mut stand_in = vec![0; held]; // of no length but while a message is cut in two
+        let mut stand_in = vec![0; self.held]; // of no length but while a message is cut in two
         loop {
             let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut stand_in);
             match state {
@@ -315,13 +315,8 @@ impl Session {
     /// Say that we are done: append close_notify to `out`, when there is a connection to close.
     /// Whatever is received afterwards is ignored.
     pub fn close(&mut self, out: &mut Vec<u8>) {
-        let held = match self.stage {
-            Stage::Open { held, .. } => Some(held),
-            Stage::PeerClosed => Some(0),
-            Stage::Handshake { .. } | Stage::Closed | Stage::Failed => None,
-        };
-        if let Some(held) = held {
-            let _ = self.with_traffic(held, out, |mut traffic, out| {
+        if self.established() {
+            let _ = self.with_traffic(out, |mut traffic, out| {
                 append(out, |room| traffic.queue_close_notify(room).map_err(|e| encrypt_room(&e)));
             });
         }
@@ -374,7 +369,7 @@ impl Session {
     }
 
     fn fail(&mut self, error: &rustls::Error, out: &mut Vec<u8>) -> Error {
-        let established = matches!(self.stage, Stage::Open { .. } | Stage::PeerClosed);
+        let established = self.established();
         self.flush(out);
         self.stage = Stage::Failed;
         Error::from_rustls(error, established, take_refusal())
@@ -455,11 +450,6 @@ fn complete_records(bytes: &[u8]) -> usize {
         at = end;
     }
     at
-}
-
-/// A record begins with one of four types.
-fn plausible(kind: u8) -> bool {
-    matches!(kind, 0x14..=0x17)
 }
 
 /// What the first bytes are, when they are no TLS record and there are enough of them to tell.
