@@ -5,6 +5,8 @@
 extern crate alloc;
 
 pub mod base;
+#[cfg(feature = "dns")]
+pub mod dns;
 pub mod engine;
 #[cfg(feature = "fetch")]
 pub mod fetch;

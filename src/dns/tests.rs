@@ -1,0 +1,7 @@
+//! The whole resolver in virtual time, against servers that are closures.
+
+mod failing;
+mod hostile;
+mod names;
+mod swarm;
+mod world;
