@@ -9,12 +9,14 @@
 //! | `header`, `request` | what is asked for |
 //! | `auth` | who asks |
 //! | `range` | parts of a representation |
+//! | [`redirect`] | where an answer sends us, and what goes along |
 //! | `exit` | curl's exit codes |
 
 mod auth;
 mod exit;
 mod header;
 mod range;
+pub mod redirect;
 mod request;
 mod url;
 mod url_fast;
@@ -23,5 +25,6 @@ pub use auth::Auth;
 pub use exit::CurlCode;
 pub use header::{Field, FieldError, is_secret};
 pub use range::{ContentRange, RangeError, RangeSpec, Span};
+pub use redirect::{Asked, Hop, RedirectError, RedirectRules, Schemes, Trail};
 pub use request::{Body, Expect, Follow, Profile, Request, ResumeFrom, Validator};
 pub use url::{MAX_URL, Scheme, Url, UrlError, UrlRules, Userinfo, mask};

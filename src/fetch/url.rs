@@ -343,9 +343,9 @@ impl Url {
         self.userinfo.as_deref()
     }
 
-    /// Takes name and password out.
-    pub fn take_userinfo(&mut self) -> Option<Box<Userinfo>> {
-        self.userinfo.take()
+    /// Puts other ones in their place, or none.
+    pub fn set_userinfo(&mut self, userinfo: Option<Userinfo>) {
+        self.userinfo = userinfo.map(Box::new);
     }
 
     /// Whether both have scheme, host and port in common (RFC 6454).
