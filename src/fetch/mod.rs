@@ -7,14 +7,18 @@
 //! |---|---|
 //! | `url`, `url_fast` | typed text → scheme, origin, target |
 //! | `header`, `request` | what is asked for |
-//! | `auth` | who asks |
-//! | `range` | parts of a representation |
+//! | `auth`, `netrc` | who asks |
+//! | `range`, [`date`] | parts of a representation; dates, waits and proofs by date |
+//! | [`form`] | bodies and queries out of `-d`, `--data-urlencode`, `--json` |
 //! | [`redirect`] | where an answer sends us, and what goes along |
 //! | `exit` | curl's exit codes |
 
 mod auth;
+pub mod date;
 mod exit;
+pub mod form;
 mod header;
+mod netrc;
 mod range;
 pub mod redirect;
 mod request;
@@ -24,7 +28,8 @@ mod url_fast;
 pub use auth::Auth;
 pub use exit::CurlCode;
 pub use header::{Field, FieldError, is_secret};
+pub use netrc::{MAX_NETRC, Netrc, NetrcError};
 pub use range::{ContentRange, RangeError, RangeSpec, Span};
-pub use redirect::{Asked, Hop, RedirectError, RedirectRules, Schemes, Trail};
+pub use redirect::{RedirectError, RedirectRules, Schemes};
 pub use request::{Body, Expect, Follow, Profile, Request, ResumeFrom, Validator};
 pub use url::{MAX_URL, Scheme, Url, UrlError, UrlRules, Userinfo, mask};
