@@ -10,6 +10,8 @@ pub mod dns;
 pub mod engine;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+#[cfg(feature = "origin")]
+pub mod origin;
 pub mod proto;
 #[cfg(feature = "tls")]
 pub mod tls;
