@@ -12,6 +12,8 @@ pub mod engine;
 pub mod fetch;
 #[cfg(feature = "origin")]
 pub mod origin;
+#[cfg(feature = "std")]
+pub mod net;
 pub mod proto;
 #[cfg(feature = "tls")]
 pub mod tls;

@@ -39,6 +39,7 @@ mod retry;
 mod schedule;
 mod settle;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
@@ -275,6 +276,16 @@ impl Engine {
     /// How many requests it holds: queued, waiting, running.
     pub fn held(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// Commands from outside a handler, applied by the next [`poll`](Self::poll).
+    pub fn ctl(&mut self) -> Ctl<'_> {
+        Ctl { commands: &mut self.commands }
+    }
+
+    /// The host that a connection was opened for.
+    pub fn host_of(&self, conn: ConnKey) -> Option<HostKey> {
+        self.conns.get(conn).map(|conn| conn.host)
     }
 
     /// How many requests are on a connection.
@@ -528,7 +539,7 @@ impl Engine {
 struct Failing {
     kind: Kind,
     os: i32,
-    detail: Option<alloc::boxed::Box<str>>,
+    detail: Option<Box<str>>,
 }
 
 impl Failing {

@@ -5,6 +5,7 @@
 //! 206; anything else starts again.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
@@ -65,7 +66,7 @@ pub(super) fn ask(job: &Job, out: &mut Vec<u8>) {
     if offset.is_none() && job.range.is_none() {
         return;
     }
-    let mut value = alloc::string::String::with_capacity(48);
+    let mut value = String::with_capacity(48);
     // Writing to a String can't fail.
     let _ = match last {
         Some(last) => write!(value, "bytes={first}-{last}"),

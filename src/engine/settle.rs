@@ -5,6 +5,7 @@
 //! once.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -456,7 +457,7 @@ const SPARE: usize = 1_024;
 
 /// Bytes that a stranger sent, made fit to be quoted.
 pub(super) fn quoted(bytes: &[u8]) -> Box<str> {
-    let mut text = alloc::string::String::from("it began with \"");
+    let mut text = String::from("it began with \"");
     for &byte in bytes.iter().take(40) {
         text.extend(core::ascii::escape_default(byte).map(char::from));
     }

@@ -1,0 +1,796 @@
+//! The pump: readiness in, bytes through, the engine's actions out.
+//!
+//! Owns the order of a turn (actions, wait, input and output, deadlines, actions), the latched
+//! readiness with its hot list and read budget, and the one read buffer. Decides nothing about
+//! HTTP: whatever happens to a connection is reported to the engine. Generic over [`Net`], so
+//! that the simulation runs this very code.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+#[cfg(feature = "tls")]
+use super::link::Tls;
+use super::link::{Finishing, Link};
+use super::{Net, Read, Ready};
+use crate::base::Instant;
+#[cfg(feature = "tls")]
+use crate::engine::TlsInfo;
+use crate::engine::{
+    Action, ConnKey, Ctl, DnsFailure, Engine, Fault, Handler, HostKey, JobKey, Loss, Next, Origin,
+    Request, Resolved, SubmitError,
+};
+
+/// A turn that comes this much later than it wanted to means that the process slept.
+const OVERSLEPT: Duration = Duration::from_secs(1);
+
+/// Bounds of the driver's own memory and of the work of one turn.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverConfig {
+    /// Bytes of the one read buffer. At least 18 KiB where TLS is used: a whole record must fit.
+    pub read_buffer: usize,
+    /// Reads of one connection before the others have their turn.
+    pub read_budget: u32,
+    /// Handshakes of which messages are processed in one turn; established connections go first.
+    pub handshakes_a_turn: u32,
+}
+
+impl Default for DriverConfig {
+    fn default() -> Self {
+        Self { read_buffer: 64 * 1024, read_budget: 8, handshakes_a_turn: 16 }
+    }
+}
+
+/// Runs an [`Engine`] on a [`Net`].
+///
+/// One thread, no callbacks but the handler's, nothing blocks but [`turn`](Self::turn) itself.
+/// In a foreign loop: watch the net's descriptor, call `turn` with a timeout of zero when it is
+/// readable and when [`next_deadline`](Self::next_deadline) has come.
+pub struct Driver<N> {
+    engine: Engine,
+    net: N,
+    config: DriverConfig,
+    links: Vec<Option<Link>>,
+    /// Links that have something to do, each at most once.
+    hot: VecDeque<ConnKey>,
+    /// Names that somebody else is to look up.
+    lookups: VecDeque<HostKey>,
+    /// The read buffer; taken out while it is in use.
+    buffer: Vec<u8>,
+    /// What is to be sent, before and after encryption.
+    plain: Vec<u8>,
+    #[cfg(feature = "tls")]
+    cipher: Vec<u8>,
+    ready: Vec<Ready>,
+    now: Instant,
+    /// Requests or commands came in since the last turn.
+    stirred: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Config>,
+}
+
+impl<N> core::fmt::Debug for Driver<N> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Driver").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// Whether the pump may go on with a link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pumped {
+    /// It is still there.
+    Here,
+    /// The engine gave it up.
+    Gone,
+}
+
+impl<N: Net> Driver<N> {
+    /// A driver for plain HTTP. Requests over TLS need [`with_tls`](Self::with_tls).
+    pub fn new(engine: Engine, mut net: N, config: DriverConfig) -> Self {
+        let now = net.now();
+        Self {
+            engine,
+            net,
+            config,
+            links: Vec::new(),
+            hot: VecDeque::new(),
+            lookups: VecDeque::new(),
+            buffer: Vec::new(),
+            plain: Vec::new(),
+            #[cfg(feature = "tls")]
+            cipher: Vec::new(),
+            ready: Vec::new(),
+            now,
+            stirred: false,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Speaks TLS as `tls` says.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: crate::tls::Config) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// The engine, to be looked at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The net.
+    pub fn net(&self) -> &N {
+        &self.net
+    }
+
+    /// The net, to be configured.
+    pub fn net_mut(&mut self) -> &mut N {
+        &mut self.net
+    }
+
+    /// The time of the last wake-up.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The key of an origin.
+    pub fn host(&mut self, origin: &Origin<'_>) -> HostKey {
+        self.engine.host(origin)
+    }
+
+    /// Takes a request; it is started by the next turn.
+    pub fn submit(&mut self, request: &Request<'_>) -> Result<JobKey, SubmitError> {
+        let job = self.engine.submit(request, self.now)?;
+        self.stirred = true;
+        Ok(job)
+    }
+
+    /// Commands from outside a handler, applied by the next turn.
+    pub fn ctl(&mut self) -> Ctl<'_> {
+        self.stirred = true;
+        self.engine.ctl()
+    }
+
+    /// A name that somebody has to look up, if there is one; answer with
+    /// [`resolved`](Self::resolved).
+    pub fn next_lookup(&mut self) -> Option<HostKey> {
+        self.lookups.pop_front()
+    }
+
+    /// The answer to a look-up.
+    pub fn resolved(
+        &mut self,
+        host: HostKey,
+        result: Result<Resolved<'_>, DnsFailure<'_>>,
+        handler: &mut dyn Handler,
+    ) {
+        self.engine.resolved(host, result, self.now, handler);
+        self.stirred = true;
+    }
+
+    /// When [`turn`](Self::turn) wants to be called at the latest: the time of the last wake-up
+    /// while work is latched, `None` when only the net can bring something.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.stirred || !self.hot.is_empty() {
+            return Some(self.now);
+        }
+        self.engine.next_deadline()
+    }
+
+    /// One turn: carries out what is wanted, waits for at most `timeout` (`None`: until something
+    /// happens), handles what is ready, then what is overdue.
+    pub fn turn(
+        &mut self,
+        timeout: Option<Duration>,
+        handler: &mut dyn Handler,
+    ) -> Result<(), Fault> {
+        self.now = self.net.now();
+        if core::mem::take(&mut self.stirred) {
+            self.act(handler);
+        }
+        let until = self.next_deadline();
+        let wanted = until.map(|at| at - self.now);
+        let timeout = match (timeout, wanted) {
+            (Some(timeout), Some(wanted)) => Some(timeout.min(wanted)),
+            (timeout, wanted) => timeout.or(wanted),
+        };
+        let mut more = self.wait(timeout)?;
+        let woke = self.net.now();
+        if let Some(timeout) = timeout {
+            let expected = self.now + timeout;
+            if woke - expected > OVERSLEPT {
+                self.engine.slept(woke - expected);
+            }
+        }
+        self.now = woke;
+        loop {
+            self.latch();
+            self.pump_round(handler);
+            if !more {
+                break;
+            }
+            // An edge-triggered outer loop is told once: the inner poll has to be emptied.
+            more = self.wait(Some(Duration::ZERO))?;
+        }
+        self.engine.tick(self.now, handler);
+        self.act(handler);
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<bool, Fault> {
+        self.ready.clear();
+        self.net.wait(timeout, &mut self.ready)
+    }
+
+    /// Latches what is ready and puts it on the hot list.
+    fn latch(&mut self) {
+        for ready in &self.ready {
+            // The low half of a token is the slot; a stale generation dies here.
+            let index = ready.token & (u32::MAX as usize);
+            let Some(Some(link)) = self.links.get_mut(index) else { continue };
+            if link.key.pack() != ready.token {
+                continue;
+            }
+            link.readable |= ready.readable;
+            link.writable |= ready.writable;
+            if !link.hot && link.has_work() {
+                link.hot = true;
+                self.hot.push_back(link.key);
+            }
+        }
+    }
+
+    /// Pumps each hot link once; those that have more to do go to the back. Established ones go
+    /// first: of handshakes, only so many are processed in a turn.
+    fn pump_round(&mut self, handler: &mut dyn Handler) {
+        let mut handshakes = 0;
+        for _ in 0..self.hot.len() {
+            let Some(key) = self.hot.pop_front() else { break };
+            let Some(link) = self.link(key) else { continue };
+            if Self::is_securing(link) {
+                handshakes += 1;
+                if handshakes > self.config.handshakes_a_turn {
+                    self.hot.push_back(key);
+                    continue;
+                }
+            }
+            if let Some(link) = self.link(key) {
+                link.hot = false;
+            }
+            self.pump(key, handler);
+            self.drain(handler);
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_securing(link: &Link) -> bool {
+        link.tls.as_ref().is_some_and(|tls| !tls.secured)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    const fn is_securing(_: &Link) -> bool {
+        false
+    }
+
+    fn link(&mut self, key: ConnKey) -> Option<&mut Link> {
+        self.links.get_mut(key.index())?.as_mut().filter(|link| link.key == key)
+    }
+
+    /// Lets the engine decide, and carries out what it wants.
+    fn act(&mut self, handler: &mut dyn Handler) {
+        loop {
+            self.engine.poll(self.now, handler);
+            if !self.drain(handler) {
+                break;
+            }
+        }
+    }
+
+    /// Carries out the engine's actions; whether there were any.
+    fn drain(&mut self, handler: &mut dyn Handler) -> bool {
+        let mut any = false;
+        while let Some(action) = self.engine.next_action() {
+            any = true;
+            match action {
+                Action::Resolve(host) => self.lookups.push_back(host),
+                Action::Open { conn, address } => {
+                    let index = conn.index();
+                    if index >= self.links.len() {
+                        self.links.resize_with(index + 1, || None);
+                    }
+                    self.links[index] = Some(Link::new(conn));
+                    if let Err(fault) = self.net.open(conn.pack(), address) {
+                        self.engine.lost(conn, Loss::Fault(fault), self.now, handler);
+                    }
+                }
+                Action::Secure(conn) => self.secure(conn, handler),
+                Action::Transmit(conn) => {
+                    if let Some(link) = self.link(conn) {
+                        link.transmit = true;
+                        self.pump(conn, handler);
+                    }
+                }
+                Action::Read(conn) => {
+                    if let Some(link) = self.link(conn) {
+                        link.paused = false;
+                        self.heat(conn);
+                    }
+                }
+                Action::Finish(conn) => self.finish(conn, handler),
+                Action::Close { conn, reset } => {
+                    if self.link(conn).is_some() {
+                        self.links[conn.index()] = None;
+                        self.net.close(conn.pack(), reset);
+                    }
+                }
+            }
+        }
+        any
+    }
+
+    /// Puts a link on the hot list, if it has something to do.
+    fn heat(&mut self, key: ConnKey) {
+        let Some(link) = self.link(key) else { return };
+        if !link.hot && link.has_work() {
+            link.hot = true;
+            self.hot.push_back(key);
+        }
+    }
+
+    /// Our end: close_notify where there is TLS, then FIN, behind whatever is unsent.
+    fn finish(&mut self, key: ConnKey, handler: &mut dyn Handler) {
+        let Some(link) = self.link(key) else { return };
+        link.finishing = Finishing::Wanted;
+        link.paused = false;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut link.tls {
+            let mut farewell = Vec::new();
+            tls.session.close(&mut farewell);
+            link.unsent.extend_from_slice(&farewell);
+        }
+        if self.flush(key, handler) == Pumped::Here {
+            self.heat(key);
+        }
+    }
+
+    /// Reads first, then writes: the peer may have answered, or gone, before we send.
+    fn pump(&mut self, key: ConnKey, handler: &mut dyn Handler) {
+        let Some(link) = self.link(key) else { return };
+        if !link.connected && self.connect(key, handler) == Pumped::Gone {
+            return;
+        }
+        if self.pump_reads(key, handler) == Pumped::Gone {
+            return;
+        }
+        if self.flush(key, handler) == Pumped::Gone {
+            return;
+        }
+        self.heat(key);
+    }
+
+    /// Completes connecting, after an edge.
+    fn connect(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
+        match self.net.established(key.pack()) {
+            Ok(true) => {
+                if let Some(link) = self.link(key) {
+                    link.connected = true;
+                }
+                self.engine.connected(key, self.now, handler);
+                Pumped::Here
+            }
+            Ok(false) => {
+                if let Some(link) = self.link(key) {
+                    link.readable = false;
+                    link.writable = false;
+                }
+                Pumped::Gone
+            }
+            Err(fault) => {
+                self.engine.lost(key, Loss::Fault(fault), self.now, handler);
+                Pumped::Gone
+            }
+        }
+    }
+
+    /// Reads until nothing is there, the engine wants no more, or the budget is spent.
+    fn pump_reads(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
+        for _ in 0..self.config.read_budget {
+            let Some(link) = self.link(key) else { return Pumped::Gone };
+            if !link.readable || link.paused {
+                return Pumped::Here;
+            }
+            if self.read_once(key, handler) == Pumped::Gone {
+                return Pumped::Gone;
+            }
+        }
+        Pumped::Here
+    }
+
+    /// One read into the shared buffer, behind the part of a record that is held.
+    fn read_once(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
+        let mut buffer = core::mem::take(&mut self.buffer);
+        if buffer.len() < self.config.read_buffer {
+            buffer.resize(self.config.read_buffer, 0);
+        }
+        let held = self.unpark(key, &mut buffer);
+        let room = buffer.get_mut(held..).unwrap_or_default();
+        let pumped = match self.net.read(key.pack(), room) {
+            Ok(Read::Bytes { count, drained }) => {
+                if let Some(link) = self.link(key) {
+                    link.readable = !drained;
+                }
+                let filled = buffer.get_mut(..held + count).unwrap_or_default();
+                self.deliver(key, filled, handler)
+            }
+            Ok(Read::Blocked) => {
+                self.park(key, buffer.get(..held).unwrap_or_default());
+                match self.link(key) {
+                    None => Pumped::Gone,
+                    Some(link) => {
+                        link.readable = false;
+                        let broken = link.broken;
+                        self.lose_broken(key, broken, handler)
+                    }
+                }
+            }
+            Ok(Read::End) => {
+                self.end(key, handler);
+                Pumped::Gone
+            }
+            Err(fault) => {
+                self.engine.lost(key, Loss::Fault(fault), self.now, handler);
+                Pumped::Gone
+            }
+        };
+        self.buffer = buffer;
+        pumped
+    }
+
+    /// A write failed, and all that came before it has been read: the connection is lost.
+    fn lose_broken(
+        &mut self,
+        key: ConnKey,
+        broken: Option<Fault>,
+        handler: &mut dyn Handler,
+    ) -> Pumped {
+        let Some(fault) = broken else { return Pumped::Here };
+        self.engine.lost(key, Loss::Fault(fault), self.now, handler);
+        Pumped::Gone
+    }
+
+    /// The peer's end, as the engine is to see it.
+    fn end(&mut self, key: ConnKey, handler: &mut dyn Handler) {
+        #[cfg(feature = "tls")]
+        {
+            let now = self.now;
+            let Some(link) = self.link(key) else { return };
+            if let Some(tls) = &link.tls {
+                let clean = tls.closed;
+                // In a handshake, only the engine's own kind tells that it was cut; TLS has
+                // something to add only when the server did not speak TLS at all.
+                let said = if tls.secured { None } else { tls.session.end_of_input() };
+                if let Some(error) = said.filter(crate::tls::Error::is_final) {
+                    let detail = describe(&error);
+                    let loss = Loss::Tls { name: error.name(), detail: &detail, is_final: true };
+                    self.engine.lost(key, loss, now, handler);
+                } else {
+                    self.engine.ended(key, clean, now, handler);
+                }
+                return;
+            }
+        }
+        self.engine.ended(key, true, self.now, handler);
+    }
+
+    /// Hands plaintext to the engine, and notes what it wants.
+    fn plaintext(&mut self, key: ConnKey, bytes: &[u8], handler: &mut dyn Handler) -> Pumped {
+        match self.engine.received(key, bytes, self.now, handler) {
+            Next::Read => Pumped::Here,
+            Next::Pause => {
+                if let Some(link) = self.link(key) {
+                    link.paused = true;
+                }
+                Pumped::Here
+            }
+            Next::Gone => Pumped::Gone,
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn deliver(&mut self, key: ConnKey, bytes: &mut [u8], handler: &mut dyn Handler) -> Pumped {
+        self.plaintext(key, bytes, handler)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    const fn unpark(&self, _: ConnKey, _: &mut [u8]) -> usize {
+        0
+    }
+
+    #[cfg(not(feature = "tls"))]
+    const fn park(&self, _: ConnKey, _: &[u8]) {}
+
+    #[cfg(not(feature = "tls"))]
+    fn secure(&mut self, key: ConnKey, handler: &mut dyn Handler) {
+        let loss =
+            Loss::Tls { name: "tls_unavailable", detail: "this build has no TLS", is_final: true };
+        self.engine.lost(key, loss, self.now, handler);
+    }
+
+    /// Sends what is unsent, then what the engine has, then our end.
+    fn flush(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
+        loop {
+            let Some(link) = self.link(key) else { return Pumped::Gone };
+            if !link.writable || !link.connected || link.broken.is_some() {
+                return Pumped::Here;
+            }
+            if !link.is_flushed() {
+                if self.write_unsent(key, handler) == Pumped::Gone {
+                    return Pumped::Gone;
+                }
+                continue;
+            }
+            if link.finishing == Finishing::Wanted {
+                link.finishing = Finishing::Sent;
+                self.net.finish(key.pack());
+                return Pumped::Here;
+            }
+            if !core::mem::take(&mut link.transmit) {
+                return Pumped::Here;
+            }
+            if self.transmit(key, handler) == Pumped::Gone {
+                return Pumped::Gone;
+            }
+        }
+    }
+
+    /// Asks the engine what to send, and sends it straight from the shared buffer; only what the
+    /// peer does not take is kept with the link.
+    fn transmit(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
+        let mut plain = core::mem::take(&mut self.plain);
+        plain.clear();
+        self.engine.outgoing(key, &mut plain, self.now, handler);
+        let pumped = if plain.is_empty() { Pumped::Here } else { self.send(key, &plain, handler) };
+        self.plain = plain;
+        pumped
+    }
+
+    #[cfg(feature = "tls")]
+    fn send(&mut self, key: ConnKey, plain: &[u8], handler: &mut dyn Handler) -> Pumped {
+        let now = self.now;
+        let mut cipher = core::mem::take(&mut self.cipher);
+        let Some(link) = self.link(key) else { return Pumped::Gone };
+        let pumped = match &mut link.tls {
+            None => self.write_fresh(key, plain, plain.len(), handler),
+            Some(tls) => {
+                cipher.clear();
+                match tls.session.send(plain, &mut cipher) {
+                    Ok(_) => self.write_fresh(key, &cipher, plain.len(), handler),
+                    Err(error) => {
+                        let detail = describe(&error);
+                        let is_final = error.is_final();
+                        let loss = Loss::Tls { name: error.name(), detail: &detail, is_final };
+                        self.engine.lost(key, loss, now, handler);
+                        Pumped::Gone
+                    }
+                }
+            }
+        };
+        self.cipher = cipher;
+        pumped
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn send(&mut self, key: ConnKey, plain: &[u8], handler: &mut dyn Handler) -> Pumped {
+        self.write_fresh(key, plain, plain.len(), handler)
+    }
+
+    /// Writes bytes that were just made; `request` of them are the request's.
+    fn write_fresh(
+        &mut self,
+        key: ConnKey,
+        bytes: &[u8],
+        request: usize,
+        handler: &mut dyn Handler,
+    ) -> Pumped {
+        match self.net.write(key.pack(), bytes) {
+            Ok(Some(count)) if count == bytes.len() => {
+                self.engine.wrote(key, request, true, self.now);
+                Pumped::Here
+            }
+            Ok(taken) => {
+                let count = taken.unwrap_or(0);
+                let Some(link) = self.link(key) else { return Pumped::Gone };
+                // A short write blocks: an edge tells when there is room again. Some systems take
+                // a short piece without blocking; the next attempt then finds out.
+                link.writable = taken.is_some();
+                link.unsent.clear();
+                link.unsent.extend_from_slice(bytes.get(count..).unwrap_or_default());
+                link.unsent_at = 0;
+                link.unsent_request = true;
+                if count > 0 {
+                    self.engine.wrote(key, count.min(request), false, self.now);
+                }
+                Pumped::Here
+            }
+            Err(fault) => self.write_failed(key, fault, handler),
+        }
+    }
+
+    fn write_unsent(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
+        let Some(Some(link)) = self.links.get_mut(key.index()) else { return Pumped::Gone };
+        let rest = link.unsent.get(link.unsent_at..).unwrap_or_default();
+        match self.net.write(key.pack(), rest) {
+            Ok(Some(count)) => {
+                link.unsent_at += count;
+                let flushed = link.is_flushed();
+                let request = link.unsent_request;
+                if flushed {
+                    link.unsent = Vec::new();
+                    link.unsent_at = 0;
+                    link.unsent_request = false;
+                }
+                if request {
+                    self.engine.wrote(key, count, flushed, self.now);
+                }
+                Pumped::Here
+            }
+            Ok(None) => {
+                link.writable = false;
+                Pumped::Here
+            }
+            Err(fault) => self.write_failed(key, fault, handler),
+        }
+    }
+
+    /// A write error is not final: the peer may have answered before it closed.
+    fn write_failed(&mut self, key: ConnKey, fault: Fault, handler: &mut dyn Handler) -> Pumped {
+        let Some(link) = self.link(key) else { return Pumped::Gone };
+        link.broken = Some(fault);
+        link.unsent = Vec::new();
+        link.unsent_at = 0;
+        link.readable = true;
+        link.paused = false;
+        loop {
+            match self.link(key) {
+                None => return Pumped::Gone,
+                Some(link) if !link.readable => return Pumped::Here,
+                Some(_) => {}
+            }
+            if self.read_once(key, handler) == Pumped::Gone {
+                return Pumped::Gone;
+            }
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<N: Net> Driver<N> {
+    /// Begins the handshake.
+    fn secure(&mut self, key: ConnKey, handler: &mut dyn Handler) {
+        let Some(host) = self.engine.host_of(key) else { return };
+        let name = self.engine.origin(host).host;
+        let begun = match &self.tls {
+            None => Err(("tls_unavailable", "no TLS configuration was given".into())),
+            Some(config) => crate::tls::Session::new(config, name)
+                .and_then(|mut session| {
+                    let mut hello = Vec::new();
+                    session.start(&mut hello).map(|()| (session, hello))
+                })
+                .map_err(|error| (error.name(), describe(&error))),
+        };
+        match begun {
+            Ok((session, hello)) => {
+                let Some(link) = self.link(key) else { return };
+                link.unsent = hello;
+                link.tls =
+                    Some(Tls { session, partial: Vec::new(), secured: false, closed: false });
+                self.pump(key, handler);
+            }
+            Err((name, detail)) => {
+                let loss = Loss::Tls { name, detail: &detail, is_final: true };
+                self.engine.lost(key, loss, self.now, handler);
+            }
+        }
+    }
+
+    /// Moves the part of a record that is held to the front of the read buffer.
+    fn unpark(&mut self, key: ConnKey, buffer: &mut Vec<u8>) -> usize {
+        let Some(Some(link)) = self.links.get_mut(key.index()) else { return 0 };
+        let Some(tls) = &mut link.tls else { return 0 };
+        let held = tls.partial.len();
+        if held == 0 {
+            return 0;
+        }
+        // Room for a whole record more, whatever the buffer's size is.
+        if buffer.len() < held + RECORD {
+            buffer.resize(held + RECORD, 0);
+        }
+        buffer[..held].copy_from_slice(&tls.partial);
+        tls.partial = Vec::new();
+        held
+    }
+
+    /// Keeps the part of a record for the next read.
+    fn park(&mut self, key: ConnKey, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(Some(Link { tls: Some(tls), .. })) = self.links.get_mut(key.index()) {
+            tls.partial.extend_from_slice(bytes);
+        }
+    }
+
+    /// Hands on what was read: as it is, or decrypted.
+    fn deliver(&mut self, key: ConnKey, bytes: &mut [u8], handler: &mut dyn Handler) -> Pumped {
+        let Some(Some(link)) = self.links.get_mut(key.index()) else { return Pumped::Gone };
+        let Some(mut tls) = link.tls.take() else { return self.plaintext(key, bytes, handler) };
+        let mut answer = core::mem::take(&mut self.cipher);
+        answer.clear();
+        let mut pumped = Pumped::Here;
+        let received = tls.session.receive(bytes, &mut answer, |plain| {
+            pumped = self.plaintext(key, plain, handler);
+            pumped == Pumped::Here
+        });
+        // The session goes back unless the engine gave the connection up meanwhile.
+        if pumped == Pumped::Here {
+            match received {
+                Ok(received) => {
+                    tls.closed |= received.peer_closed;
+                    let rest = bytes.get(received.consumed..).unwrap_or_default();
+                    tls.partial.extend_from_slice(rest);
+                    let established = tls.session.established() && !tls.secured;
+                    tls.secured |= established;
+                    let info = if established { tls.session.info() } else { None };
+                    let closed = tls.closed;
+                    if let Some(Some(link)) = self.links.get_mut(key.index()) {
+                        link.tls = Some(tls);
+                        link.unsent.extend_from_slice(&answer);
+                        if closed {
+                            // What follows is no data: the transport's own end is next.
+                            link.readable = true;
+                        }
+                    }
+                    if let Some(info) = info {
+                        let info = TlsInfo {
+                            version: info.version,
+                            cipher: info.cipher,
+                            resumed: info.resumed,
+                        };
+                        self.engine.secured(key, info, self.now, handler);
+                    }
+                    if closed {
+                        self.engine.ended(key, true, self.now, handler);
+                        pumped = Pumped::Gone;
+                    }
+                }
+                Err(error) => {
+                    // The alert tells the server why; best effort, once.
+                    if !answer.is_empty() {
+                        let _ = self.net.write(key.pack(), &answer);
+                    }
+                    let detail = describe(&error);
+                    let is_final = error.is_final();
+                    let loss = Loss::Tls { name: error.name(), detail: &detail, is_final };
+                    self.engine.lost(key, loss, self.now, handler);
+                    pumped = Pumped::Gone;
+                }
+            }
+        }
+        self.cipher = answer;
+        pumped
+    }
+}
+
+/// The largest TLS record with its head.
+#[cfg(feature = "tls")]
+const RECORD: usize = 16 * 1024 + 256 + 5;
+
+/// What TLS said, with what to do about it.
+#[cfg(feature = "tls")]
+fn describe(error: &crate::tls::Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,266 @@
+//! Real sockets: the only place in the library that makes system calls.
+//!
+//! Each socket is registered once, for both directions, edge-triggered. Owns the translation of
+//! the system's errors, and the knowledge of where a short read means that nothing is left.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Instant as Clock;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Registry, Token};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+
+use super::{Net, Read, Ready};
+use crate::base::Instant;
+use crate::engine::{Cause, Fault};
+
+/// Where a read that did not fill the buffer means that the socket is empty, as long as no close
+/// or error was seen: epoll and kqueue give a further edge for what comes later.
+const SHORT_READ_DRAINS: bool =
+    cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
+/// Tokens from here on belong to whoever shares the poll; those of connections are smaller.
+pub const FOREIGN: usize = 1 << (usize::BITS - 1);
+
+/// Options of every socket.
+#[derive(Clone, Debug, Default)]
+pub struct SocketOptions {
+    /// The local address to connect from.
+    pub bind: Option<SocketAddr>,
+    /// The device to connect through (Linux).
+    pub device: Option<String>,
+    /// TCP probes on idle connections after this long.
+    pub keepalive: Option<Duration>,
+}
+
+/// The operating system's sockets over one `mio::Poll`.
+#[derive(Debug)]
+pub struct Mio {
+    poll: Poll,
+    events: Events,
+    sockets: Vec<Option<Connected>>,
+    options: SocketOptions,
+    /// Events of tokens that are not ours, for whoever shares the poll.
+    foreign: Vec<usize>,
+    start: Clock,
+}
+
+#[derive(Debug)]
+struct Connected {
+    token: usize,
+    stream: TcpStream,
+    /// A close or an error was seen: a short read no longer means that nothing is left.
+    closing: bool,
+}
+
+impl Mio {
+    /// A poll of its own. `capacity` events are taken at once.
+    pub fn new(capacity: usize) -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(capacity),
+            sockets: Vec::new(),
+            options: SocketOptions::default(),
+            foreign: Vec::new(),
+            start: Clock::now(),
+        })
+    }
+
+    /// Options of the sockets that are opened from now on.
+    pub fn set_options(&mut self, options: SocketOptions) {
+        self.options = options;
+    }
+
+    /// To register further sources, with tokens from [`FOREIGN`] on.
+    pub fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// A further source that became ready in the last turn, if there is one.
+    pub fn next_foreign(&mut self) -> Option<usize> {
+        self.foreign.pop()
+    }
+
+    fn socket(&mut self, token: usize) -> Result<&mut Connected, Fault> {
+        let index = token & (u32::MAX as usize);
+        match self.sockets.get_mut(index) {
+            Some(Some(socket)) if socket.token == token => Ok(socket),
+            _ => Err(Fault::new(Cause::Other)),
+        }
+    }
+
+    fn connect(&mut self, token: usize, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        if let Some(after) = self.options.keepalive {
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after).with_interval(after))?;
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(device) = &self.options.device {
+            socket.bind_device(Some(device.as_bytes()))?;
+        }
+        if let Some(local) = self.options.bind.filter(|local| local.is_ipv4() == address.is_ipv4())
+        {
+            socket.bind(&SockAddr::from(local))?;
+        }
+        match socket.connect(&SockAddr::from(address)) {
+            Ok(()) => {}
+            Err(error) if is_in_progress(&error) => {}
+            Err(error) => return Err(error),
+        }
+        let mut stream = TcpStream::from_std(socket.into());
+        let both = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, Token(token), both)?;
+        Ok(stream)
+    }
+}
+
+impl AsRawFd for Mio {
+    /// The one descriptor that a foreign loop watches for readability. It lives as long as this.
+    fn as_raw_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+}
+
+impl Net for Mio {
+    fn now(&mut self) -> Instant {
+        let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Instant::from_nanos(nanos)
+    }
+
+    fn open(&mut self, token: usize, address: SocketAddr) -> Result<(), Fault> {
+        let stream = self.connect(token, address).map_err(|error| fault(&error))?;
+        let index = token & (u32::MAX as usize);
+        if index >= self.sockets.len() {
+            self.sockets.resize_with(index + 1, || None);
+        }
+        self.sockets[index] = Some(Connected { token, stream, closing: false });
+        Ok(())
+    }
+
+    fn established(&mut self, token: usize) -> Result<bool, Fault> {
+        let socket = self.socket(token)?;
+        if let Some(error) = socket.stream.take_error().map_err(|error| fault(&error))? {
+            return Err(fault(&error));
+        }
+        match socket.stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotConnected || is_in_progress(&error) => {
+                Ok(false)
+            }
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    fn read(&mut self, token: usize, buffer: &mut [u8]) -> Result<Read, Fault> {
+        let socket = self.socket(token)?;
+        loop {
+            return match socket.stream.read(buffer) {
+                Ok(0) => Ok(Read::End),
+                Ok(count) => {
+                    let short = count < buffer.len();
+                    Ok(Read::Bytes {
+                        count,
+                        drained: SHORT_READ_DRAINS && short && !socket.closing,
+                    })
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Read::Blocked),
+                Err(error) => Err(fault(&error)),
+            };
+        }
+    }
+
+    fn write(&mut self, token: usize, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        let socket = self.socket(token)?;
+        loop {
+            return match socket.stream.write(bytes) {
+                Ok(count) => Ok(Some(count)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+                Err(error) => Err(fault(&error)),
+            };
+        }
+    }
+
+    fn finish(&mut self, token: usize) {
+        if let Ok(socket) = self.socket(token) {
+            // The peer may be gone: then its end is about to be read.
+            let _ = socket.stream.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, token: usize, reset: bool) {
+        if let Ok(socket) = self.socket(token) {
+            if reset {
+                let _ = SockRef::from(&socket.stream).set_linger(Some(Duration::ZERO));
+            }
+            self.sockets[token & (u32::MAX as usize)] = None;
+        }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<bool, Fault> {
+        self.foreign.clear();
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(false),
+            Err(error) => return Err(fault(&error)),
+        }
+        let mut count = 0;
+        for event in &self.events {
+            count += 1;
+            let token = event.token().0;
+            if token >= FOREIGN {
+                self.foreign.push(token);
+                continue;
+            }
+            let closing = event.is_read_closed() || event.is_error() || event.is_write_closed();
+            if closing {
+                let index = token & (u32::MAX as usize);
+                if let Some(Some(socket)) = self.sockets.get_mut(index) {
+                    socket.closing |= socket.token == token;
+                }
+            }
+            ready.push(Ready {
+                token,
+                readable: event.is_readable() || closing,
+                writable: event.is_writable() || closing,
+            });
+        }
+        Ok(count == self.events.capacity())
+    }
+}
+
+fn is_in_progress(error: &io::Error) -> bool {
+    // EINPROGRESS is not among the portable kinds: 115 on Linux, 36 on BSD and macOS; Windows
+    // says that it would block.
+    let numbers =
+        if cfg!(any(target_os = "linux", target_os = "android")) { [115, 115] } else { [36, 150] };
+    error.kind() == ErrorKind::WouldBlock
+        || error.raw_os_error().is_some_and(|number| numbers.contains(&number))
+}
+
+/// What an error of the system means.
+fn fault(error: &io::Error) -> Fault {
+    let os = error.raw_os_error().unwrap_or(0);
+    let cause = match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Cause::Reset
+        }
+        ErrorKind::ConnectionRefused => Cause::Refused,
+        ErrorKind::HostUnreachable => Cause::Unreachable,
+        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Cause::NetworkDown,
+        ErrorKind::TimedOut => Cause::TimedOut,
+        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => Cause::Exhausted,
+        ErrorKind::PermissionDenied => Cause::Denied,
+        _ => match os {
+            // EMFILE, ENFILE; ENOBUFS on Linux and on BSD.
+            23 | 24 | 55 | 105 => Cause::Exhausted,
+            _ => Cause::Other,
+        },
+    };
+    Fault { cause, os }
+}
