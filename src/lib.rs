@@ -10,10 +10,10 @@ pub mod dns;
 pub mod engine;
 #[cfg(feature = "fetch")]
 pub mod fetch;
-#[cfg(feature = "origin")]
-pub mod origin;
 #[cfg(feature = "std")]
 pub mod net;
+#[cfg(feature = "origin")]
+pub mod origin;
 pub mod proto;
 #[cfg(feature = "tls")]
 pub mod tls;
