@@ -21,6 +21,9 @@ use super::servers::Set;
 use super::wire::{Limits, Question, Verdict, compose, read};
 use crate::base::Instant;
 
+/// When one family is there and others wait for room, the other's question must end after this.
+const LATE_FAMILY: Duration = Duration::from_secs(1);
+
 impl Resolver {
     pub(super) fn send(
         &mut self,
@@ -103,13 +106,16 @@ impl Resolver {
     /// A question's time is up: for this datagram, or for this server.
     pub(super) fn overdue(&mut self, query: QueryKey, now: Instant) {
         let Some(open) = self.queries.get(query) else { return };
-        let tried = self.lookups.get(open.lookup).and_then(|state| {
+        let moves = self.lookups.get(open.lookup).is_none_or(|state| {
+            let late = state.told == Told::OneFamily && now.since(open.sent) >= LATE_FAMILY;
             match state.sides.get(open.family.index()) {
-                Some(Side::Open(_, ask)) => Some(ask.silent.and(ask.done)),
-                _ => None,
+                _ if late && !self.waiting.is_empty() => true,
+                Some(Side::Open(_, ask)) => {
+                    self.servers.had_better_move(open.server, ask.silent.and(ask.done), now)
+                }
+                _ => true,
             }
         });
-        let moves = tried.is_none_or(|tried| self.servers.had_better_move(open.server, tried, now));
         let Some(open) = self.queries.get_mut(query) else { return };
         match &mut open.channel {
             Channel::Udp { sent, wait, .. } if now < open.until && !moves => {
@@ -270,7 +276,7 @@ impl Resolver {
         self.report(&open, said);
         let attempts = self.config.attempts.max(1);
         let Some(state) = self.lookups.get_mut(open.lookup) else { return };
-        let late = state.told == Told::OneFamily;
+        let late = state.told == Told::OneFamily && !self.waiting.is_empty();
         let side = state.side(open.family);
         let Some(mut ask) = side.take_ask() else { return };
         ask.worst = Some(graver(ask.worst, kind));

@@ -18,8 +18,6 @@ use super::seam::{Action, Answer, Source};
 use super::sort::arrange;
 use crate::base::Instant;
 
-/// After the addresses of one family were told, the other's question may go on for so long.
-const LATE_FAMILY: Duration = Duration::from_secs(1);
 /// A family that could not be found out about is not asked for again for so long.
 const FAMILY_RECHECK: Duration = Duration::from_secs(60);
 
@@ -185,15 +183,7 @@ impl Resolver {
             let mut open = false;
             for side in &mut state.sides {
                 match side {
-                    Side::Open(query, _) => {
-                        open = true;
-                        if let Some(open) = self.queries.get_mut(*query) {
-                            open.until = open.until.min(now + LATE_FAMILY);
-                            let at = self.query_timers.get(query.index());
-                            let at = at.map_or(open.until, |at| at.min(open.until));
-                            self.query_timers.set(query.index(), at);
-                        }
-                    }
+                    Side::Open(..) => open = true,
                     Side::Waiting(_) => {
                         *side = Side::Done(Found::Failed(DnsErrorKind::Unanswered));
                     }
