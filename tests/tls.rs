@@ -9,8 +9,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use gannet::tls::{
-    Config, ConfigErrorKind, ErrorKind, KeyLogWriter, Options, Roots, Session, Version,
-    looks_like_tls,
+    Certificate, Config, ConfigErrorKind, ErrorKind, KeyLogWriter, Options, Roots, Session,
+    Version, looks_like_tls,
 };
 use rustls::server::{ServerConfig, ServerConnection};
 use tls_common::*;
@@ -348,6 +348,106 @@ fn a_certificate_handed_in_is_trusted_itself() {
     // Another certificate of the same name is not trusted for it.
     let error = refused(&config, server(&self_signed(&[HOST], |_| {}), TLS13, None), HOST);
     assert_eq!(error.kind(), ErrorKind::SelfSigned);
+}
+
+/// A clock that the test sets.
+#[derive(Debug)]
+struct Set(std::sync::atomic::AtomicU64);
+
+impl rustls::time_provider::TimeProvider for Set {
+    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+        Standing(self.0.load(std::sync::atomic::Ordering::Relaxed)).current_time()
+    }
+}
+
+#[test]
+fn a_chain_found_good_is_not_good_for_another_time_or_name() {
+    let root = authority("root");
+    let below = intermediate("below", &root);
+    let mut identity = signed(&below, &[HOST, "other.example"], ECDSA, |p| {
+        p.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        p.not_after = rcgen::date_time_ymd(2027, 1, 1);
+    });
+    identity.chain.push(below.der().clone());
+    let clock = Arc::new(Set(NOW.into()));
+    let config =
+        Config::new(Options { time: Some(clock.clone()), sessions: 0, ..trusting(root.der()) });
+    let config = config.unwrap();
+    let server_config = server(&identity, TLS13, None);
+    let (first, last) = (1_767_225_600, 1_798_761_600);
+    for (time, kind) in [
+        (NOW, None),
+        (NOW, None),
+        (last, None),
+        (last + 1, Some(ErrorKind::CertificateExpired)),
+        (first, None),
+        (first - 1, Some(ErrorKind::CertificateNotYetValid)),
+        (NOW, None),
+    ] {
+        clock.0.store(time, std::sync::atomic::Ordering::Relaxed);
+        let mut client = Client::new(&config, HOST);
+        let mut server = ServerConnection::new(Arc::new(server_config.clone())).unwrap();
+        let result = converse(&mut client, &mut server, || 0);
+        assert_eq!(result.err().map(|error| error.kind()), kind, "{time}");
+    }
+    let wrong = refused(&config, server_config.clone(), "third.example");
+    assert_eq!(wrong.kind(), ErrorKind::CertificateName);
+    connected(&config, &Arc::new(server_config), "other.example");
+
+    // Nor does the chain help a server that has not its key.
+    let mut thief = signed(&authority("thief"), &[HOST], ECDSA, |_| {});
+    thief.chain = identity.chain.clone();
+    let key = rustls::crypto::ring::sign::any_supported_type(&thief.key_der()).unwrap();
+    let certified = rustls::sign::CertifiedKey::new(thief.chain.clone(), key);
+    for versions in [TLS12, TLS13] {
+        let mut stolen = server(&identity, versions, None);
+        stolen.cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified.clone()));
+        let error = refused(&config, stolen, HOST);
+        assert_eq!(error.kind(), ErrorKind::CertificateInvalid, "{error}");
+    }
+}
+
+#[test]
+fn a_certificate_that_is_damaged_reads_as_something_or_nothing() {
+    let root = authority("root");
+    let names: Vec<String> = (0..130).map(|n| format!("n{n}.example")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.push("::1");
+    let der = signed(&root, &names, ED25519, |_| {}).chain[0].to_vec();
+    let whole = Certificate::read(&der).unwrap();
+    assert_eq!((whole.subject.as_str(), whole.issuer.as_str()), ("CN=leaf", "CN=root"));
+    assert_eq!((whole.names.len(), whole.more_names, whole.self_issued), (100, 31, false));
+    assert_eq!(
+        whole.names_phrase().unwrap(),
+        "n0.example, n1.example, n2.example, n3.example, n4.example, n5.example and 125 more"
+    );
+    for length in 0..der.len() {
+        assert_eq!(Certificate::read(&der[..length]), None, "{length}");
+    }
+    let seed = 0x00c0_ffee;
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..20_000 {
+        let mut damaged = der.clone();
+        for _ in 0..=random.usize(..6) {
+            let at = random.usize(..damaged.len().min(400));
+            damaged[at] = random.u8(..);
+        }
+        if let Some(read) = Certificate::read(&damaged) {
+            let _ = read.names_phrase();
+            assert!(read.names.len() <= 100 && read.subject.len() <= 4_000, "seed {seed:#x}");
+            assert!(!read.subject.contains(|c: char| c.is_control()), "seed {seed:#x}");
+        }
+    }
+}
+
+#[test]
+fn configurations_and_sessions_can_be_sent_to_threads() {
+    fn sends<T: Send>() {}
+    fn shares<T: Sync>() {}
+    sends::<Config>();
+    shares::<Config>();
+    sends::<Session>();
+    sends::<gannet::tls::Error>();
 }
 
 #[test]

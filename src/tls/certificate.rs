@@ -39,20 +39,8 @@ pub struct Certificate {
 impl Certificate {
     /// Read a DER certificate; `None` when it is not one.
     pub fn read(der: &[u8]) -> Option<Self> {
-        let mut rest = der;
-        let mut certificate = expect(&mut rest, SEQUENCE)?;
-        let mut tbs = expect(&mut certificate, SEQUENCE)?;
-        if tbs.first() == Some(&0xa0) {
-            element(&mut tbs)?; // version
-        }
-        expect(&mut tbs, INTEGER)?; // serial number
-        expect(&mut tbs, SEQUENCE)?; // signature algorithm
-        let issuer = expect(&mut tbs, SEQUENCE)?;
-        let mut validity = expect(&mut tbs, SEQUENCE)?;
-        let not_before = time(element(&mut validity)?)?;
-        let not_after = time(element(&mut validity)?)?;
-        let subject = expect(&mut tbs, SEQUENCE)?;
-        expect(&mut tbs, SEQUENCE)?; // public key
+        let Body { issuer, validity, subject, mut rest } = Body::read(der)?;
+        let (not_before, not_after) = dates(validity)?;
         let mut found = Self {
             subject: distinguished_name(subject),
             issuer: distinguished_name(issuer),
@@ -63,7 +51,7 @@ impl Certificate {
             self_issued: issuer == subject,
             for_servers: true,
         };
-        while let Some((tag, content)) = element(&mut tbs) {
+        while let Some((tag, content)) = element(&mut rest) {
             if tag == 0xa3 {
                 found.extensions(content);
             }
@@ -127,6 +115,41 @@ impl Certificate {
             let _ = write!(phrase, " and {more} more");
         }
         Some(phrase)
+    }
+}
+
+/// The two dates of a DER certificate, in seconds since 1970.
+pub(super) fn validity(der: &[u8]) -> Option<(i64, i64)> {
+    dates(Body::read(der)?.validity)
+}
+
+fn dates(mut validity: &[u8]) -> Option<(i64, i64)> {
+    Some((time(element(&mut validity)?)?, time(element(&mut validity)?)?))
+}
+
+/// The fields of a TBSCertificate that are looked at, still in DER; `rest` is behind the key.
+struct Body<'a> {
+    issuer: &'a [u8],
+    validity: &'a [u8],
+    subject: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Body<'a> {
+    fn read(der: &'a [u8]) -> Option<Self> {
+        let mut rest = der;
+        let mut certificate = expect(&mut rest, SEQUENCE)?;
+        let mut rest = expect(&mut certificate, SEQUENCE)?;
+        if rest.first() == Some(&0xa0) {
+            element(&mut rest)?; // version
+        }
+        expect(&mut rest, INTEGER)?; // serial number
+        expect(&mut rest, SEQUENCE)?; // signature algorithm
+        let issuer = expect(&mut rest, SEQUENCE)?;
+        let validity = expect(&mut rest, SEQUENCE)?;
+        let subject = expect(&mut rest, SEQUENCE)?;
+        expect(&mut rest, SEQUENCE)?; // public key
+        Some(Self { issuer, validity, subject, rest })
     }
 }
 

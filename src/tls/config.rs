@@ -18,6 +18,7 @@ use rustls::{
 };
 
 use super::store::SessionStore;
+use super::verified::Verified;
 use super::verify::{Trust, Verifier, digest};
 
 /// Whose signature makes a server's certificate good.
@@ -206,7 +207,7 @@ impl Config {
                 WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                     .build()
                     .map_err(|error| ConfigError::new(ConfigErrorKind::Roots, error.to_string()))?;
-            Trust::Authorities { chains, certificates }
+            Trust::Authorities { chains, certificates, verified: Verified::default() }
         };
         let verifier = Verifier {
             trust,

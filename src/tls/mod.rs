@@ -8,7 +8,7 @@
 //! What lives where: `session` is the only file that drives a rustls connection (its `unbuffered`
 //! interface is gone in 0.24, so that change stays there), `config` builds the rustls
 //! configuration, `verify` decides whether a certificate is accepted, `certificate` reads names
-//! and dates out of one for error messages, `error` names what went wrong, `store` remembers
+//! and dates out of one for error messages, `verified` remembers chains that were found good, `error` names what went wrong, `store` remembers
 //! sessions, `keylog` writes SSLKEYLOGFILE lines.
 //!
 //! RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 section 3 (SNI), RFC 7301 (ALPN).
@@ -19,6 +19,7 @@ mod error;
 mod keylog;
 mod session;
 mod store;
+mod verified;
 mod verify;
 
 pub use certificate::Certificate;

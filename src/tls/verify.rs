@@ -20,6 +20,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::certificate::Certificate;
+use super::verified::{self, Verified};
 
 /// What was refused, for the error message.
 pub(super) struct Refusal {
@@ -48,7 +49,11 @@ pub(super) enum Trust {
     /// Anyone (`-k`).
     Anyone,
     /// Chains to authorities, and certificates with one of these SHA-256 digests (sorted).
-    Authorities { chains: Arc<WebPkiServerVerifier>, certificates: Vec<[u8; 32]> },
+    Authorities {
+        chains: Arc<WebPkiServerVerifier>,
+        certificates: Vec<[u8; 32]>,
+        verified: Verified,
+    },
 }
 
 /// The verifier that rustls asks.
@@ -88,7 +93,11 @@ impl Verifier {
     ) -> Result<(), Error> {
         match &self.trust {
             Trust::Anyone => Ok(()),
-            Trust::Authorities { chains, certificates } => {
+            Trust::Authorities { chains, certificates, verified } => {
+                let key = verified::key(self.sha256, leaf, intermediates, name);
+                if verified.holds(&key, now) {
+                    return Ok(());
+                }
                 let result =
                     chains.verify_server_cert(leaf, intermediates, name, &[], now).map(drop);
                 if result.is_err()
@@ -96,6 +105,9 @@ impl Verifier {
                     && certificates.binary_search(&digest(self.sha256, leaf)).is_ok()
                 {
                     return trusted_itself(leaf, name, now);
+                }
+                if result.is_ok() {
+                    verified.remember(key, leaf, intermediates);
                 }
                 result
             }
