@@ -263,13 +263,13 @@ fn persistence(
 ) -> Persistence {
     let both = fields.transfer_encoding.is_some() && fields.content_length.is_some();
     let announced = match status {
-        // Answers to HEAD and 304 may say how long the content would have been, in a readable way.
-        _ if exchange == Exchange::Head => unreadable(fields),
-        304 => unreadable(fields),
         204 => {
             fields.transfer_encoding.is_some()
                 || !matches!(fields.content_length, None | Some(Ok(0)))
         }
+        // These may say how long the content would have been, if they say it readably.
+        304 => unreadable(fields),
+        _ if exchange == Exchange::Head => unreadable(fields),
         _ => false,
     };
     Persistence::Close(if is_tunnel(exchange, status) {
