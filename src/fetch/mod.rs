@@ -11,10 +11,12 @@
 //! | `range`, [`date`] | parts of a representation; dates, waits and proofs by date |
 //! | [`form`] | bodies and queries out of `-d`, `--data-urlencode`, `--json` |
 //! | [`redirect`] | where an answer sends us, and what goes along |
+//! | [`decode`] | content codings undone, with bounds |
 //! | `exit` | curl's exit codes |
 
 mod auth;
 pub mod date;
+pub mod decode;
 mod exit;
 pub mod form;
 mod header;
@@ -26,6 +28,7 @@ mod url;
 mod url_fast;
 
 pub use auth::Auth;
+pub use decode::{DecodeError, DecodeLimits, Decoder};
 pub use exit::CurlCode;
 pub use header::{Field, FieldError, is_secret};
 pub use netrc::{MAX_NETRC, Netrc, NetrcError};
