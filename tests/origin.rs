@@ -664,6 +664,32 @@ fn a_large_body_survives_a_slow_reader() {
     assert_eq!(client.answer().body, pattern::body("/bytes/20000000", 20_000_000));
 }
 
+#[test]
+fn a_frozen_server_stops_its_client() {
+    let server = serve([Action::Early, Action::Cut(Cut { at: At::Byte(0), how: How::Freeze })]);
+    let mut client = Client::new(server.addr());
+    client.ask("PUT", "/", "Content-Length: 1000000000\r\n");
+    client.socket.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+    let piece = vec![0; 1 << 20];
+    let mut sent = 0;
+    let error = loop {
+        match client.socket.write(&piece) {
+            Ok(count) => sent += count,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut));
+    assert!(sent < 100_000_000, "{sent}");
+    // One that only stalls takes everything.
+    let server = serve([Action::Early, Action::Cut(Cut { at: At::Byte(0), how: How::Stall })]);
+    let mut client = Client::new(server.addr());
+    client.ask("PUT", "/", "Content-Length: 1000000000\r\n");
+    for _ in 0..100 {
+        client.socket.write_all(&piece).unwrap();
+    }
+    assert!(client.is_silent_for(20));
+}
+
 // Arrivals.
 
 #[test]

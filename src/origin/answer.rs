@@ -1,16 +1,14 @@
-//! One answer: drafted by the path and the rules, then laid out as bytes with places to wait, to
-//! cut and to end.
-//!
-//! A [`Draft`] says what is meant, an [`Outgoing`] hands out the bytes. Large contents are never
-//! held: their pieces are computed when they are sent.
+//! What an answer is meant to be: drafted by the path and the rules, then laid out as bytes with
+//! places to wait, to cut and to end.
 
 use core::time::Duration;
 use std::borrow::Cow;
 use std::io::Write as _;
 
+use super::outgoing::{Content, Finish, Outgoing};
 use super::pattern;
-use super::request::{Head, Incoming};
-use super::script::{Action, At, Body, Chunked, Drip, How, Length};
+use super::request::Head;
+use super::rules::{Action, At, Body, Chunked, Drip, How, Length};
 
 /// A request that is being answered.
 pub(super) struct Ask<'a> {
@@ -44,47 +42,6 @@ impl<'a> Ask<'a> {
         let mut all = self.bytes.get(..self.head.len).unwrap_or_default().to_vec();
         all.extend_from_slice(self.content);
         all
-    }
-}
-
-/// Content that can be taken in parts.
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    Bytes(Vec<u8>),
-    Pattern { seed: u64, from: u64, len: u64 },
-}
-
-impl Content {
-    pub(super) const EMPTY: Self = Self::Bytes(Vec::new());
-
-    pub(super) fn text(text: &str) -> Self {
-        Self::Bytes(text.as_bytes().to_vec())
-    }
-
-    fn len(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Pattern { len, .. } => *len,
-        }
-    }
-
-    /// A part, which must be inside.
-    fn part(&self, from: u64, len: u64) -> Self {
-        match self {
-            Self::Bytes(bytes) => Self::Bytes(bytes[from as usize..(from + len) as usize].to_vec()),
-            Self::Pattern { seed, from: start, .. } => {
-                Self::Pattern { seed: *seed, from: start + from, len }
-            }
-        }
-    }
-
-    fn append(&self, from: u64, len: usize, out: &mut Vec<u8>) {
-        match self {
-            Self::Bytes(bytes) => out.extend_from_slice(&bytes[from as usize..from as usize + len]),
-            Self::Pattern { seed, from: start, .. } => {
-                pattern::append(*seed, start + from, len, out);
-            }
-        }
     }
 }
 
@@ -312,20 +269,7 @@ impl Draft {
             }
             None => (total, Finish::Keep),
         };
-        Outgoing {
-            parts,
-            part: 0,
-            within: 0,
-            rendered: 0,
-            end,
-            pauses,
-            next_pause: 0,
-            drip: self.drip,
-            dripped: false,
-            finish,
-            unread: Incoming::None,
-            is_counted: false,
-        }
+        Outgoing::new(parts, end, pauses, self.drip, finish)
     }
 
     fn write_head(
@@ -438,106 +382,6 @@ pub(super) struct Habits<'a> {
     pub(super) latency: Duration,
 }
 
-/// What follows an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// The next request.
-    Keep,
-    /// A regular close.
-    Close,
-    /// The end of the connection in the middle of the answer.
-    Cut(How),
-}
-
-/// The bytes of an answer, given out piece by piece.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    parts: Vec<Content>,
-    part: usize,
-    within: u64,
-    rendered: u64,
-    end: u64,
-    pauses: Vec<(u64, Duration)>,
-    next_pause: usize,
-    drip: Option<Drip>,
-    dripped: bool,
-    pub(super) finish: Finish,
-    /// What has not been read of the request that this answers.
-    pub(super) unread: Incoming,
-    /// Whether it answers a request that counts.
-    pub(super) is_counted: bool,
-}
-
-/// What an answer wants next.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Bytes were appended: send them.
-    Send,
-    /// Wait so long.
-    Wait(Duration),
-    /// Nothing more.
-    Done,
-}
-
-impl Outgoing {
-    /// These bytes and this end, without any request.
-    pub(super) fn raw(bytes: &[u8], finish: Finish) -> Self {
-        Self {
-            parts: vec![Content::Bytes(bytes.to_vec())],
-            part: 0,
-            within: 0,
-            rendered: 0,
-            end: bytes.len() as u64,
-            pauses: Vec::new(),
-            next_pause: 0,
-            drip: None,
-            dripped: false,
-            finish,
-            unread: Incoming::None,
-            is_counted: false,
-        }
-    }
-
-    /// Appends up to `room` further bytes to `out`, or says what else to do.
-    pub(super) fn next(&mut self, room: u64, out: &mut Vec<u8>) -> Next {
-        let mut stop = self.end.min(self.rendered.saturating_add(room));
-        if let Some(&(at, wait)) = self.pauses.get(self.next_pause) {
-            if at <= self.rendered {
-                self.next_pause += 1;
-                return Next::Wait(wait);
-            }
-            stop = stop.min(at);
-        }
-        if self.rendered >= self.end {
-            return Next::Done;
-        }
-        if let Some(drip) = &self.drip {
-            if core::mem::take(&mut self.dripped) && drip.every_ms > 0 {
-                return Next::Wait(Duration::from_millis(drip.every_ms));
-            }
-            stop = stop.min(self.rendered.saturating_add(drip.bytes));
-            self.dripped = true;
-        }
-        while self.rendered < stop {
-            let Some(part) = self.parts.get(self.part) else { break };
-            let now = (stop - self.rendered).min(part.len() - self.within);
-            part.append(self.within, now as usize, out);
-            self.rendered += now;
-            self.within += now;
-            if self.within == part.len() {
-                self.part += 1;
-                self.within = 0;
-            }
-        }
-        Next::Send
-    }
-
-    /// Whether this answer may be sent as fast as the network takes it.
-    pub(super) fn wants_bytes(&self) -> bool {
-        self.rendered < self.end
-    }
-}
-
 /// Whether an answer with this status never has content.
 pub(super) const fn is_bare(status: u16) -> bool {
     status < 200 || status == 204 || status == 304
@@ -612,6 +456,7 @@ pub(super) const fn reason(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outgoing::Next;
     use super::*;
 
     fn all(mut outgoing: Outgoing, room: u64) -> (Vec<u8>, Vec<(usize, Duration)>) {

@@ -2,11 +2,12 @@
 //!
 //! The list that users see is in [`super`]'s documentation and at `/`.
 
-use super::answer::{Ask, Content, Draft};
+use super::answer::{Ask, Draft};
 use super::codec;
+use super::outgoing::Content;
 use super::pattern;
 use super::request::number;
-use super::script::{At, Chunked, Drip, How};
+use super::rules::{At, Chunked, Drip, How};
 
 /// Lengths in paths above this are refused.
 const MAX_LEN: u64 = 1 << 40;
@@ -23,7 +24,7 @@ const INDEX: &str = "\
 /gzip/N  /deflate/N    coded
 /drip/N/STEP/MS        STEP bytes every MS milliseconds
 /delay/MS[/N]          after MS milliseconds
-/cut/HOW/K/N           N bytes of content, cut after K: reset, fin or stall
+/cut/HOW/K/N           N bytes of content, cut after K: reset, fin, stall, freeze
 /unstable/K/N          503 for the first K requests, then N bytes
 /status/S              that status
 /redirect/N[/S]        N redirects with status S
@@ -74,7 +75,12 @@ fn by_path(ask: &Ask<'_>) -> Option<Draft> {
         b"chunked" => {
             let len = len(next(), MAX_HELD)?;
             let size = optional(next(), 8_192)?.max(1);
-            plain(len).chunked(Chunked { sizes: vec![size], ..Chunked::default() })
+            if ask.head.current {
+                plain(len).chunked(Chunked { sizes: vec![size], ..Chunked::default() })
+            } else {
+                // The older version knows no chunks.
+                plain(len).untold()
+            }
         }
         b"close" => plain(len(next(), MAX_LEN)?).untold(),
         b"gzip" | b"deflate" => {
@@ -100,6 +106,7 @@ fn by_path(ask: &Ask<'_>) -> Option<Draft> {
                 b"reset" => How::Reset,
                 b"fin" => How::Fin,
                 b"stall" => How::Stall,
+                b"freeze" => How::Freeze,
                 _ => return None,
             };
             let at = At::Body(number(next())?);

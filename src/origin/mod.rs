@@ -16,7 +16,7 @@
 //! | `/gzip/N`, `/deflate/N` | the same, coded |
 //! | `/drip/N/STEP/MS` | the same, STEP bytes (of head and body) every MS milliseconds |
 //! | `/delay/MS`, `/delay/MS/N` | after MS milliseconds |
-//! | `/cut/HOW/K/N` | N bytes of content, cut after K of them: `reset`, `fin` or `stall` |
+//! | `/cut/HOW/K/N` | N bytes of content, cut after K of them: `reset`, `fin`, `stall` or `freeze` |
 //! | `/unstable/K/N` | 503 for the first K requests for this target, then N bytes |
 //! | `/status/S` | that status |
 //! | `/redirect/N`, `/redirect/N/S` | N redirects, with status S |
@@ -46,9 +46,11 @@ mod builtin;
 mod codec;
 mod conn;
 mod listen;
+mod outgoing;
 pub mod pattern;
 pub mod presets;
 mod request;
+mod rules;
 mod running;
 mod script;
 mod server;
@@ -58,10 +60,11 @@ mod stream;
 pub mod traffic;
 mod world;
 
-pub use running::{Handle, Running, spawn};
-pub use script::{
-    Action, At, Body, Bytes, Chunked, Cut, Drip, How, Interim, Length, Pause, Redirect, Rule,
-    Script, Span, When,
+pub use rules::{
+    Action, At, Body, Bytes, Chunked, Cut, Drip, How, Interim, Length, Pause, Redirect, Rule, Span,
+    When,
 };
+pub use running::{Handle, Running, spawn};
+pub use script::Script;
 pub use server::Server;
 pub use stats::{AddressCounters, Counters};

@@ -3,7 +3,8 @@
 //! Every one that limits something also says how long its work takes, so that doubling the
 //! concurrency below the limit nearly doubles the goodput.
 
-use super::script::{How, Script};
+use super::rules::How;
+use super::script::Script;
 use super::traffic::{
     Arrival, Chaos, Connections, Full, KeepAlive, Level, Rate, Service, Thrash, Time, Tls, Welcome,
 };

@@ -6,16 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::ServerConfig;
 
 use crate::base::{Arena, Instant, Key, Timers};
 
-use super::answer::{Finish, Outgoing};
 use super::conn::{Conn, Fate, Standing, turned_away};
 use super::listen::Listener;
+use super::outgoing::{Finish, Outgoing};
+use super::rules::How;
 use super::running::{Command, Handle, Shared};
-use super::script::{How, Script};
+use super::script::Script;
 use super::stream::{Stream, reset, tls_config};
 use super::traffic::{Full, Share, Welcome};
 use super::world::World;
@@ -51,6 +53,7 @@ const POUR: usize = 2;
 pub struct Server {
     poll: Poll,
     events: Events,
+    seen: Vec<Seen>,
     listeners: Vec<Listener>,
     conns: Arena<Conn>,
     world: World,
@@ -88,6 +91,7 @@ impl Server {
         Ok(Self {
             poll,
             events: Events::with_capacity(1_024),
+            seen: Vec::new(),
             listeners,
             conns: Arena::new(),
             world: World::new(script, Arc::clone(&shared), addresses, sites),
@@ -146,16 +150,9 @@ impl Server {
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
         self.read_clock();
-        let events: Vec<_> = self
-            .events
-            .iter()
-            .map(|event| {
-                let is_closing = event.is_read_closed();
-                let is_dead = event.is_error() || is_closing && event.is_write_closed();
-                (event.token(), event.is_readable(), is_closing, is_dead)
-            })
-            .collect();
-        for (token, is_readable, is_closing, is_dead) in events {
+        let mut seen = core::mem::take(&mut self.seen);
+        seen.extend(self.events.iter().map(Seen::from));
+        for Seen { token, is_readable, is_closing, is_dead } in seen.drain(..) {
             if token == WAKER {
                 self.obey();
             } else if let Some(key) = self.conns.unpack(token.0) {
@@ -168,6 +165,7 @@ impl Server {
                 self.world.freed = true;
             }
         }
+        self.seen = seen;
         while let Some(slot) = self.world.timers.pop_due(self.world.now) {
             if let Some(key) = self.conns.at(slot) {
                 self.drive(key, true);
@@ -432,7 +430,9 @@ impl Server {
                 }
                 Some(Welcome::End(How::Reset)) => return self.remove(key, Fate::Reset),
                 Some(Welcome::End(How::Fin)) => return self.remove(key, Fate::Close),
-                Some(Welcome::End(How::Stall)) => conn.stall(),
+                Some(Welcome::End(how @ (How::Stall | How::Freeze))) => {
+                    conn.stall(*how == How::Freeze);
+                }
                 Some(Welcome::CutWire { at, how }) => conn.stream.cut_after(*at, *how),
                 None => {}
             }
@@ -445,13 +445,12 @@ impl Server {
         let Some(first) = self.world.first_connection else { return };
         let ms = self.world.schedule_ms();
         let script = &self.world.script;
-        let edges = script.outages.iter().flat_map(|it| [it.at_ms, it.at_ms + it.for_ms]);
+        let edges = script.outages.iter().flat_map(|it| [it.at_ms, it.end_ms()]);
         let changes = script.connections.iter().filter_map(|it| it.limit.next_change(ms));
         if let Some(next) = edges.chain(changes).filter(|&at| at > ms).min() {
             self.clock.set(SCHEDULE, first + Duration::from_millis(next));
         }
-        let in_outage =
-            script.outages.iter().any(|it| (it.at_ms..it.at_ms + it.for_ms).contains(&ms));
+        let in_outage = script.outages.iter().any(|it| (it.at_ms..it.end_ms()).contains(&ms));
         if in_outage != self.in_outage {
             self.in_outage = in_outage;
             self.tend_listeners();
@@ -486,6 +485,29 @@ impl Server {
             if self.conns[key].is_idle() {
                 self.remove(key, Fate::Reset);
             }
+        }
+    }
+}
+
+/// An event, taken out of the poller's list so that the list is free while it is dealt with.
+#[derive(Debug)]
+struct Seen {
+    token: Token,
+    is_readable: bool,
+    /// The peer closed its direction.
+    is_closing: bool,
+    /// Both directions are closed, or the connection was reset.
+    is_dead: bool,
+}
+
+impl From<&Event> for Seen {
+    fn from(event: &Event) -> Self {
+        let is_closing = event.is_read_closed();
+        Self {
+            token: event.token(),
+            is_readable: event.is_readable(),
+            is_closing,
+            is_dead: event.is_error() || is_closing && event.is_write_closed(),
         }
     }
 }

@@ -164,7 +164,7 @@ pub struct Counters {
     pub peak: u64,
     /// Requests whose head arrived whole (but those for `/__stats`).
     pub requests: u64,
-    /// Answers that were sent to their end.
+    /// Answers that were sent to their end, or are about to be.
     pub answers: u64,
     /// Connections that the server reset, for whatever reason.
     pub resets: u64,

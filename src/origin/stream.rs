@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
-use super::script::How;
+use super::rules::How;
 use super::stats::Stats;
 use super::traffic::{Tls, TlsVersion};
 
@@ -93,6 +93,11 @@ impl Stream {
     /// Closes without `close_notify`.
     pub(super) fn be_rude(&mut self) {
         self.says_goodbye = false;
+    }
+
+    /// Whether the wire will be cut at some byte.
+    pub(super) fn will_be_cut(&self) -> bool {
+        self.wire.is_some()
     }
 
     /// How to end, if the wire is cut here.

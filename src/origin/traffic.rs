@@ -4,7 +4,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::script::{Bytes, How, Span};
+use super::rules::{Bytes, How, Span};
 
 /// Whose limits they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +242,12 @@ pub struct Outage {
     pub at_ms: u64,
     /// Milliseconds until it listens again.
     pub for_ms: u64,
+}
+
+impl Outage {
+    pub(super) const fn end_ms(self) -> u64 {
+        self.at_ms.saturating_add(self.for_ms)
+    }
 }
 
 /// What happens to a connection before any request.

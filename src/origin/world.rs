@@ -9,10 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::base::{Instant, Key, Timers};
 
-use super::answer::{Ask, Content, Draft, Habits, Outgoing};
+use super::answer::{Ask, Draft, Habits};
 use super::conn::{Conn, Exchange, Standing};
+use super::outgoing::{Content, Outgoing};
+use super::rules::{Action, Asked, Attempts, Body};
 use super::running::Shared;
-use super::script::{Action, Asked, Attempts, Body, Script};
+use super::script::Script;
 use super::site::{Site, Taken};
 use super::stats::Stats;
 use super::traffic::{Full, RateFields, Service};
