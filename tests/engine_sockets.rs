@@ -159,3 +159,23 @@ fn a_hard_limit_is_found() {
     }
     assert!(server.stats().turned_away < 15, "{:?}", server.stats());
 }
+
+#[test]
+fn many_names_at_one_address_take_turns_at_its_slots() {
+    // Each name alone would be content with its own connection; together they have sixteen, and
+    // those that are idle must not keep the others out.
+    let server = spawn(Script::new()).unwrap();
+    let mut client = Client::new(fixed(2));
+    for round in 0..3 {
+        for name in 0..500 {
+            client.submit_to(
+                &format!("host{name}.test"),
+                server.addr(),
+                &format!("/bytes/9?{round}"),
+            );
+        }
+    }
+    client.finish_names(server.addr().ip(), LIMIT);
+    assert!(client.recorder.seen.iter().all(common::Seen::is_ok));
+    assert!(server.stats().accepted >= 500);
+}

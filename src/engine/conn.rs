@@ -36,6 +36,8 @@ pub struct Conn {
     pub(super) in_host: Links,
     /// Its place among all idle connections, the longest idle first.
     pub(super) in_all: Links,
+    /// Its place among the idle connections to its address.
+    pub(super) in_group: Links,
 }
 
 /// What setting the connection up cost; told with its first exchange.
@@ -149,6 +151,15 @@ impl Linked<1> for Conn {
     }
     fn links_ref(&self) -> &Links {
         &self.in_all
+    }
+}
+
+impl Linked<2> for Conn {
+    fn links(&mut self) -> &mut Links {
+        &mut self.in_group
+    }
+    fn links_ref(&self) -> &Links {
+        &self.in_group
     }
 }
 

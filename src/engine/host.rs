@@ -70,6 +70,8 @@ pub struct Host {
     pub(super) names: Names,
     /// It was counted at its addresses.
     pub(super) counted: bool,
+    /// It stands in the queue of its address, which had no slot for it.
+    pub(super) turned_away: bool,
     pub(super) queues: [List<0>; QUEUES],
     /// Jobs that wait for their own timers, or run.
     pub(super) elsewhere: u32,
@@ -209,6 +211,7 @@ impl Host {
             authority: authority(origin),
             names: literal(origin),
             counted: false,
+            turned_away: false,
             queues: [const { List::new() }; QUEUES],
             elsewhere: 0,
             links: Links::default(),

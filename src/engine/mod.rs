@@ -147,8 +147,10 @@ struct Group {
     conns: u32,
     /// Origins that were seen at this address: the limit bites only where there are several.
     origins: u32,
-    /// Hosts that were turned away.
+    /// Hosts that were turned away, each at most once.
     waiting: VecDeque<HostKey>,
+    /// Its idle connections, the longest idle first: they give way to those who wait.
+    idle: List<2>,
 }
 
 /// The engine. See the [module](self) for the contract.

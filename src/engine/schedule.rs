@@ -118,7 +118,7 @@ impl Engine {
             }
             Names::Unknown | Names::Known { .. } => return self.ask(key, now),
         };
-        if self.turned_away_by_group(key, first) {
+        if self.turned_away_by_group(key, first, now) {
             return Step::Blocked;
         }
         if self.exhausted > now {
@@ -195,6 +195,7 @@ impl Engine {
             state: State::Opening(key),
             in_host: Links::default(),
             in_all: Links::default(),
+            in_group: Links::default(),
         });
         dial.racers.push(conn);
         self.groups[group as usize].conns += 1;
@@ -221,6 +222,7 @@ impl Engine {
             conns: 0,
             origins: 0,
             waiting: alloc::collections::VecDeque::new(),
+            idle: List::new(),
         });
         self.group_index.insert(address.ip(), group);
         group
@@ -235,14 +237,36 @@ impl Engine {
         }
     }
 
-    fn turned_away_by_group(&mut self, host: HostKey, address: SocketAddr) -> bool {
-        let group = self.group_of(address) as usize;
-        let group = &mut self.groups[group];
+    fn turned_away_by_group(&mut self, host: HostKey, address: SocketAddr, now: Instant) -> bool {
+        let number = self.group_of(address) as usize;
+        let group = &mut self.groups[number];
         if group.origins < 2 || group.conns < group.limit.allowed() {
             return false;
         }
-        group.waiting.push_back(host);
+        if !core::mem::replace(&mut self.hosts[host].turned_away, true) {
+            group.waiting.push_back(host);
+            // A connection that nobody uses must not keep this host out.
+            let mut next = self.groups[number].idle.front(&self.conns);
+            while let Some(conn) = next {
+                let owner = self.conns[conn].host;
+                if self.conns[conn].served > 0 || self.hosts[owner].has_no_queue() {
+                    self.retire(conn, now);
+                    break;
+                }
+                next = self.groups[number].idle.after(&self.conns, conn);
+            }
+        }
         true
+    }
+
+    /// Whether a connection should make room for other hosts at its address: it has no work, or
+    /// has had its turn.
+    fn gives_way(&self, key: ConnKey) -> bool {
+        let conn = &self.conns[key];
+        let wanted = !self.groups[conn.group as usize].waiting.is_empty();
+        wanted
+            && conn.served > 0
+            && (self.hosts[conn.host].has_no_queue() || conn.served.is_multiple_of(FAIR_TURN))
     }
 
     /// Makes room for a connection of `host`: closes the longest idle connection of another one.
@@ -348,7 +372,7 @@ impl Engine {
             && host.coming() == 0
             && host.slots() >= host.limit.allowed();
         let unfair = served > 0 && self.starving && self.unfair(host_key, served);
-        if used_up || too_many || moved_waits || unfair {
+        if used_up || too_many || moved_waits || unfair || self.gives_way(key) {
             self.close_politely(key, now);
             self.ring_host(host_key);
             return;
@@ -388,6 +412,8 @@ impl Engine {
         // The one that was used last is taken first: the others grow old and are retired.
         host.idle.push_front(&mut self.conns, key);
         self.idle.push_back(&mut self.conns, key);
+        let group = self.conns[key].group as usize;
+        self.groups[group].idle.push_back(&mut self.conns, key);
         if host.busy == 0 && host.has_no_queue() {
             host.limit.idle(now);
         }
@@ -400,6 +426,8 @@ impl Engine {
             let host = self.conns[key].host;
             self.hosts[host].idle.remove(&mut self.conns, key);
             self.idle.remove(&mut self.conns, key);
+            let group = self.conns[key].group as usize;
+            self.groups[group].idle.remove(&mut self.conns, key);
         }
     }
 
@@ -448,8 +476,16 @@ impl Engine {
         }
         let group = &mut self.groups[conn.group as usize];
         group.conns -= 1;
-        if let Some(waiting) = group.waiting.pop_front() {
-            self.ring_host(waiting);
+        // As many as there is room for: the limit may have grown meanwhile.
+        let mut room = group.limit.allowed().saturating_sub(group.conns);
+        while room > 0
+            && let Some(waiting) = self.groups[conn.group as usize].waiting.pop_front()
+        {
+            self.hosts[waiting].turned_away = false;
+            if !self.hosts[waiting].has_no_queue() {
+                room -= 1;
+                self.ring_host(waiting);
+            }
         }
         self.ring_host(conn.host);
     }

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant as Clock};
 
 use gannet::engine::{
-    Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, Origin, Report, Request, Resume,
-    Scheme, Try,
+    Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, Origin, Report, Request, Resolved,
+    Resume, Scheme, Try,
 };
 use gannet::net::mio::Mio;
 use gannet::net::{Driver, DriverConfig};
@@ -117,6 +117,28 @@ impl Client {
         let request = Request { method, ..Request::get(host, target).tag(tag) };
         self.driver.submit(&request).unwrap();
         tag
+    }
+
+    /// Submits a GET for `http://name:port/target`.
+    pub fn submit_to(&mut self, name: &str, address: std::net::SocketAddr, target: &str) {
+        let origin = Origin { scheme: Scheme::Http, host: name, port: address.port() };
+        let host = self.driver.host(&origin);
+        let request = Request::get(host, target).tag(self.submitted);
+        self.submitted += 1;
+        self.driver.submit(&request).unwrap();
+    }
+
+    /// Turns until everything is done, and says of every name that it is at `address`.
+    pub fn finish_names(&mut self, address: std::net::IpAddr, limit: Duration) {
+        let start = Clock::now();
+        let found = Resolved { addresses: &[address], lifetime: limit, stale: false };
+        while (self.recorder.done as u64) < self.submitted {
+            assert!(start.elapsed() < limit, "{} of {} done", self.recorder.done, self.submitted);
+            self.turn();
+            while let Some(host) = self.driver.next_lookup() {
+                self.driver.resolved(host, Ok(found), &mut self.recorder);
+            }
+        }
     }
 
     /// Turns until everything is done; panics after `limit`.
