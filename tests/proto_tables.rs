@@ -99,7 +99,7 @@ fn the_tables_are_large_and_no_row_stands_twice() {
 }
 
 #[test]
-fn every_error_has_a_row() {
+fn every_error_has_a_row_and_a_ruling() {
     let rows = rows();
     let named: BTreeSet<&str> = rows
         .iter()
@@ -114,6 +114,11 @@ fn every_error_has_a_row() {
         if *error != Error::BadHead {
             assert!(named.contains(error.name()), "no row for {}", error.name());
         }
+    }
+    let rulings = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/parser.md");
+    let rulings = fs::read_to_string(rulings).unwrap();
+    for error in Error::ALL {
+        assert!(rulings.contains(&format!("`{}`", error.name())), "{error:?} is in no ruling");
     }
     for name in named {
         assert!(Error::ALL.iter().any(|error| error.name() == name), "{name} is no error");

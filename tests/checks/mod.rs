@@ -29,9 +29,9 @@ pub const ALL: &[(&str, Check)] = &[
 ];
 
 const TINY: Limits = Limits {
-    head_bytes: 48,
+    head_bytes: 64,
     head_fields: 3,
-    line_bytes: 24,
+    line_bytes: 28,
     interim_answers: 2,
     interim_bytes: 64,
     chunk_extension_bytes: 6,
@@ -41,8 +41,8 @@ const TINY: Limits = Limits {
 
 const EXCHANGES: [Exchange; 3] = [Exchange::Ordinary, Exchange::Head, Exchange::Connect];
 
-/// Invariant: a stream of bytes has one trace, however it is cut into segments, and under any limits. Under the
-/// default ones it is the trace of the obvious model.
+/// Invariant: a stream of bytes has one trace, however it is cut into segments, and it is the trace of the
+/// obvious model, under the default limits and under tiny ones.
 ///
 /// Input: a byte of flags (exchange, proper close, limits), a byte that seeds the cuts, the stream.
 pub fn response(data: &[u8]) {
@@ -56,9 +56,7 @@ pub fn response(data: &[u8]) {
     let mut cuts = fastrand::Rng::with_seed(u64::from(*seed));
     let cut = trace(exchange, &limits, random_cuts(stream, &mut cuts), clean);
     assert_eq!(whole, cut, "cut at random, seed {seed}");
-    if limits == Limits::DEFAULT {
-        model::assert_same(&model::response(exchange, stream, clean), &whole);
-    }
+    model::assert_same(&model::response(exchange, &limits, stream, clean), &whole);
 }
 
 /// `stream` in pieces of random lengths, empty ones among them.
@@ -173,9 +171,11 @@ pub fn framing(data: &[u8]) {
 /// Input: what follows the head.
 pub fn chunked(data: &[u8]) {
     let bytes = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", data].concat();
-    let want = model::response(Exchange::Ordinary, &bytes, true);
-    for pieces in [vec![&bytes[..]], bytes.chunks(1).collect(), bytes.chunks(5).collect()] {
-        model::assert_same(&want, &trace(Exchange::Ordinary, &Limits::DEFAULT, pieces, true));
+    for limits in [Limits::DEFAULT, TINY] {
+        let want = model::response(Exchange::Ordinary, &limits, &bytes, true);
+        for pieces in [vec![&bytes[..]], bytes.chunks(1).collect(), bytes.chunks(5).collect()] {
+            model::assert_same(&want, &trace(Exchange::Ordinary, &limits, pieces, true));
+        }
     }
 }
 
@@ -267,7 +267,7 @@ fn request_round_trip(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
             let answer =
                 [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &wire[length..]]
                     .concat();
-            let read = model::response(Exchange::Ordinary, &answer, true);
+            let read = model::response(Exchange::Ordinary, &Limits::DEFAULT, &answer, true);
             assert_eq!((read.content(), read.used), (content.to_vec(), answer.len()));
         }
     }

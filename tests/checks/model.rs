@@ -1,7 +1,7 @@
 //! The obvious model: a response that is all there, taken apart line by line with no thought of
 //! speed, segments or memory. It shares no code with the crate.
 
-use gannet::proto::{Body, CloseReason, Exchange, Persistence, Version};
+use gannet::proto::{Body, CloseReason, Exchange, Limits, Persistence, Version};
 
 use super::trace::{Head, Item, Trace};
 
@@ -190,24 +190,40 @@ pub fn framing(
 }
 
 /// A whole stream, followed by the end of the connection.
-pub fn response(exchange: Exchange, bytes: &[u8], clean: bool) -> Trace {
+pub fn response(exchange: Exchange, limits: &Limits, bytes: &[u8], clean: bool) -> Trace {
     let mut trace = Trace { items: Vec::new(), used: 0 };
     let mut rest = bytes;
+    let mut interim = 0;
     let last = loop {
-        let Some(length) = lines_of_ours(rest) else { break Item::Error(CUT) };
-        let Some((head, _)) = head(rest, 256) else { break Item::Error(ANY_ERROR) };
+        // What lies beyond the limit might as well not be there.
+        let most = (limits.head_bytes as usize).min(rest.len());
+        let Some(length) = lines_of_ours(&rest[..most]) else {
+            break Item::Error(if rest.len() >= limits.head_bytes as usize {
+                ANY_ERROR
+            } else {
+                CUT
+            });
+        };
+        let Some((head, _)) = head(&rest[..most], usize::from(limits.head_fields)) else {
+            break Item::Error(ANY_ERROR);
+        };
+        let lines = head.fields.iter().map(|(name, value)| name.len() + 2 + value.len());
+        if lines.chain([13 + head.reason.len()]).any(|line| line > limits.line_bytes as usize) {
+            break Item::Error(ANY_ERROR);
+        }
         trace.used += length;
         rest = &rest[length..];
         if head.status == 101 {
             break Item::Error(ANY_ERROR);
         }
         if head.status < 200 {
-            let interim = trace.items.len() + 1;
-            trace.items.push(Item::Interim(head));
-            if interim > 32 {
-                trace.items.pop();
+            interim += length;
+            if trace.items.len() >= usize::from(limits.interim_answers)
+                || interim > limits.interim_bytes as usize
+            {
                 break Item::Error(ANY_ERROR);
             }
+            trace.items.push(Item::Interim(head));
             continue;
         }
         let Some((body, keep)) = framing(exchange, head.version, head.status, &head.fields) else {
@@ -232,7 +248,7 @@ pub fn response(exchange: Exchange, bytes: &[u8], clean: bool) -> Trace {
                 trace.used += rest.len();
                 if clean { Item::Done(done) } else { Item::Error("truncated") }
             }
-            Body::Chunked => match chunked(rest, &mut trace) {
+            Body::Chunked => match chunked(rest, limits, &mut trace) {
                 Ok(()) => Item::Done(done),
                 Err(error) => Item::Error(error),
             },
@@ -283,14 +299,14 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(&line[..digits]).ok()?, 16).ok()
 }
 
-fn chunked(bytes: &[u8], trace: &mut Trace) -> Result<(), &'static str> {
+fn chunked(bytes: &[u8], limits: &Limits, trace: &mut Trace) -> Result<(), &'static str> {
     let mut rest = bytes;
     let mut extensions = 0;
     loop {
         let (line, after) = strict_line(rest)?;
         let size = chunk_size(line).ok_or(ANY_ERROR)?;
         extensions += line.iter().skip_while(|byte| byte.is_ascii_hexdigit()).count();
-        if extensions > 8192 {
+        if extensions > limits.chunk_extension_bytes as usize {
             return Err(ANY_ERROR);
         }
         rest = after;
@@ -322,7 +338,8 @@ fn chunked(bytes: &[u8], trace: &mut Trace) -> Result<(), &'static str> {
         lines.push(line);
     }
     let all = fields(&lines).ok_or(ANY_ERROR)?;
-    if all.len() > 128 {
+    let length: usize = lines.iter().map(|line| line.len() + 2).sum();
+    if all.len() > usize::from(limits.trailer_fields) || length > limits.trailer_bytes as usize {
         return Err(ANY_ERROR);
     }
     let forbidden = "authentication-info authorization connection content-encoding content-length content-range \
