@@ -85,7 +85,8 @@ impl Engine {
             Payload::Stream { length, .. } => {
                 let left = length.map_or(PIECE as u64, |length| length - start);
                 let room = left.min(PIECE as u64) as usize;
-                let piece = stream_piece(handler, &mut ctl, job_ref, out, room, length.is_none());
+                let chunked = length.is_none();
+                let piece = stream_piece(handler, &mut ctl, job_ref, start, out, room, chunked);
                 let next = start + piece.bytes as u64;
                 let complete = length.is_some_and(|length| next == length);
                 match piece.then {
@@ -537,18 +538,19 @@ fn stream_piece(
     handler: &mut dyn Handler,
     ctl: &mut Ctl<'_>,
     job: JobRef,
+    at: u64,
     out: &mut Vec<u8>,
     room: usize,
     chunked: bool,
 ) -> Piece {
     if !chunked {
         let before = out.len();
-        let then = handler.upload(ctl, job, out, room);
+        let then = handler.upload(ctl, job, at, out, room);
         out.truncate(before + room);
         return Piece { bytes: out.len() - before, then };
     }
     let mut piece = Vec::new();
-    let then = handler.upload(ctl, job, &mut piece, room);
+    let then = handler.upload(ctl, job, at, &mut piece, room);
     if let Some(length) = core::num::NonZeroU64::new(piece.len() as u64) {
         proto::encode_chunk_start(out, length);
         out.extend_from_slice(&piece);

@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::pace::RateHint;
-use super::{Failure, JobKey, Kind};
+use super::{Failure, HostKey, JobKey, Kind};
 use crate::proto::{Body, Fields, Head};
 
 /// A request that was submitted: the engine's key and the submitter's own number for it.
@@ -103,15 +103,24 @@ pub trait Handler {
         let _ = (ctl, job, at);
     }
 
-    /// More of a streamed request body is wanted: append at most `room` bytes to `out`.
-    fn upload(&mut self, ctl: &mut Ctl<'_>, job: JobRef, out: &mut Vec<u8>, room: usize) -> Upload {
-        let _ = (ctl, job, out, room);
+    /// More of a streamed request body is wanted: append at most `room` bytes of it, from offset
+    /// `at` on, to `out`. Another attempt begins at zero again.
+    fn upload(
+        &mut self,
+        ctl: &mut Ctl<'_>,
+        job: JobRef,
+        at: u64,
+        out: &mut Vec<u8>,
+        room: usize,
+    ) -> Upload {
+        let _ = (ctl, job, at, out, room);
         Upload::End
     }
 
-    /// Whether a connection to this address may be opened. Asked before every connect.
-    fn allow(&mut self, address: SocketAddr) -> bool {
-        let _ = address;
+    /// Whether a connection to this address may be opened for this host. Asked before every
+    /// connect.
+    fn allow(&mut self, host: HostKey, address: SocketAddr) -> bool {
+        let _ = (host, address);
         true
     }
 

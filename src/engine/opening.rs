@@ -65,13 +65,11 @@ impl Engine {
         match result {
             Ok(found) if !found.addresses.is_empty() => {
                 let port = host.port;
+                let addresses = found.addresses.iter().map(|ip| SocketAddr::new(*ip, port));
+                let until = now + found.lifetime;
                 host.names = Names::Known {
-                    addresses: found
-                        .addresses
-                        .iter()
-                        .map(|ip| SocketAddr::new(*ip, port))
-                        .collect(),
-                    until: now + found.lifetime,
+                    addresses: addresses.collect(),
+                    until,
                     winner: 0,
                     took: now - since,
                     stale: found.stale,
@@ -89,6 +87,22 @@ impl Engine {
             }
             Err(failure) => self.unresolved(key, failure, since, now, handler),
         }
+    }
+
+    /// Says where a host is, port and scope included, whatever its name says: for addresses that
+    /// the user gave. Answers a look-up too, if one is under way.
+    pub fn place(&mut self, key: HostKey, addresses: &[SocketAddr], until: Instant, now: Instant) {
+        let host = &mut self.hosts[key];
+        let took = match host.names {
+            Names::Asking { since } => now - since,
+            Names::Unknown | Names::Known { .. } => Duration::ZERO,
+        };
+        // Its limits follow the address, not the literal that stood in its place.
+        host.counted = false;
+        let addresses = addresses.to_vec();
+        host.names = Names::Known { addresses, until, winner: 0, took, stale: false };
+        self.count_origin(key);
+        self.ring_host(key);
     }
 
     fn unresolved(

@@ -168,7 +168,8 @@ impl Engine {
                 }
                 break;
             };
-            if !handler.allow(address) {
+            let host = dial.host;
+            if !handler.allow(host, address) {
                 dial.refused = Some(address);
                 continue;
             }

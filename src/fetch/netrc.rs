@@ -45,7 +45,7 @@ impl Netrc {
             let mut value = || tokens.next()?.ok_or(NetrcError::NoValue(line));
             match &*token {
                 "machine" => {
-                    entries.push(Entry { machine: Some(value()?), login: None, password: None })
+                    entries.push(Entry { machine: Some(value()?), login: None, password: None });
                 }
                 "default" => entries.push(Entry { machine: None, login: None, password: None }),
                 "login" => {

@@ -73,7 +73,7 @@ fn where_it_leads() {
         match follow(from, location) {
             Ok(Some(hop)) => assert_eq!(hop.url.as_str(), expected, "{from} -> {location:?}"),
             Err(RedirectError::Scheme(_)) => {
-                assert_eq!("!scheme", expected, "{from} -> {location:?}")
+                assert_eq!("!scheme", expected, "{from} -> {location:?}");
             }
             other => panic!("{from} -> {location:?}: {other:?}"),
         }

@@ -388,7 +388,7 @@ impl Url {
         for byte in query.bytes() {
             match byte {
                 b'!' | b'$'..=b'&' | b'('..=b';' | b'=' | b'?'..=b'~' => {
-                    self.text.push(byte as char)
+                    self.text.push(byte as char);
                 }
                 _ => push_encoded(&mut self.text, byte),
             }
@@ -509,9 +509,8 @@ impl UrlError {
             Self::Blank(_) => "write a blank in a URL as %20, one URL a line",
             Self::Control(_) => "remove the control character, or write it as %XX",
             Self::Port => "a port is a number from 1 to 65535",
-            Self::EmptyHost | Self::Host(_) => "a URL looks like https://example.org/path",
             Self::TooLong => "send the data as a body (-d) instead of in the URL",
-            Self::Empty | Self::Slashes | Self::NotUrl(_) => {
+            Self::Empty | Self::Slashes | Self::NotUrl(_) | Self::EmptyHost | Self::Host(_) => {
                 "a URL looks like https://example.org/path"
             }
         }

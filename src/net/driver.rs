@@ -5,6 +5,7 @@
 //! HTTP: whatever happens to a connection is reported to the engine. Generic over [`Net`], so
 //! that the simulation runs this very code.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -169,10 +170,17 @@ impl<N: Net> Driver<N> {
         self.stirred = true;
     }
 
+    /// Says where a host is; see [`Engine::place`].
+    pub fn place(&mut self, host: HostKey, addresses: &[SocketAddr], until: Instant) {
+        self.engine.place(host, addresses, until, self.now);
+        self.stirred = true;
+    }
+
     /// When [`turn`](Self::turn) wants to be called at the latest: the time of the last wake-up
     /// while work is latched, `None` when only the net can bring something.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if self.stirred || !self.hot.is_empty() {
+        // Nobody has begun with a look-up that waits here: nothing may be slept over before.
+        if self.stirred || !self.hot.is_empty() || !self.lookups.is_empty() {
             return Some(self.now);
         }
         self.engine.next_deadline()

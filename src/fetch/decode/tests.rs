@@ -132,6 +132,9 @@ fn check(name: &str, header: &str, bytes: &[u8], expected: &Result<Vec<u8>, Deco
     }
 }
 
+/// What it is, `Content-Encoding`, the bytes, the verdict.
+type Row = (&'static str, &'static str, Vec<u8>, Result<Vec<u8>, DecodeError>);
+
 #[test]
 fn table() {
     use Coding::{Brotli, Deflate, Gzip};
@@ -139,7 +142,7 @@ fn table() {
     let hello = || Ok(HELLO.to_vec());
     let text = |text: &str| Ok(text.as_bytes().to_vec());
     let pattern = pattern();
-    let rows: Vec<(&str, &str, Vec<u8>, Result<Vec<u8>, DecodeError>)> = vec![
+    let rows: Vec<Row> = vec![
         // No coding at all.
         ("nothing", "", HELLO.to_vec(), hello()),
         ("identity", "identity", HELLO.to_vec(), hello()),
