@@ -239,8 +239,10 @@ impl Engine {
                     }
                     // A final answer in place of `100 Continue` leaves the request unsent: its
                     // body stays here, and the connection is not used again.
+                    let here = (rest.len() - taken) as u64;
                     let verdict = on_head(
-                        config, host, job, job_ref, &head, body, started, now, &mut ctl, handler,
+                        config, host, job, job_ref, &head, body, here, started, now, &mut ctl,
+                        handler,
                     );
                     match verdict {
                         Ok(chosen) => *delivery = chosen,
@@ -455,6 +457,7 @@ fn on_head(
     job_ref: JobRef,
     head: &Head<'_>,
     body: Body,
+    here: u64,
     started: Instant,
     now: Instant,
     ctl: &mut Ctl<'_>,
@@ -518,7 +521,7 @@ fn on_head(
     }
     job.progress.head = true;
     let advice = handler.head(ctl, job_ref, head, body);
-    resume::remember(job, head, body, advice);
+    resume::remember(job, head, body, advice, here);
     match (advice, then) {
         (Advice::Abort, _) => Err(Outcome::Failed(Failing::new(Kind::Aborted))),
         (_, Some(kind)) => Ok(Delivery::DeliverThen(kind)),

@@ -151,8 +151,14 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         && same_coding
 }
 
-/// Remembers, from a head that is delivered, by what its body could be continued.
-pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advice) {
+/// Remembers, from a head that is delivered, by what its body could be continued; `here` bytes
+/// came behind it.
+pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advice, here: u64) {
+    // A body that is whole in the same input can't be cut any more: nothing is kept for it.
+    if matches!(body, Body::None) || matches!(body, Body::Length(length) if length <= here) {
+        job.progress.validator = None;
+        return;
+    }
     let base = job.range.map_or(0, |range| range.first);
     let verified_part = head.status == 206
         && job.range.is_some()
