@@ -15,5 +15,7 @@ pub mod net;
 #[cfg(feature = "origin")]
 pub mod origin;
 pub mod proto;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "tls")]
 pub mod tls;

@@ -22,6 +22,8 @@
 //! after a backoff, or the end.
 
 pub mod budget;
+#[cfg(any(test, debug_assertions, feature = "sim"))]
+mod check;
 mod config;
 mod conn;
 mod dial;
