@@ -5,27 +5,35 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use gannet::origin::{Script, Server, presets};
+use gannet::origin::{Relay, Script, Server, presets};
 
 const USAGE: &str = "\
-usage: origin PRESET|FILE.json [--listen ADDRESS:PORT]... [--admin ADDRESS:PORT] [--print]
+usage: origin PRESET|FILE.json [--listen ADDRESS:PORT]... [--admin ADDRESS:PORT]
+              [--distance MS] [--print]
 
-  --listen  where to listen: by default a free port of 127.0.0.1
-  --admin   one more address, for /__stats alone
-  --print   prints the script as JSON instead of serving
+  --listen    where to listen: by default a free port of 127.0.0.1
+  --admin     one more address, for /__stats alone
+  --distance  one more address, from which everything takes MS milliseconds each way
+  --print     prints the script as JSON instead of serving
 
 presets: tls";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut script = None;
-    let (mut listen, mut admin, mut prints) = (Vec::<SocketAddr>::new(), None, false);
+    let (mut listen, mut admin) = (Vec::<SocketAddr>::new(), None);
+    let (mut distance, mut prints) = (None, false);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or("an address is missing");
         match argument.as_str() {
             "--listen" => listen.push(value()?.parse()?),
             "--admin" => admin = Some(value()?.parse()?),
+            "--distance" => {
+                let ms = arguments.next().ok_or("how far?")?.parse()?;
+                distance = Some(Duration::from_millis(ms));
+            }
             "--print" => prints = true,
             "tls" => script = Some(tls()?),
             "-h" | "--help" => {
@@ -59,6 +67,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if let Some(admin) = handle.admin_addr() {
         println!("http://{admin}/__stats");
+    }
+    let relay = distance.map(|one_way| Relay::spawn(handle.addr(), one_way)).transpose()?;
+    if let Some(relay) = &relay {
+        println!("{scheme}://{}/ (far away)", relay.addr());
     }
     server.run()?;
     Ok(())

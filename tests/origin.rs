@@ -10,8 +10,8 @@ use gannet::origin::traffic::{
     Thrash, Time, Tls, TlsVersion, Welcome,
 };
 use gannet::origin::{
-    Action, At, Body, Bytes, Chunked, Cut, Drip, How, Interim, Length, Pause, Redirect, Running,
-    Script, When, pattern, presets, spawn,
+    Action, At, Body, Bytes, Chunked, Cut, Drip, How, Interim, Length, Pause, Redirect, Relay,
+    Running, Script, When, pattern, presets, spawn,
 };
 
 /// Nothing here waits longer than this for a byte.
@@ -1070,6 +1070,55 @@ fn answers_from_far_away_come_late() {
     let server = spawn(presets::distance(30)).unwrap();
     // Late, all of them, but at the same time.
     takes(30, 80, || rush(&server, 20).0);
+}
+
+// Distance.
+
+#[test]
+fn a_relay_delivers_everything_later() {
+    let server = spawn(Script::new()).unwrap();
+    let far = Relay::spawn(server.addr(), Duration::from_millis(20)).unwrap();
+    // The first answer after the handshake's round trip and its own, others after their own.
+    takes(80, 130, || {
+        let start = Instant::now();
+        assert_eq!(Client::new(far.addr()).get("/bytes/1").status(), 200);
+        start.elapsed()
+    });
+    let mut client = Client::new(far.addr());
+    client.get("/bytes/1");
+    takes(40, 70, || {
+        let start = Instant::now();
+        client.get("/bytes/1");
+        start.elapsed()
+    });
+    assert_eq!(client.get("/bytes/20000000").body, pattern::body("/bytes/20000000", 20_000_000));
+    client.ask("GET", "/cut/reset/10/100", "");
+    let (bytes, end) = client.rest();
+    assert!(bytes.ends_with(&pattern::body("/cut/reset/10/100", 100)[..10]));
+    is_reset(&end);
+    let mut client = Client::new(far.addr());
+    client.ask("GET", "/close/10", "");
+    let (bytes, end) = client.rest();
+    assert!(bytes.ends_with(&pattern::body("/close/10", 10)));
+    is_closed(&end);
+    drop(client);
+    eventually(|| server.stats().open == 0);
+    server.go_down();
+    is_reset(&Client::new(far.addr()).end());
+}
+
+#[test]
+fn a_relay_passes_on_that_nobody_reads() {
+    let server = spawn(Script::new()).unwrap();
+    let far = Relay::spawn(server.addr(), Duration::from_millis(1)).unwrap();
+    let mut client = Client::new(far.addr());
+    client.ask("GET", "/bytes/1000000000", "");
+    let mut sent = 0;
+    eventually(|| {
+        std::thread::sleep(Duration::from_millis(100));
+        std::mem::replace(&mut sent, server.stats().bytes_sent) == server.stats().bytes_sent
+    });
+    assert!((1..100_000_000).contains(&sent), "{sent}");
 }
 
 // Up, down, counted.

@@ -49,6 +49,7 @@ mod listen;
 mod outgoing;
 pub mod pattern;
 pub mod presets;
+mod relay;
 mod request;
 mod rules;
 mod running;
@@ -60,6 +61,7 @@ mod stream;
 pub mod traffic;
 mod world;
 
+pub use relay::Relay;
 pub use rules::{
     Action, At, Body, Bytes, Chunked, Cut, Drip, How, Interim, Length, Pause, Redirect, Rule, Span,
     When,

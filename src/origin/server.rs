@@ -405,6 +405,10 @@ impl Server {
         let key = self.conns.insert(Conn::new(stream, listener, site, number, standing));
         if standing == Standing::Regular {
             self.world.sites[site].open += 1;
+            if self.world.full() == Full::Refuse && self.world.is_full(site) {
+                // Before anyone hears from this connection.
+                self.tend_listeners();
+            }
         }
         let conn = &mut self.conns[key];
         if self.world.script.tls.as_ref().is_some_and(|tls| !tls.close_notify) {

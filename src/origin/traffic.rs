@@ -72,7 +72,7 @@ impl Level {
 }
 
 /// What happens to connections above the limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Full {
     /// They are accepted and reset at once.

@@ -89,7 +89,7 @@ impl World {
 
     /// What happens above that.
     pub(super) fn full(&self) -> Full {
-        self.script.connections.as_ref().map_or(Full::default(), |it| it.full.clone())
+        self.script.connections.as_ref().map_or(Full::default(), |it| it.full)
     }
 
     pub(super) fn is_full(&self, site: usize) -> bool {
