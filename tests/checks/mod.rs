@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each of those who include this uses a part of it")]
 
 pub mod model;
+pub mod table;
 pub mod trace;
 
 use arbitrary::Unstructured;
