@@ -1,0 +1,445 @@
+//! From words to options: curl's ways of writing them, brought into one form.
+//!
+//! Owns bundles (`-sSo FILE`, `-oFILE`), `--no-NAME`, `-:` and `--next`, `--`, config files in
+//! curl's syntax and names that are reserved. What comes out is `--name` or `--name=value`, one
+//! word each, in the order typed, a list for each group; `args` gives them their types.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+
+use super::args::Args;
+
+/// Config files may name further ones this deep.
+const MAX_DEPTH: u32 = 10;
+
+/// Names that CLI.md reserves for a later version.
+const LATER: &[&str] = &[
+    "cookie", "cookie-jar", "form", "form-string", "proxy", "proxy-user", "noproxy", "preproxy", "socks4", "socks4a",
+    "socks5", "socks5-hostname", "proxytunnel", "unix-socket", "abstract-unix-socket", "warc", "since", "interleave",
+    "mirrors", "robots",
+];
+
+/// Short forms of the same.
+const LATER_SHORT: &[(char, &str)] =
+    &[('b', "cookie"), ('c', "cookie-jar"), ('F', "form"), ('x', "proxy"), ('U', "proxy-user"), ('p', "proxytunnel")];
+
+/// What the words came to.
+#[derive(Debug, Default)]
+pub struct Words {
+    /// For each group between `--next`, its options in order.
+    pub groups: Vec<Vec<OsString>>,
+    /// Remarks about config files.
+    pub warnings: Vec<String>,
+}
+
+struct Lexer {
+    /// How many config files are open.
+    depth: u32,
+    long: HashMap<String, bool>,
+    short: HashMap<char, String>,
+    words: Words,
+}
+
+/// Brings the words after the program's name into one form.
+pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, String> {
+    let mut lexer = Lexer { depth: 0, long: HashMap::new(), short: HashMap::new(), words: Words::default() };
+    lexer.words.groups.push(Vec::new());
+    for arg in Args::command().get_arguments() {
+        let takes_value = arg.get_action().takes_values()
+            && arg.get_num_args().is_none_or(|range| range.min_values() > 0)
+            && arg.get_long() != Some("help");
+        for name in arg.get_long_and_visible_aliases().unwrap_or_default() {
+            lexer.long.insert(name.to_owned(), takes_value);
+        }
+        for name in arg.get_all_aliases().unwrap_or_default() {
+            lexer.long.insert(name.to_owned(), takes_value);
+        }
+        if let (Some(short), Some(long)) = (arg.get_short(), arg.get_long()) {
+            lexer.short.insert(short, long.to_owned());
+        }
+    }
+    if let Some(path) = default_config {
+        lexer.config(path)?;
+    }
+    lexer.run(words)?;
+    Ok(lexer.words)
+}
+
+impl Lexer {
+    fn run(&mut self, words: &[OsString]) -> Result<(), String> {
+        let mut rest = words.iter();
+        let mut only_urls = false;
+        while let Some(word) = rest.next() {
+            let Some(text) = word.to_str() else {
+                return Err(format!("{} is not UTF-8 (in a URL: percent-encode it)", word.display()));
+            };
+            if only_urls || text == "-" || !text.starts_with('-') {
+                self.push("url", Some(OsStr::new(text)));
+            } else if text == "--" {
+                only_urls = true;
+            } else if let Some(name) = text.strip_prefix("--") {
+                let (name, value) = match name.split_once('=') {
+                    Some((name, value)) if self.long.contains_key(name) => (name, Some(OsString::from(value))),
+                    _ => (name, None),
+                };
+                if name == "help" {
+                    // curl's category follows as a word of its own.
+                    let category = value.or_else(|| rest.next().cloned());
+                    self.push("help", category.as_deref());
+                } else {
+                    self.long(name, value, &mut || rest.next().cloned())?;
+                }
+            } else {
+                self.bundle(text, &mut rest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `-sSo FILE`: letters until one takes a value, which is the rest of the word or the next one.
+    fn bundle<'a>(&mut self, text: &str, rest: &mut impl Iterator<Item = &'a OsString>) -> Result<(), String> {
+        let mut letters = text[1..].char_indices();
+        while let Some((at, letter)) = letters.next() {
+            let Some(name) = self.short.get(&letter).cloned() else {
+                if let Some((_, name)) = LATER_SHORT.iter().find(|(short, _)| *short == letter) {
+                    return Err(later(&format!("-{letter}, --{name}")));
+                }
+                return Err(format!("option -{letter} is unknown (gannet --help all lists what there is)"));
+            };
+            if name == "help" {
+                let category = rest.next().cloned();
+                self.push("help", category.as_deref());
+                return Ok(());
+            }
+            if self.long.get(&name).copied().unwrap_or(false) {
+                let attached = &text[1 + at + letter.len_utf8()..];
+                let attached = (!attached.is_empty()).then(|| OsString::from(attached));
+                return self.long(&name, attached, &mut || rest.next().cloned());
+            }
+            self.flag(&name);
+        }
+        Ok(())
+    }
+
+    fn long(
+        &mut self,
+        name: &str,
+        value: Option<OsString>,
+        next: &mut dyn FnMut() -> Option<OsString>,
+    ) -> Result<(), String> {
+        match self.long.get(name) {
+            Some(true) => {
+                let Some(value) = value.or_else(next) else {
+                    return Err(format!("option --{name} requires a value"));
+                };
+                if name == "config" {
+                    return self.config(Path::new(&value));
+                }
+                self.push(name, Some(&value));
+                Ok(())
+            }
+            Some(false) if value.is_some() => Err(format!("option --{name} takes no value")),
+            Some(false) => {
+                self.flag(name);
+                Ok(())
+            }
+            None => match name.strip_prefix("no-").filter(|plain| self.long.get(*plain) == Some(&false)) {
+                Some(plain) => {
+                    let word = OsString::from(format!("--{plain}"));
+                    if let Some(group) = self.words.groups.last_mut() {
+                        group.retain(|have| *have != word);
+                    }
+                    Ok(())
+                }
+                // `--progress-meter` after `--no-progress-meter`.
+                None if self.long.get(&format!("no-{name}")) == Some(&false) => {
+                    let word = OsString::from(format!("--no-{name}"));
+                    if let Some(group) = self.words.groups.last_mut() {
+                        group.retain(|have| *have != word);
+                    }
+                    Ok(())
+                }
+                None if LATER.contains(&name) => Err(later(&format!("--{name}"))),
+                None => Err(self.unknown(name)),
+            },
+        }
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let near = self
+            .long
+            .keys()
+            .filter(|known| known.starts_with(name) || distance(known, name) <= 2)
+            .min_by_key(|known| (distance(known, name), known.len()));
+        match near {
+            Some(near) => format!("option --{name} is unknown; did you mean --{near}?"),
+            None => format!("option --{name} is unknown (gannet --help all lists what there is)"),
+        }
+    }
+
+    fn flag(&mut self, name: &str) {
+        if name == "next" {
+            // As curl: a group without a URL goes on.
+            let has_url = |word: &OsString| word.as_encoded_bytes().starts_with(b"--url=");
+            if self.words.groups.last().is_some_and(|group| group.iter().any(has_url)) {
+                self.words.groups.push(Vec::new());
+            }
+            return;
+        }
+        self.push(name, None);
+    }
+
+    fn push(&mut self, name: &str, value: Option<&OsStr>) {
+        let mut word = OsString::from(format!("--{name}"));
+        if let Some(value) = value {
+            word.push("=");
+            word.push(value);
+        }
+        if let Some(group) = self.words.groups.last_mut() {
+            group.push(word);
+        }
+    }
+
+    fn config(&mut self, path: &Path) -> Result<(), String> {
+        if self.depth >= MAX_DEPTH {
+            return Err(format!("config files name each other more than {MAX_DEPTH} deep ({})", path.display()));
+        }
+        self.depth += 1;
+        let result = self.config_lines(path);
+        self.depth -= 1;
+        result
+    }
+
+    fn config_lines(&mut self, path: &Path) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        let read = if path == Path::new("-") {
+            std::io::stdin().lock().read_to_end(&mut bytes)
+        } else {
+            std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+        };
+        read.map_err(|error| format!("can't read the config file {}: {error}", path.display()))?;
+        let text = String::from_utf8(bytes).map_err(|_| format!("the config file {} is not UTF-8", path.display()))?;
+        for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            let place = || format!("{}:{}", path.display(), number + 1);
+            let Some(entry) = config_line(line).map_err(|error| format!("{}: {error}", place()))? else { continue };
+            if let Some(remark) = entry.remark {
+                self.words.warnings.push(format!("{}: option '{}' {remark}", place(), entry.option));
+            }
+            let at_place = |error| format!("{}: {error}", place());
+            let name = entry.option.strip_prefix("--").unwrap_or(&entry.option);
+            let value = entry.value.map(OsString::from);
+            match name.strip_prefix('-') {
+                Some(_) => {
+                    let words: Vec<OsString> =
+                        std::iter::once(OsString::from(name)).chain(value).collect();
+                    self.run(&words).map_err(at_place)?;
+                }
+                None => {
+                    let mut value = value;
+                    self.long(name, None, &mut || value.take()).map_err(at_place)?;
+                    if value.is_some() {
+                        return Err(at_place(format!("option --{name} takes no value")));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn later(name: &str) -> String {
+    format!("{name} is planned for a later version of gannet and does not exist yet")
+}
+
+/// Letters to change, add or drop to come from one name to the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, b) in other.bytes().enumerate() {
+            let cost = (corner + usize::from(a != b)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = row[j + 1];
+            row[j + 1] = cost;
+        }
+    }
+    row[other.len()]
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    option: String,
+    value: Option<String>,
+    remark: Option<&'static str>,
+}
+
+/// One line of a config file.
+fn config_line(line: &str) -> Result<Option<Entry>, String> {
+    let line = line.trim_start_matches([' ', '\t', '\r', '\u{b}', '\u{c}']);
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let dashed = line.starts_with('-');
+    let separates = |c: char| c == ' ' || c == '\t' || c == '\r' || (!dashed && (c == '=' || c == ':'));
+    let end = line.find(separates).unwrap_or(line.len());
+    let (option, rest) = line.split_at(end);
+    let rest = rest.trim_start_matches(separates);
+    let mut remark = None;
+    let value = if let Some(quoted) = rest.strip_prefix('"') {
+        Some(unquote(quoted))
+    } else {
+        let end = rest.find([' ', '\t', '\r']).unwrap_or(rest.len());
+        let (value, after) = rest.split_at(end);
+        let after = after.trim_matches([' ', '\t', '\r']);
+        if value.starts_with('\'') {
+            remark = Some("has a value in single quotes, which have no meaning here: use double quotes");
+        } else if !after.is_empty() && !after.starts_with('#') {
+            remark = Some("has a value with blanks and without quotes: only its first word counts");
+        }
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    if option.is_empty() {
+        return Err("there is no option before the value".to_owned());
+    }
+    Ok(Some(Entry { option: option.to_owned(), value, remark }))
+}
+
+fn unquote(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => match chars.next() {
+                Some('t') => out.push('\t'),
+                Some('n') => out.push('\n'),
+                Some('r') => out.push('\r'),
+                Some('v') => out.push('\u{b}'),
+                Some(other) => out.push(other),
+                None => out.push('\\'),
+            },
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// The default config file: `GANNET_CONFIG`, or `gannet/config` in the user's configuration
+/// folder if it is there.
+pub fn default_config(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = set("GANNET_CONFIG") {
+        return Some(path);
+    }
+    let folder = if cfg!(windows) {
+        set("APPDATA")?
+    } else {
+        set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?
+    };
+    let path = folder.join("gannet").join("config");
+    path.is_file().then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &[&str]) -> Result<Vec<Vec<String>>, String> {
+        let line: Vec<OsString> = line.iter().map(OsString::from).collect();
+        let groups = lex(&line, None)?.groups;
+        Ok(groups.into_iter().map(|group| group.into_iter().map(|w| w.into_string().unwrap()).collect()).collect())
+    }
+
+    #[test]
+    fn curls_ways_of_writing_options() {
+        let table: &[(&[&str], &[&str])] = &[
+            (&["http://a/"], &["--url=http://a/"]),
+            (&["-o", "x", "a"], &["--output=x", "--url=a"]),
+            (&["-ox", "a"], &["--output=x", "--url=a"]),
+            (&["-sSfLo", "x", "a"], &["--silent", "--show-error", "--fail", "--location", "--output=x", "--url=a"]),
+            (&["-sSfLox", "a"], &["--silent", "--show-error", "--fail", "--location", "--output=x", "--url=a"]),
+            (&["-dFOO", "-d", "-x"], &["--data=FOO", "--data=-x"]),
+            (&["-o", "-", "a"], &["--output=-", "--url=a"]),
+            (&["-d", ""], &["--data="]),
+            (&["--data=a=b"], &["--data=a=b"]),
+            (&["--output", "--next"], &["--output=--next"]),
+            (&["-L", "--no-location", "a"], &["--url=a"]),
+            (&["--no-progress-meter", "--progress-meter"], &[]),
+            (&["--", "-x"], &["--url=-x"]),
+            (&["-OO", "a", "b"], &["--remote-name", "--remote-name", "--url=a", "--url=b"]),
+            (&["--next", "a"], &["--url=a"]),
+            (&["--help", "all"], &["--help=all"]),
+            (&["-h"], &["--help"]),
+            (&["-H", "K;"], &["--header=K;"]),
+            (&["--parallel-max-host", "4"], &["--parallel-max-host=4"]),
+        ];
+        for (line, want) in table {
+            assert_eq!(words(line).unwrap(), vec![want.to_vec()], "{line:?}");
+        }
+        assert_eq!(words(&["a", "-s:", "b"]).unwrap(), [vec!["--url=a", "--silent"], vec!["--url=b"]]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let table: &[(&[&str], &str)] = &[
+            (&["--outptu", "x"], "did you mean --output?"),
+            (&["--nothing-like-it-at-all"], "is unknown"),
+            (&["-b", "a=b"], "later version"),
+            (&["-sFa=b"], "later version"),
+            (&["--proxy", "http://p/"], "later version"),
+            (&["--warc", "x"], "later version"),
+            (&["-o"], "requires a value"),
+            (&["--silent=yes"], "takes no value"),
+            (&["-K", "/no/such/file"], "can't read the config file"),
+        ];
+        for (line, want) in table {
+            let error = words(line).unwrap_err();
+            assert!(error.contains(want), "{line:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn config_lines_are_curls() {
+        let table: &[(&str, Option<(&str, Option<&str>)>)] = &[
+            ("", None),
+            ("  # comment", None),
+            ("url = example.org", Some(("url", Some("example.org")))),
+            ("url=\"http://a/b c\"", Some(("url", Some("http://a/b c")))),
+            ("url: x", Some(("url", Some("x")))),
+            ("-L", Some(("-L", None))),
+            ("--output = x", Some(("--output", Some("=")))),
+            ("-o x # why", Some(("-o", Some("x")))),
+            ("data \"a\\\"b\\n\\t\\q\" rest", Some(("data", Some("a\"b\n\tq")))),
+            ("user-agent \"\"", Some(("user-agent", Some("")))),
+            ("location\r", Some(("location", None))),
+        ];
+        for (line, want) in table {
+            let got = config_line(line).unwrap();
+            let got = got.as_ref().map(|entry| (entry.option.as_str(), entry.value.as_deref()));
+            assert_eq!(got, *want, "{line:?}");
+        }
+        assert!(config_line("data a b").unwrap().unwrap().remark.is_some());
+        assert!(config_line("data 'a").unwrap().unwrap().remark.is_some());
+    }
+
+    #[test]
+    fn config_files_stand_where_they_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config");
+        std::fs::write(&path, "\u{feff}# mine\nlocation\n-o \"a b\"\nurl = x\nnext\n-sS\nurl = y\n").unwrap();
+        let file = path.to_str().unwrap();
+        let want = [vec!["--compressed", "--location", "--output=a b", "--url=x"], vec![
+            "--silent",
+            "--show-error",
+            "--url=y",
+            "--url=z",
+        ]];
+        assert_eq!(words(&["--compressed", "-K", file, "z"]).unwrap(), want);
+        std::fs::write(&path, format!("-K {file}\n")).unwrap();
+        assert!(words(&["-K", file]).unwrap_err().contains("10 deep"));
+    }
+}
