@@ -4,6 +4,8 @@
 
 use std::io::Read;
 
+use crate::fetch::{Field, FieldError};
+
 /// A piece of data in the order typed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -98,66 +100,33 @@ pub fn read(file: &str) -> Result<Vec<u8>, String> {
     result.map(|_| bytes).map_err(|error| format!("can't read {file}: {error}"))
 }
 
-/// What one `-H` says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Header {
-    /// `K: V`.
-    Set(String, Vec<u8>),
-    /// `K;`: an empty value.
-    Empty(String),
-    /// `K:`: not to be sent.
-    Remove(String),
-}
-
-impl Header {
-    /// The field's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Set(name, _) | Self::Empty(name) | Self::Remove(name) => name,
-        }
-    }
-}
-
-/// Reads the `-H` of one group, those in files too.
-pub fn headers(lines: &[String]) -> Result<Vec<Header>, String> {
+/// Reads the `-H` of one group, those in files too. A line that is neither `Name: value` nor
+/// `Name;` is not sent, as curl has it, but it is said.
+pub fn headers(lines: &[String], warnings: &mut Vec<String>) -> Result<Vec<Field>, String> {
     let mut all = Vec::new();
+    let mut take = |line: &[u8]| match Field::parse(line) {
+        Ok(field) => {
+            all.push(field);
+            Ok(())
+        }
+        Err(FieldError::NoColon) => {
+            warnings.push(format!("-H {:?} is not sent: it has no colon", String::from_utf8_lossy(line)));
+            Ok(())
+        }
+        Err(error) => Err(format!("-H {:?}: {error}", String::from_utf8_lossy(line))),
+    };
     for line in lines {
-        if let Some(file) = line.strip_prefix('@') {
-            let bytes = read(file)?;
-            for line in bytes.split(|&byte| byte == b'\n') {
-                let line = line.strip_suffix(b"\r").unwrap_or(line);
-                if !line.is_empty() {
-                    all.extend(header(line)?);
+        match line.strip_prefix('@') {
+            Some(file) => {
+                let bytes = read(file)?;
+                for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+                    take(line)?;
                 }
             }
-        } else {
-            all.extend(header(line.as_bytes())?);
+            None => take(line.as_bytes())?,
         }
     }
     Ok(all)
-}
-
-fn header(line: &[u8]) -> Result<Option<Header>, String> {
-    let said = || String::from_utf8_lossy(line).into_owned();
-    if line.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-        return Err(format!("the header field {:?} holds a line end or NUL", said()));
-    }
-    let name_of = |bytes: &[u8]| {
-        let token = !bytes.is_empty() && bytes.iter().all(|&b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-        if token { Ok(String::from_utf8_lossy(bytes).into_owned()) } else { Err(format!("{:?} is no header field (Name: value)", said())) }
-    };
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    if let Some(colon) = line.iter().position(|&byte| byte == b':') {
-        let name = name_of(&line[..colon])?;
-        let value = &line[colon + 1..];
-        let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
-        let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |at| at + 1);
-        let value = &value[start..end];
-        return Ok(Some(if value.is_empty() { Header::Remove(name) } else { Header::Set(name, value.to_vec()) }));
-    }
-    // curl ignores a line that has neither.
-    let Some(semicolon) = line.iter().position(|&byte| byte == b';') else { return Ok(None) };
-    if line[semicolon + 1..].iter().all(blank) { Ok(Some(Header::Empty(name_of(&line[..semicolon])?))) } else { Ok(None) }
 }
 
 #[cfg(test)]
@@ -202,23 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn header_lines_set_empty_or_remove() {
-        let table: &[(&str, Option<Header>)] = &[
-            ("K: v", Some(Header::Set("K".into(), b"v".to_vec()))),
-            ("K:v", Some(Header::Set("K".into(), b"v".to_vec()))),
-            ("K:  v \t", Some(Header::Set("K".into(), b"v".to_vec()))),
-            ("K: a;b:c", Some(Header::Set("K".into(), b"a;b:c".to_vec()))),
-            ("K:", Some(Header::Remove("K".into()))),
-            ("K: ", Some(Header::Remove("K".into()))),
-            ("K;", Some(Header::Empty("K".into()))),
-            ("K; x", None),
-            ("nothing", None),
-        ];
-        for (line, want) in table {
-            assert_eq!(header(line.as_bytes()).unwrap(), *want, "{line}");
-        }
-        for bad in ["K\r\nX: v", "K: a\nb", "K: \0", " K: v", "K : v", ": v", "K y;"] {
-            assert!(header(bad.as_bytes()).is_err(), "{bad:?}");
-        }
+    fn header_lines_come_from_words_and_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("h");
+        std::fs::write(&path, b"A: 1\r\n\nB;\nnothing\n").unwrap();
+        let mut warnings = Vec::new();
+        let fields =
+            headers(&[format!("@{}", path.display()), "Accept:".to_owned()], &mut warnings).unwrap();
+        let names: Vec<_> = fields.iter().map(Field::name).collect();
+        assert_eq!(names, ["A", "B", "Accept"]);
+        assert_eq!(warnings.len(), 1);
+        assert!(headers(&["K: a\nb".to_owned()], &mut warnings).is_err());
     }
 }

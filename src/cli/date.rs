@@ -1,0 +1,261 @@
+//! Calendar dates: those that users type (`-z`), those of HTTP, those in records.
+//!
+//! Owns the arithmetic between days and seconds; all in UTC unless a zone is named.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970 of a date as HTTP, RFC 2822, ISO 8601 or a calendar writes it:
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, `12 Sep 2004 15:05:58 -0700`, `2004-09-12 15:05`, `20040912`,
+/// `Sep 12 2004`.
+pub fn parse(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let mut date = Parts::default();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &text[at..];
+        let byte = bytes[at];
+        if byte.is_ascii_alphabetic() {
+            let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+            date.word(&rest[..end])?;
+            at += end;
+        } else if byte.is_ascii_digit() || (matches!(byte, b'+' | b'-') && date.time.is_some()) {
+            let end = 1 + rest[1..].find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.')).unwrap_or(rest.len() - 1);
+            // A day with dashes on both sides belongs together: 2004-09-12.
+            let dashed = date.day.is_none() && rest.len() >= 10 && iso(&rest.as_bytes()[..10]);
+            let end = if dashed { 10 } else { end };
+            date.number(&rest[..end])?;
+            at += end;
+        } else if byte.is_ascii() {
+            at += 1;
+        } else {
+            return None;
+        }
+    }
+    date.seconds()
+}
+
+fn iso(text: &[u8]) -> bool {
+    text.iter().enumerate().all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() })
+}
+
+#[derive(Default)]
+struct Parts {
+    year: Option<i64>,
+    month: Option<i64>,
+    day: Option<i64>,
+    time: Option<i64>,
+    zone: i64,
+}
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+impl Parts {
+    fn word(&mut self, word: &str) -> Option<()> {
+        let low = word.to_ascii_lowercase();
+        let short = low.get(..3).unwrap_or("");
+        if let Some(month) = MONTHS.iter().position(|name| *name == short) {
+            self.month = Some(month as i64 + 1);
+            return Some(());
+        }
+        if DAYS.contains(&short) {
+            return Some(());
+        }
+        self.zone = match low.as_str() {
+            "gmt" | "utc" | "ut" | "z" => 0,
+            "t" => return Some(()),
+            "est" => -5 * 3600,
+            "edt" => -4 * 3600,
+            "cst" => -6 * 3600,
+            "cdt" => -5 * 3600,
+            "mst" => -7 * 3600,
+            "mdt" => -6 * 3600,
+            "pst" => -8 * 3600,
+            "pdt" => -7 * 3600,
+            "cet" => 3600,
+            "cest" | "eet" => 7200,
+            _ => return None,
+        };
+        Some(())
+    }
+
+    fn number(&mut self, text: &str) -> Option<()> {
+        let digits = text.trim_start_matches(['+', '-']);
+        if text.len() == 10 && iso(text.as_bytes()) {
+            self.year = text[..4].parse().ok();
+            self.month = text[5..7].parse().ok();
+            self.day = text[8..].parse().ok();
+        } else if text.starts_with(['+', '-']) && self.time.is_some() {
+            let plain: String = digits.chars().filter(char::is_ascii_digit).collect();
+            if plain.len() != 4 {
+                // `12-Sep-2004 10:00-2004` would be a year; zones have four digits.
+                return None;
+            }
+            let minutes = plain[..2].parse::<i64>().ok()? * 60 + plain[2..].parse::<i64>().ok()?;
+            self.zone = if text.starts_with('-') { -minutes * 60 } else { minutes * 60 };
+        } else if digits.contains(':') {
+            let mut parts = digits.split('.').next()?.split(':').map(|part| part.parse::<i64>().ok());
+            let hour = parts.next()??;
+            let minute = parts.next()??;
+            let second = match parts.next() {
+                Some(second) => second?,
+                None => 0,
+            };
+            if hour > 23 || minute > 59 || second > 60 || parts.next().is_some() {
+                return None;
+            }
+            self.time = Some(hour * 3600 + minute * 60 + second);
+        } else if digits.len() == 8 {
+            self.year = digits[..4].parse().ok();
+            self.month = digits[4..6].parse().ok();
+            self.day = digits[6..].parse().ok();
+        } else if self.day.is_none() && digits.len() <= 2 {
+            self.day = digits.parse().ok();
+        } else if self.year.is_none() && digits.len() <= 4 {
+            let year: i64 = digits.parse().ok()?;
+            self.year = Some(match year {
+                0..70 if digits.len() == 2 => year + 2000,
+                70..100 if digits.len() == 2 => year + 1900,
+                year => year,
+            });
+        } else {
+            return None;
+        }
+        Some(())
+    }
+
+    fn seconds(&self) -> Option<i64> {
+        let (year, month, day) = (self.year?, self.month?, self.day?);
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1583..=9999).contains(&year) {
+            return None;
+        }
+        Some(days(year, month, day) * 86_400 + self.time.unwrap_or(0) - self.zone)
+    }
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    // Years that begin in March put the leap day last.
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The day of the Gregorian calendar so many days after 1970-01-01.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day_of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+/// A date as HTTP writes it (RFC 9110 section 5.6.7).
+pub fn http(seconds: i64) -> String {
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let time = seconds.rem_euclid(86_400);
+    let title = |name: &str| format!("{}{}", name[..1].to_ascii_uppercase(), &name[1..]);
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        title(DAYS[(seconds.div_euclid(86_400) + 4).rem_euclid(7) as usize]),
+        title(MONTHS[(month - 1) as usize]),
+        time / 3600,
+        time / 60 % 60,
+        time % 60,
+    )
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_millis() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
+}
+
+/// Writes RFC 3339 with milliseconds, and remembers the day, which rarely changes.
+#[derive(Clone, Copy, Default)]
+pub struct Stamp {
+    day: i64,
+    text: [u8; 10],
+}
+
+impl Stamp {
+    /// Appends `2026-11-24T10:00:00.123Z`.
+    pub fn write(&mut self, millis: i64, out: &mut Vec<u8>) {
+        let day = millis.div_euclid(86_400_000);
+        if day != self.day || self.text[0] == 0 {
+            let (year, month, of_month) = civil(day);
+            self.day = day;
+            self.text = *b"0000-00-00";
+            digits(&mut self.text[..4], year as u64);
+            digits(&mut self.text[5..7], month as u64);
+            digits(&mut self.text[8..], of_month as u64);
+        }
+        let rest = millis.rem_euclid(86_400_000) as u64;
+        let mut time = *b"T00:00:00.000Z";
+        digits(&mut time[1..3], rest / 3_600_000);
+        digits(&mut time[4..6], rest / 60_000 % 60);
+        digits(&mut time[7..9], rest / 1000 % 60);
+        digits(&mut time[10..13], rest % 1000);
+        out.extend_from_slice(&self.text);
+        out.extend_from_slice(&time);
+    }
+}
+
+fn digits(out: &mut [u8], mut number: u64) {
+    for byte in out.iter_mut().rev() {
+        *byte = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_that_people_type() {
+        let table = [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("06 Nov 1994 08:49:37", Some(784_111_777)),
+            ("1994-11-06T08:49:37Z", Some(784_111_777)),
+            ("1994-11-06 08:49", Some(784_111_740)),
+            ("19941106", Some(784_080_000)),
+            ("Nov 6 1994", Some(784_080_000)),
+            ("12 Sep 2004 15:05:58 -0700", Some(1_095_026_758)),
+            ("12 Sep 2004 15:05:58 PST", Some(1_095_030_358)),
+            ("1 Jan 1970", Some(0)),
+            ("29 Feb 2024", Some(1_709_164_800)),
+            ("", None),
+            ("tomorrow", None),
+            ("file.txt", None),
+            ("32 Jan 2024", None),
+            ("1 Jan 2024 25:00", None),
+            ("99999999999", None),
+            ("é", None),
+        ];
+        for (text, want) in table {
+            assert_eq!(parse(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn days_and_dates_agree_for_centuries() {
+        for day in (-100_000..200_000).step_by(17) {
+            let (year, month, of_month) = civil(day);
+            assert_eq!(days(year, month, of_month), day);
+        }
+        assert_eq!(http(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        let mut out = Vec::new();
+        let mut stamp = Stamp::default();
+        stamp.write(784_111_777_042, &mut out);
+        stamp.write(0, &mut out);
+        assert_eq!(out, b"1994-11-06T08:49:37.042Z1970-01-01T00:00:00.000Z");
+    }
+}

@@ -1,0 +1,295 @@
+//! From groups of options to a run: which way, which URLs, and which output belongs to which URL.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use super::options::{ask, display, engine, keep, records};
+use super::{
+    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Plan, Records, Source, Target, Transfers, Upload, Usage,
+    Way, Where, usage,
+};
+use crate::cli::args::Args;
+use crate::cli::glob::Glob;
+use crate::cli::values::When;
+use crate::cli::{about, template};
+use crate::fetch::Field;
+
+/// Turns the words into a command.
+pub fn plan(groups: &[Vec<OsString>], warnings: Vec<String>) -> Result<Command, Usage> {
+    let mut parsed = Vec::new();
+    for group in groups {
+        let words = std::iter::once(OsString::from("gannet")).chain(group.iter().cloned());
+        let args = Args::try_parse_from(words).map_err(|error| Usage(plain_error(&error)))?;
+        if let Some(text) = printed(&args)? {
+            return Ok(Command::Print(text));
+        }
+        parsed.push((args, group));
+    }
+    if parsed.iter().any(|(args, _)| !args.input.input_file.is_empty()) {
+        if parsed.len() > 1 {
+            return usage("--next can't be combined with -i: a batch has one group of options");
+        }
+        let Some((args, words)) = parsed.into_iter().next() else { return usage("no URL") };
+        return batch(args, words, warnings).map(|plan| Command::Run(Box::new(plan)));
+    }
+    transfers(parsed, warnings).map(|plan| Command::Run(Box::new(plan)))
+}
+
+/// clap's message without its decoration.
+fn plain_error(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let end = match error.kind() {
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => text.find("\n\nFor more"),
+        _ => text.find("\n\n"),
+    };
+    text[..end.unwrap_or(text.len())].trim().to_owned()
+}
+
+/// `--help`, `--version` and their kin.
+fn printed(args: &Args) -> Result<Option<String>, Usage> {
+    let mut command = Args::command();
+    if let Some(category) = &args.about.help {
+        return match category.as_str() {
+            "" => Ok(Some(command.render_help().to_string())),
+            "all" => Ok(Some(command.render_long_help().to_string())),
+            other => usage(format!("there is no help on '{other}' (--help, or --help all)")),
+        };
+    }
+    if args.about.version {
+        return Ok(Some(about::version()));
+    }
+    if let Some(shell) = args.about.completions {
+        let mut out = Vec::new();
+        clap_complete::generate(shell, &mut command, "gannet", &mut out);
+        return Ok(Some(String::from_utf8_lossy(&out).into_owned()));
+    }
+    if args.about.man {
+        let mut out = Vec::new();
+        clap_mangen::Man::new(command).render(&mut out).map_err(|error| Usage(error.to_string()))?;
+        return Ok(Some(String::from_utf8_lossy(&out).into_owned()));
+    }
+    Ok(None)
+}
+
+/// The value of a word, if it is this option.
+pub(super) fn value<'a>(word: &'a OsString, option: &str) -> Option<&'a str> {
+    word.to_str()?.strip_prefix("--")?.strip_prefix(option)?.strip_prefix('=')
+}
+
+fn transfers(parsed: Vec<(Args, &Vec<OsString>)>, mut warnings: Vec<String>) -> Result<Plan, Usage> {
+    let mut groups = Vec::new();
+    let mut shared: Option<(Display, Records, bool, bool)> = None;
+    for (args, words) in parsed {
+        refuse_in_transfers(&args)?;
+        let (display, records) = (display(&args), records(&args)?);
+        let parallel = args.pace.parallel;
+        let early = args.output.fail_early;
+        shared = Some(match shared.take() {
+            None => (display, records, parallel, early),
+            // What concerns the whole run holds for all groups, as curl's global options.
+            Some((before, kept, p, e)) => (merge(before, display), if records.results.is_some() { records } else { kept }, p || parallel, e || early),
+        });
+        let targets = targets(&args, words, &mut warnings)?;
+        if targets.is_empty() {
+            return usage("no URL was given (gannet URL, gannet -i LIST, gannet --help)");
+        }
+        let ask = ask(&args, words, false, &mut warnings)?;
+        let has_upload = targets.iter().any(|target| target.upload.is_some());
+        if has_upload && ask.profile.body.is_some() {
+            return usage("-T can't be combined with -d or --json: one request has one body");
+        }
+        if has_upload && ask.profile.head {
+            return usage("-T can't be combined with -I");
+        }
+        let remote_all = args.output.remote_name_all;
+        let keep = keep(&args, if remote_all { Where::Remote } else { Where::Stdout })?;
+        groups.push(Group { targets, ask, keep, engine: engine(&args, false)? });
+    }
+    let Some((display, records, parallel, fail_early)) = shared else { return usage("no URL was given") };
+    if records.resume.is_some() {
+        return usage("--resume needs a list (-i); -C - goes on with one file");
+    }
+    Ok(Plan { way: Way::Transfers(Transfers { groups, parallel, fail_early }), display, records, warnings })
+}
+
+fn merge(one: Display, other: Display) -> Display {
+    Display {
+        silent: one.silent || other.silent,
+        errors: (one.errors && other.errors) || (one.silent && one.errors) || (other.silent && other.errors),
+        verbose: one.verbose || other.verbose,
+        summary: one.summary && other.summary,
+        progress: if other.progress == When::Auto { one.progress } else { other.progress },
+        color: if other.color == When::Auto { one.color } else { other.color },
+    }
+}
+
+fn refuse_in_transfers(args: &Args) -> Result<(), Usage> {
+    let only_batch = [
+        (args.input.shard.is_some(), "--shard"),
+        (args.input.window.is_some(), "--window"),
+        (args.output.keep_errors, "--keep-errors"),
+        (!args.request.auth_host.is_empty(), "--auth-host"),
+        (args.pace.max_failures.is_some(), "--max-failures"),
+        (args.time.deadline.is_some(), "--deadline"),
+    ];
+    for (given, name) in only_batch {
+        if given {
+            return usage(format!("{name} is for batches (-i LIST)"));
+        }
+    }
+    Ok(())
+}
+
+/// Pairs the n-th output and the n-th upload with the n-th URL.
+fn targets(args: &Args, words: &[OsString], warnings: &mut Vec<String>) -> Result<Vec<Target>, Usage> {
+    let mut outputs = Vec::new();
+    let mut urls = Vec::new();
+    for word in words {
+        if let Some(name) = value(word, "output") {
+            if name.is_empty() {
+                return usage("-o needs a name");
+            }
+            outputs.push(if name == "-" { Where::Stdout } else { Where::Name(name.to_owned()) });
+        } else if word == "--remote-name" {
+            outputs.push(Where::Remote);
+        } else if let Some(url) = value(word, "url") {
+            urls.push(url);
+        }
+    }
+    if outputs.len() > urls.len() {
+        warnings.push("there are more -o or -O than URLs".to_owned());
+    }
+    let rest = if args.output.remote_name_all { Where::Remote } else { Where::Stdout };
+    let mut targets = Vec::new();
+    for (at, url) in urls.into_iter().enumerate() {
+        let source = match url.strip_prefix('@') {
+            Some("-") => Source::Stdin,
+            Some(file) => Source::File(PathBuf::from(file)),
+            None if args.input.globoff => Source::Glob(Glob::literal(url)),
+            None => Source::Glob(Glob::parse(url)?),
+        };
+        let output = match source {
+            Source::Glob(_) => outputs.get(at).unwrap_or(&rest).clone(),
+            Source::File(_) | Source::Stdin => Where::Remote,
+        };
+        let upload = args.request.upload_file.get(at).filter(|file| !file.is_empty()).map(|file| match file.as_str() {
+            "-" | "." => Upload::Stdin,
+            file => Upload::File(PathBuf::from(file)),
+        });
+        targets.push(Target { url: source, output, upload });
+    }
+    Ok(targets)
+}
+
+fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Plan, Usage> {
+    let refused = [
+        (!args.request.upload_file.is_empty(), "-T"),
+        (args.request.etag_save.is_some(), "--etag-save"),
+        (args.request.etag_compare.is_some(), "--etag-compare"),
+        (args.output.show_headers, "--show-headers"),
+        (args.output.fail_early, "--fail-early"),
+        (args.pace.parallel, "-Z"),
+    ];
+    for (given, name) in refused {
+        if given && name != "-Z" {
+            return usage(format!("{name} is for transfers; it can't be combined with -i"));
+        }
+    }
+    let mut lists = Vec::new();
+    for word in words {
+        if let Some(url) = value(word, "url") {
+            match url.strip_prefix('@') {
+                Some("-") => lists.push(List::Stdin),
+                Some(file) => lists.push(List::File(PathBuf::from(file))),
+                None if args.input.globoff => lists.push(List::Url(Glob::literal(url))),
+                None => lists.push(List::Url(Glob::parse(url)?)),
+            }
+        } else if let Some(file) = value(word, "input-file") {
+            if file == "-" {
+                lists.push(List::Stdin);
+                continue;
+            }
+            let path = PathBuf::from(file);
+            if file.contains("://") && !path.exists() {
+                return usage(format!("-i names a list, and '{file}' looks like a URL: curl's -i is --show-headers here"));
+            }
+            if path.is_dir() {
+                return usage(format!("the list {file} is a folder"));
+            }
+            if let Err(error) = std::fs::File::open(&path) {
+                return usage(format!("can't read the list {file}: {error}"));
+            }
+            lists.push(List::File(path));
+        }
+    }
+    if lists.iter().filter(|list| **list == List::Stdin).count() > 1 {
+        return usage("standard input can be read as a list only once");
+    }
+    let ask = ask(&args, words, true, &mut warnings)?;
+    if matches!(ask.resume, Continue::At(_)) {
+        return usage("-C with an offset is for transfers; with -i use -C - or --resume");
+    }
+    let auth_hosts = auth_hosts(&args, &ask)?;
+    let records = records(&args)?;
+    let output = batch_output(&args)?;
+    let to_stdout = output == Where::Stdout;
+    if to_stdout && records.results.as_deref().is_some_and(|path| path.as_os_str() == "-") {
+        return usage("-o - and --results - both want standard output: give --results a file");
+    }
+    let keep = keep(&args, output)?;
+    let engine = engine(&args, true)?;
+    let batch = Batch {
+        lists,
+        ask,
+        keep,
+        engine,
+        window: args.input.window.unwrap_or(4096),
+        shard: args.input.shard,
+        auth_hosts,
+        deadline: args.time.deadline,
+        max_failures: args.pace.max_failures,
+        max_line: args.bounds.max_line.unwrap_or(1 << 20).clamp(64, 1 << 30) as usize,
+    };
+    Ok(Plan { way: Way::Batch(Box::new(batch)), display: display(&args), records, warnings })
+}
+
+/// Where a batch's bodies go.
+fn batch_output(args: &Args) -> Result<Where, Usage> {
+    let mut templates = args.output.output.iter();
+    let remote = !args.output.remote_name.is_empty() || args.output.remote_name_all;
+    Ok(match (templates.next(), templates.next()) {
+        (Some(_), Some(_)) => return usage("a batch takes one -o: a template such as {host}/{n:08}{ext}"),
+        (Some(_), None) if remote => return usage("-o and -O can't be combined in a batch"),
+        (Some(template), None) => match template.as_str() {
+            "" => return usage("-o needs a name"),
+            "-" => Where::Stdout,
+            template => {
+                template::Template::parse(template)?;
+                Where::Name(template.to_owned())
+            }
+        },
+        (None, _) if remote => Where::Remote,
+        (None, _) if args.output.remote_header_name => return usage("-J goes with -O"),
+        (None, _) if args.output.output_dir.is_some() => Where::Name("{n:08}{ext}".to_owned()),
+        (None, _) => Where::Nowhere,
+    })
+}
+
+fn auth_hosts(args: &Args, ask: &Ask) -> Result<Hosts, Usage> {
+    let secret_header = ask.profile.fields.iter().any(|field| matches!(field, Field::Set { .. }) && field.is_secret());
+    if args.request.auth_host.is_empty() {
+        if ask.profile.auth.is_some() || secret_header {
+            return usage("-u, --oauth2-bearer and -H of Authorization or Cookie need --auth-host HOST,… (or all) in a batch: say which hosts they are meant for");
+        }
+        return Ok(Hosts::These(Vec::new()));
+    }
+    if args.request.auth_host.iter().any(|host| host == "all") {
+        return Ok(Hosts::All);
+    }
+    Ok(Hosts::These(args.request.auth_host.iter().map(|host| host.to_ascii_lowercase()).collect()))
+}

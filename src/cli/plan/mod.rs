@@ -1,0 +1,434 @@
+//! What it means: the options of `args` turned into decisions, defaults filled in, contradictions
+//! named. From here on nothing knows how it was typed.
+//!
+//! Owns the difference between the two ways to run, and which output belongs to which URL. Reads
+//! the small files that make up a request (`-d @FILE`, `-H @FILE`, `-w @FILE`).
+
+mod build;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use build::plan;
+
+use super::glob::Glob;
+use super::values::{BodyForm, Net, Rate, ResumeKey, Shard, When};
+use crate::fetch::{Profile, UrlRules};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Fetch.
+    Run(Box<Plan>),
+    /// Print this and end well.
+    Print(String),
+}
+
+/// A whole run.
+#[derive(Debug)]
+pub struct Plan {
+    /// Transfers or a batch.
+    pub way: Way,
+    /// What a person sees.
+    pub display: Display,
+    /// Records, if any.
+    pub records: Records,
+    /// Things to say before it begins.
+    pub warnings: Vec<String>,
+}
+
+/// The two ways to run.
+#[derive(Debug)]
+pub enum Way {
+    /// As curl: the groups one after another.
+    Transfers(Transfers),
+    /// A list.
+    Batch(Box<Batch>),
+}
+
+/// URLs named on the command line.
+#[derive(Debug)]
+pub struct Transfers {
+    /// Between `--next`.
+    pub groups: Vec<Group>,
+    /// All at once.
+    pub parallel: bool,
+    /// Stop at the first failure.
+    pub fail_early: bool,
+}
+
+/// One group of transfers.
+#[derive(Debug)]
+pub struct Group {
+    /// In order.
+    pub targets: Vec<Target>,
+    /// What is asked.
+    pub ask: Ask,
+    /// Where it goes.
+    pub keep: Keep,
+    /// What the fetcher is made with.
+    pub engine: Engine,
+}
+
+/// A batch.
+#[derive(Debug)]
+pub struct Batch {
+    /// In order.
+    pub lists: Vec<List>,
+    /// What is asked of each.
+    pub ask: Ask,
+    /// Where bodies go.
+    pub keep: Keep,
+    /// What the fetcher is made with.
+    pub engine: Engine,
+    /// Jobs read ahead.
+    pub window: u32,
+    /// Only these hosts.
+    pub shard: Option<Shard>,
+    /// Hosts that may get the credentials of the command line; `None`: there are none.
+    pub auth_hosts: Hosts,
+    /// When the whole batch ends.
+    pub deadline: Option<Duration>,
+    /// After so many failures too.
+    pub max_failures: Option<u64>,
+    /// Bytes of a line.
+    pub max_line: usize,
+}
+
+/// A list to read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum List {
+    /// URLs of the command line.
+    Url(Glob),
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+/// Some hosts, or all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Hosts {
+    /// Every host.
+    All,
+    /// These, in lower case.
+    These(Vec<String>),
+}
+
+/// One URL (or glob) of a transfer and what belongs to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// What to fetch.
+    pub url: Source,
+    /// Where its body goes.
+    pub output: Where,
+    /// What is sent with it.
+    pub upload: Option<Upload>,
+}
+
+/// Where a URL comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// The command line.
+    Glob(Glob),
+    /// `@FILE`: a URL a line.
+    File(PathBuf),
+    /// `@-`.
+    Stdin,
+}
+
+/// Where a body goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Where {
+    /// Standard output.
+    Stdout,
+    /// This name, or a template in a batch.
+    Name(String),
+    /// The name in the URL (and, with `-J`, in the answer).
+    Remote,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// A body that is sent from a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Upload {
+    /// This file.
+    File(PathBuf),
+    /// Standard input, in chunks.
+    Stdin,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// What all URLs of the group share.
+    pub profile: Profile,
+    /// How typed text becomes a URL.
+    pub rules: UrlRules,
+    /// Added to the query.
+    pub query: Option<String>,
+    /// `.netrc`.
+    pub netrc: Option<Netrc>,
+    /// `--etag-save`.
+    pub etag_save: Option<PathBuf>,
+    /// `--etag-compare`.
+    pub etag_compare: Option<PathBuf>,
+    /// `-C`.
+    pub resume: Continue,
+    /// `-z`: the answer must be newer (older) than this, whatever its status says.
+    pub time_cond: Option<TimeCond>,
+    /// `--accept-type`, in lower case.
+    pub accept_types: Vec<String>,
+    /// `--reject-type`, in lower case.
+    pub reject_types: Vec<String>,
+}
+
+/// Where names and passwords of hosts are found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Netrc {
+    /// The file; `None`: `~/.netrc`.
+    pub file: Option<PathBuf>,
+    /// It may be missing, and the URL's own user goes first.
+    pub optional: bool,
+}
+
+/// `-z`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TimeCond {
+    /// Only if *not* modified since.
+    pub unless: bool,
+    /// Seconds since 1970.
+    pub date: i64,
+}
+
+/// `-C`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Continue {
+    /// From the start.
+    No,
+    /// From where the file ends.
+    Auto,
+    /// From here.
+    At(u64),
+}
+
+/// Where bodies and what else was received go.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    /// For a batch: where bodies go.
+    pub output: Where,
+    /// The folder for files.
+    pub dir: Option<PathBuf>,
+    /// Make missing folders.
+    pub create_dirs: bool,
+    /// The server's own name.
+    pub header_name: bool,
+    /// What happens to files that are there.
+    pub existing: Existing,
+    /// Bodies of answers with status 400 and above too.
+    pub errors: bool,
+    /// The server's time on the file.
+    pub remote_time: bool,
+    /// `-D`.
+    pub dump_header: Option<String>,
+    /// Heads before bodies.
+    pub show_headers: bool,
+    /// `-f`.
+    pub fail: Fail,
+    /// Remove files of failed transfers.
+    pub remove_on_error: bool,
+    /// On the disk before it counts.
+    pub fsync: bool,
+    /// `-w`.
+    pub write_out: Option<String>,
+}
+
+/// What happens when the file is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Existing {
+    /// Overwritten; with `-J` kept.
+    Default,
+    /// Overwritten.
+    Clobber,
+    /// Another name is found.
+    Keep,
+    /// The URL is not fetched.
+    Skip,
+}
+
+/// What a status of 400 or more means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fail {
+    /// An answer like any other.
+    No,
+    /// A failure, its body not written.
+    Quietly,
+    /// A failure, its body written.
+    WithBody,
+}
+
+/// What the fetcher is made with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Engine {
+    /// Whether this is a batch, with a batch's defaults.
+    pub batch: bool,
+    pub per_host: PerHost,
+    pub max_per_host: Option<u16>,
+    pub max_connections: Option<u32>,
+    pub rate: Option<Rate>,
+    pub rate_per_host: Option<Rate>,
+    pub limit_rate: Option<u64>,
+    pub limit_rate_total: Option<u64>,
+    pub delay: Duration,
+    pub reuse: bool,
+    pub idle_timeout: Option<Duration>,
+    pub attempts: u32,
+    pub retry_delay: Option<Duration>,
+    pub retry_max_time: Option<Duration>,
+    pub max_retry_after: Option<Duration>,
+    pub host_down_after: Option<Duration>,
+    pub retry_all_errors: bool,
+    pub offline_wait: bool,
+    pub backoff_base: Option<Duration>,
+    pub backoff_cap: Option<Duration>,
+    pub connect_timeout: Option<Duration>,
+    pub tls_timeout: Option<Duration>,
+    pub first_byte_timeout: Option<Duration>,
+    pub stall_timeout: Option<Duration>,
+    /// Bytes a second, for so many seconds.
+    pub low_speed: Option<(u32, u32)>,
+    pub expect_timeout: Option<Duration>,
+    pub keepalive: Option<Duration>,
+    pub cacert: Option<PathBuf>,
+    pub ca_native: bool,
+    pub insecure: bool,
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    pub tls_min_1_3: bool,
+    pub tls_max_1_2: bool,
+    pub pins: Option<String>,
+    pub ip: Ip,
+    pub resolve: Vec<String>,
+    pub connect_to: Vec<String>,
+    pub dns_servers: Vec<String>,
+    pub interface: Option<String>,
+    pub happy_eyeballs: Option<Duration>,
+    pub deny: Vec<Net>,
+    pub allow: Vec<Net>,
+    pub proto: Protos,
+    pub proto_redir: Protos,
+    /// Most redirects; `None`: any number.
+    pub max_redirs: Option<u32>,
+    pub location_trusted: bool,
+    pub post301: bool,
+    pub post302: bool,
+    pub post303: bool,
+    pub limits: Limits,
+    pub record_wire: Option<PathBuf>,
+}
+
+/// Bounds that were named.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Limits {
+    pub head_size: Option<u64>,
+    pub head_fields: Option<u16>,
+    pub interim: Option<u16>,
+    pub chunk_extensions: Option<u64>,
+    pub trailer_size: Option<u64>,
+    pub decode_ratio: Option<u32>,
+}
+
+/// Connections a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PerHost {
+    /// Found out.
+    Auto,
+    /// Exactly.
+    Fixed(u16),
+}
+
+/// Families of addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ip {
+    Any,
+    V4,
+    V6,
+}
+
+/// Schemes that may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Protos {
+    pub http: bool,
+    pub https: bool,
+}
+
+/// What a person sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Display {
+    /// Neither progress nor messages.
+    pub silent: bool,
+    /// Error messages.
+    pub errors: bool,
+    pub verbose: bool,
+    pub summary: bool,
+    pub progress: When,
+    pub color: When,
+}
+
+/// What is said about each URL, and what was said before.
+#[derive(Clone, Debug)]
+pub struct Records {
+    pub results: Option<PathBuf>,
+    pub overwrite: bool,
+    pub summary: Option<PathBuf>,
+    pub resume: Option<Resume>,
+    pub headers: RecordHeaders,
+    pub body: Option<BodyForm>,
+    pub body_max: u64,
+    pub sha256: bool,
+    pub unbuffered: bool,
+}
+
+/// Header fields in records.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RecordHeaders {
+    None,
+    All,
+    /// In lower case.
+    These(Vec<String>),
+}
+
+/// How an earlier run is taken up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resume {
+    pub key: ResumeKey,
+    /// Kinds to fetch again; empty: all.
+    pub kinds: Vec<String>,
+    /// Statuses to fetch again.
+    pub statuses: Vec<StatusClass>,
+}
+
+/// `404` or `5xx`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatusClass {
+    pub low: u16,
+    pub high: u16,
+}
+
+/// Why the command line can't be used.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl From<String> for Usage {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+fn usage<T>(text: impl Into<String>) -> Result<T, Usage> {
+    Err(Usage(text.into()))
+}

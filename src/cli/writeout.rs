@@ -1,0 +1,477 @@
+//! `-w`: text with variables after each transfer, as curl has them.
+//!
+//! Owns the grammar (`%{name}`, `%header{name}`, `%output{file}`, `\n`) and the names. What is
+//! rendered are plain facts; where they come from is `run`'s business.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::json;
+use crate::fetch::{Url, UrlRules};
+
+/// A format, read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Format {
+    items: Vec<Item>,
+    /// Variables that nobody knows.
+    pub unknown: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Item {
+    Text(String),
+    Variable(String),
+    Header { name: String, all: Option<String> },
+    To(Target),
+    OnError,
+}
+
+/// Where text goes from here on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    Stdout,
+    Stderr,
+    /// A file, to append to or to begin anew.
+    File { name: String, append: bool },
+}
+
+/// What is known of one transfer.
+#[derive(Clone, Debug, Default)]
+pub struct Facts<'a> {
+    pub url: &'a str,
+    pub url_effective: &'a str,
+    pub url_number: u64,
+    pub exit_code: u8,
+    pub error: Option<&'a str>,
+    pub file_name: Option<&'a str>,
+    pub method: &'a str,
+    pub status: u16,
+    pub http_version: &'a str,
+    pub content_type: Option<&'a str>,
+    pub redirect_url: Option<&'a str>,
+    pub referer: Option<&'a str>,
+    /// All heads of the transfer, the last one last, each with its status line.
+    pub heads: &'a [u8],
+    pub connects: u64,
+    pub connection: Option<u64>,
+    pub redirects: u64,
+    pub retries: u64,
+    pub local_ip: String,
+    pub local_port: u16,
+    pub remote_ip: String,
+    pub remote_port: u16,
+    pub scheme: &'a str,
+    pub body_bytes: u64,
+    pub delivered_bytes: u64,
+    pub request_bytes: u64,
+    pub upload_bytes: u64,
+    pub verified: bool,
+    pub times: Times,
+}
+
+/// Moments since the transfer began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    pub queue: Duration,
+    pub name_lookup: Duration,
+    pub connect: Duration,
+    pub app_connect: Duration,
+    pub pre_transfer: Duration,
+    pub start_transfer: Duration,
+    pub redirect: Duration,
+    pub total: Duration,
+}
+
+enum Value<'a> {
+    Text(Option<std::borrow::Cow<'a, str>>),
+    Number(u64),
+    Status(u16),
+    Time(Duration),
+}
+
+const NAMES: &[&str] = &[
+    "conn_id", "content_type", "errormsg", "exitcode", "filename_effective", "http_code", "http_connect", "http_version",
+    "local_ip", "local_port", "method", "num_certs", "num_connects", "num_headers", "num_redirects", "num_retries",
+    "proxy_ssl_verify_result", "proxy_used", "redirect_url", "referer", "remote_ip", "remote_port", "response_code",
+    "scheme", "size_delivered", "size_download", "size_header", "size_request", "size_upload", "speed_download",
+    "speed_upload", "ssl_verify_result", "time_appconnect", "time_connect", "time_namelookup", "time_posttransfer",
+    "time_pretransfer", "time_queue", "time_redirect", "time_starttransfer", "time_total", "tls_earlydata", "url",
+    "url.fragment", "url.host", "url.options", "url.password", "url.path", "url.port", "url.query", "url.scheme",
+    "url.user", "url.zoneid", "url_effective", "urle.fragment", "urle.host", "urle.options", "urle.password", "urle.path",
+    "urle.port", "urle.query", "urle.scheme", "urle.user", "urle.zoneid", "urlnum", "xfer_id",
+];
+
+impl Format {
+    /// Reads a format; text with mistakes stands for itself, as with curl.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut format = Self { items: Vec::new(), unknown: Vec::new() };
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let after = &rest[c.len_utf8()..];
+            if c == '\\' {
+                let escaped = match after.chars().next() {
+                    Some('n') => Some("\n"),
+                    Some('r') => Some("\r"),
+                    Some('t') => Some("\t"),
+                    _ => None,
+                };
+                match escaped {
+                    Some(escaped) => {
+                        plain.push_str(escaped);
+                        rest = &after[1..];
+                    }
+                    None => {
+                        plain.push('\\');
+                        rest = after;
+                    }
+                }
+            } else if c == '%' {
+                let (item, used) = Self::item(after, &mut format.unknown);
+                match item {
+                    Some(item) => {
+                        if !plain.is_empty() {
+                            format.items.push(Item::Text(std::mem::take(&mut plain)));
+                        }
+                        format.items.push(item);
+                    }
+                    None if used == 0 => plain.push('%'),
+                    None if after.starts_with('%') => plain.push('%'),
+                    None => {}
+                }
+                rest = &after[used..];
+            } else {
+                plain.push(c);
+                rest = after;
+            }
+        }
+        if !plain.is_empty() {
+            format.items.push(Item::Text(plain));
+        }
+        Ok(format)
+    }
+
+    /// What stands after a `%`, and how much of it was used.
+    fn item(after: &str, unknown: &mut Vec<String>) -> (Option<Item>, usize) {
+        if after.starts_with('%') {
+            return (None, 1);
+        }
+        if let Some((name, _)) = after.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
+            let used = name.len() + 2;
+            let item = match name {
+                "onerror" => Item::OnError,
+                "stdout" => Item::To(Target::Stdout),
+                "stderr" => Item::To(Target::Stderr),
+                "json" | "header_json" => Item::Variable(name.to_owned()),
+                name if NAMES.contains(&name) => Item::Variable(name.to_owned()),
+                other => {
+                    unknown.push(other.to_owned());
+                    return (None, used);
+                }
+            };
+            return (Some(item), used);
+        }
+        if let Some((name, _)) = after.strip_prefix("header{").and_then(|inside| inside.split_once('}')) {
+            let used = name.len() + 8;
+            let item = match name.split_once(":all:") {
+                Some((name, separator)) => {
+                    let separator = separator.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t");
+                    Item::Header { name: name.to_owned(), all: Some(separator) }
+                }
+                None => Item::Header { name: name.to_owned(), all: None },
+            };
+            return (Some(item), used);
+        }
+        if let Some((name, _)) = after.strip_prefix("output{").and_then(|inside| inside.split_once('}')) {
+            let used = name.len() + 8;
+            let (append, name) = match name.strip_prefix(">>") {
+                Some(name) => (true, name),
+                None => (false, name),
+            };
+            return (Some(Item::To(Target::File { name: name.to_owned(), append })), used);
+        }
+        (None, 0)
+    }
+
+    /// Renders the facts: pieces of text and where each goes.
+    pub fn render(&self, facts: &Facts<'_>) -> Vec<(Target, String)> {
+        let mut pieces = vec![(Target::Stdout, String::new())];
+        for item in &self.items {
+            let Some((_, out)) = pieces.last_mut() else { break };
+            match item {
+                Item::Text(text) => out.push_str(text),
+                Item::Variable(name) if name == "json" => facts.json(out),
+                Item::Variable(name) if name == "header_json" => facts.header_json(out),
+                Item::Variable(name) => match facts.value(name) {
+                    Value::Text(text) => out.push_str(text.as_deref().unwrap_or("")),
+                    Value::Number(number) => {
+                        let _ = write!(out, "{number}");
+                    }
+                    Value::Status(status) => {
+                        let _ = write!(out, "{status:03}");
+                    }
+                    Value::Time(time) => push_time(time, out),
+                },
+                Item::Header { name, all } => facts.header(name, all.as_deref(), out),
+                Item::To(target) => pieces.push((target.clone(), String::new())),
+                Item::OnError if facts.exit_code == 0 => break,
+                Item::OnError => {}
+            }
+        }
+        pieces.retain(|(target, text)| !text.is_empty() || matches!(target, Target::File { append: false, .. }));
+        pieces
+    }
+}
+
+fn push_time(time: Duration, out: &mut String) {
+    let _ = write!(out, "{}.{:06}", time.as_secs(), time.subsec_micros());
+}
+
+fn line_value<'l>(line: &'l [u8], name: &str) -> Option<&'l [u8]> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    line[..colon].eq_ignore_ascii_case(name.as_bytes()).then(|| line[colon + 1..].trim_ascii())
+}
+
+impl Facts<'_> {
+    /// Field lines of the last head that is not interim.
+    fn last_head(&self) -> &[u8] {
+        let mut start = 0;
+        let mut at = 0;
+        let mut at_head = true;
+        for line in self.heads.split_inclusive(|&byte| byte == b'\n') {
+            if at_head {
+                start = at;
+                at_head = false;
+            }
+            at += line.len();
+            if line.trim_ascii().is_empty() {
+                at_head = true;
+            }
+        }
+        &self.heads[start..]
+    }
+
+    fn header(&self, name: &str, all: Option<&str>, out: &mut String) {
+        let from = if all.is_some() { self.heads } else { self.last_head() };
+        let mut first = true;
+        for value in from.split(|&byte| byte == b'\n').filter_map(|line| line_value(line, name)) {
+            if !first {
+                let Some(separator) = all else { return };
+                out.push_str(separator);
+            }
+            out.push_str(&String::from_utf8_lossy(value));
+            first = false;
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.last_head().split(|&byte| byte == b'\n').skip(1).filter_map(|line| {
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
+    }
+
+    fn header_json(&self, out: &mut String) {
+        let mut fields: Vec<(String, Vec<&[u8]>)> = Vec::new();
+        for (name, value) in self.lines() {
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            match fields.iter_mut().find(|(have, _)| *have == name) {
+                Some((_, values)) => values.push(value),
+                None => fields.push((name, vec![value])),
+            }
+        }
+        let mut bytes = Vec::new();
+        bytes.push(b'{');
+        for (at, (name, values)) in fields.iter().enumerate() {
+            bytes.extend_from_slice(if at > 0 { b",\n" } else { b"" });
+            json::string(name.as_bytes(), &mut bytes);
+            bytes.extend_from_slice(b":[");
+            for (at, value) in values.iter().enumerate() {
+                bytes.extend_from_slice(if at > 0 { b"," } else { b"" });
+                json::string(value, &mut bytes);
+            }
+            bytes.push(b']');
+        }
+        bytes.extend_from_slice(b"\n}");
+        out.push_str(&String::from_utf8_lossy(&bytes));
+    }
+
+    fn json(&self, out: &mut String) {
+        let mut bytes = vec![b'{'];
+        let values: BTreeMap<&str, Value<'_>> = NAMES.iter().map(|name| (*name, self.value(name))).collect();
+        for (name, value) in &values {
+            json::string(name.as_bytes(), &mut bytes);
+            bytes.push(b':');
+            let mut text = String::new();
+            match value {
+                Value::Text(None) => text.push_str("null"),
+                Value::Text(Some(value)) => json::string(value.as_bytes(), &mut bytes),
+                Value::Number(number) => {
+                    let _ = write!(text, "{number}");
+                }
+                Value::Status(status) => {
+                    let _ = write!(text, "{status}");
+                }
+                Value::Time(time) => push_time(*time, &mut text),
+            }
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.push(b',');
+        }
+        bytes.extend_from_slice(b"\"gannet_version\":");
+        json::string(env!("CARGO_PKG_VERSION").as_bytes(), &mut bytes);
+        bytes.push(b'}');
+        out.push_str(&String::from_utf8_lossy(&bytes));
+    }
+
+    fn value(&self, name: &str) -> Value<'_> {
+        let text = |value: &'_ str| Value::Text((!value.is_empty()).then(|| value.to_owned().into()));
+        let speed = |bytes: u64| {
+            let micros = self.times.total.as_micros().max(1);
+            Value::Number((u128::from(bytes) * 1_000_000 / micros) as u64)
+        };
+        match name {
+            "conn_id" => Value::Number(self.connection.unwrap_or(0)),
+            "content_type" => Value::Text(self.content_type.map(Into::into)),
+            "errormsg" => Value::Text(self.error.map(Into::into)),
+            "exitcode" => Value::Number(u64::from(self.exit_code)),
+            "filename_effective" => Value::Text(self.file_name.map(Into::into)),
+            "http_code" | "response_code" => Value::Status(self.status),
+            "http_connect" => Value::Status(0),
+            "http_version" => Value::Text(Some(if self.http_version.is_empty() { "0" } else { self.http_version }.into())),
+            "local_ip" => text(&self.local_ip),
+            "local_port" => Value::Number(u64::from(self.local_port)),
+            "method" => text(self.method),
+            "num_connects" => Value::Number(self.connects),
+            "num_headers" => Value::Number(self.lines().count() as u64),
+            "num_redirects" => Value::Number(self.redirects),
+            "num_retries" => Value::Number(self.retries),
+            "redirect_url" => Value::Text(self.redirect_url.map(Into::into)),
+            "referer" => Value::Text(self.referer.map(Into::into)),
+            "remote_ip" => text(&self.remote_ip),
+            "remote_port" => Value::Number(u64::from(self.remote_port)),
+            "scheme" => text(self.scheme),
+            "size_delivered" => Value::Number(self.delivered_bytes),
+            "size_download" => Value::Number(self.body_bytes),
+            "size_header" => Value::Number(self.heads.len() as u64),
+            "size_request" => Value::Number(self.request_bytes),
+            "size_upload" => Value::Number(self.upload_bytes),
+            "speed_download" => speed(self.body_bytes),
+            "speed_upload" => speed(self.upload_bytes),
+            "ssl_verify_result" => Value::Number(u64::from(!self.verified)),
+            "time_appconnect" => Value::Time(self.times.app_connect),
+            "time_connect" => Value::Time(self.times.connect),
+            "time_namelookup" => Value::Time(self.times.name_lookup),
+            "time_posttransfer" => Value::Time(self.times.pre_transfer),
+            "time_pretransfer" => Value::Time(self.times.pre_transfer),
+            "time_queue" => Value::Time(self.times.queue),
+            "time_redirect" => Value::Time(self.times.redirect),
+            "time_starttransfer" => Value::Time(self.times.start_transfer),
+            "time_total" => Value::Time(self.times.total),
+            "url" => text(self.url),
+            "url_effective" => text(self.url_effective),
+            "urlnum" | "xfer_id" => Value::Number(self.url_number),
+            name => match name.split_once('.') {
+                Some(("url", part)) => Value::Text(url_part(self.url, part).map(Into::into)),
+                Some(("urle", part)) => Value::Text(url_part(self.url_effective, part).map(Into::into)),
+                _ => Value::Number(0),
+            },
+        }
+    }
+}
+
+fn url_part(text: &str, part: &str) -> Option<String> {
+    let url = Url::parse(text, &UrlRules::default()).ok()?;
+    match part {
+        "scheme" => Some(url.scheme().name().to_owned()),
+        "host" => Some(url.host().to_owned()),
+        "port" => Some(url.port().to_string()),
+        "path" => Some(url.path().to_owned()),
+        "query" => url.query().map(str::to_owned),
+        "fragment" => url.fragment().map(str::to_owned),
+        "zoneid" => url.zone().map(str::to_owned),
+        "user" => url.userinfo().map(|info| String::from_utf8_lossy(&info.user).into_owned()),
+        "password" => url.userinfo()?.password.as_ref().map(|secret| String::from_utf8_lossy(secret).into_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADS: &[u8] = b"HTTP/1.1 302 Found\r\nSet-Cookie: a=1\r\nLocation: /x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: b=2\r\nSet-Cookie: c=\"3\"\r\n\r\n";
+
+    fn facts() -> Facts<'static> {
+        Facts {
+            url: "http://u:p@a.example:81/d/f?q=1#z",
+            url_effective: "http://a.example:81/x",
+            status: 200,
+            http_version: "1.1",
+            content_type: Some("text/plain"),
+            heads: HEADS,
+            redirects: 1,
+            body_bytes: 1000,
+            verified: true,
+            times: Times { total: Duration::from_millis(1500), ..Times::default() },
+            ..Facts::default()
+        }
+    }
+
+    fn render(format: &str) -> String {
+        Format::parse(format).unwrap().render(&facts()).into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn formats_are_curls() {
+        let table = [
+            ("%{http_code} %{response_code}\\n", "200 200\n"),
+            ("%{time_total}\\t%{size_download}", "1.500000\t1000"),
+            ("%{speed_download}", "666"),
+            ("100%% %x \\q %{", "100% %x \\q %{"),
+            ("%{no_such}|", "|"),
+            ("%header{set-cookie}", "b=2"),
+            ("%header{Set-Cookie:all:, }", "a=1, b=2, c=\"3\""),
+            ("%header{nothing}.", "."),
+            ("%{num_headers} %{num_redirects}", "3 1"),
+            ("%{url.host} %{url.port} %{url.path} %{url.query} %{url.fragment} %{url.user}", "a.example 81 /d/f q=1 z u"),
+            ("%{urle.path}", "/x"),
+            ("a%{onerror}b", "a"),
+            ("%{http_version}%{http_connect}", "1.1000"),
+            ("%{header_json}", "{\"content-type\":[\"text/plain\"],\n\"set-cookie\":[\"b=2\",\"c=\\\"3\\\"\"]\n}"),
+        ];
+        for (format, want) in table {
+            assert_eq!(render(format), want, "{format}");
+        }
+        assert_eq!(Format::parse("%{nope}").unwrap().unknown, ["nope"]);
+    }
+
+    #[test]
+    fn json_holds_every_variable() {
+        let text = render("%{json}");
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for name in NAMES {
+            assert!(value.get(name).is_some(), "{name}");
+        }
+        assert_eq!(value["http_code"], 200);
+        assert_eq!(value["errormsg"], serde_json::Value::Null);
+        let mut sorted = NAMES.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(sorted, NAMES);
+    }
+
+    #[test]
+    fn pieces_go_where_they_are_sent() {
+        let format = Format::parse("a%{stderr}b%output{f}c%output{>>g}d%{stdout}e").unwrap();
+        let file = |name: &str, append| Target::File { name: name.to_owned(), append };
+        let want = [
+            (Target::Stdout, "a"),
+            (Target::Stderr, "b"),
+            (file("f", false), "c"),
+            (file("g", true), "d"),
+            (Target::Stdout, "e"),
+        ];
+        let got = format.render(&facts());
+        assert_eq!(got.iter().map(|(t, s)| (t.clone(), s.as_str())).collect::<Vec<_>>(), want);
+    }
+}
