@@ -5,6 +5,8 @@
 extern crate alloc;
 
 pub mod base;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod engine;

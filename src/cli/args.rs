@@ -26,7 +26,10 @@ use super::values::{self, BodyForm, Net, Offline, Rate, ResumeKey, Shard, When};
 )]
 pub struct Args {
     /// What to fetch: URLs, with globs as `{a,b}` and `[1-9]`
-    #[arg(value_name = "URL", long_help = "What to fetch. {a,b}, [1-100], [001-100:10] and [a-z] stand for several URLs (see --globoff). Without a scheme it is https, or http for a loopback host (see --proto-default).")]
+    #[arg(
+        value_name = "URL",
+        long_help = "What to fetch. {a,b}, [1-100], [001-100:10] and [a-z] stand for several URLs (see --globoff). Without a scheme it is https, or http for a loopback host (see --proto-default)."
+    )]
     pub urls: Vec<String>,
     #[command(flatten)]
     pub input: Input,
@@ -87,19 +90,40 @@ pub struct Output {
     #[arg(long, hide_short_help = true)]
     pub remote_name_all: bool,
     /// With -O: take the name from Content-Disposition
-    #[arg(short = 'J', long, long_help = "With -O: take the name that the server gives in Content-Disposition. Only its last part counts, and a file that is there is never overwritten.")]
+    #[arg(
+        short = 'J',
+        long,
+        long_help = "With -O: take the name that the server gives in Content-Disposition. Only its last part counts, and a file that is there is never overwritten."
+    )]
     pub remote_header_name: bool,
     /// Put files into this folder
-    #[arg(long, value_name = "DIR", long_help = "Put files into this folder. In a batch, alone, it names them {n:08}{ext}.")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        long_help = "Put files into this folder. In a batch, alone, it names them {n:08}{ext}."
+    )]
     pub output_dir: Option<PathBuf>,
     /// Make missing folders of -o
-    #[arg(long, hide_short_help = true, long_help = "Make missing folders of -o and --output-dir. A template does so by itself.")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        long_help = "Make missing folders of -o and --output-dir. A template does so by itself."
+    )]
     pub create_dirs: bool,
     /// Overwrite files (undoes --no-clobber)
-    #[arg(long, hide_short_help = true, overrides_with = "no_clobber", long_help = "Overwrite files that are there, also with -J. This is the default otherwise.")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        overrides_with = "no_clobber",
+        long_help = "Overwrite files that are there, also with -J. This is the default otherwise."
+    )]
     pub clobber: bool,
     /// Never overwrite: append .1, .2, … to the name
-    #[arg(long, overrides_with = "clobber", long_help = "Never overwrite a file: .1, .2 and so on up to .100 are appended to the name until one is free.")]
+    #[arg(
+        long,
+        overrides_with = "clobber",
+        long_help = "Never overwrite a file: .1, .2 and so on up to .100 are appended to the name until one is free."
+    )]
     pub no_clobber: bool,
     /// Do not fetch what has its file already
     #[arg(long)]
@@ -111,7 +135,12 @@ pub struct Output {
     #[arg(short = 'R', long, hide_short_help = true)]
     pub remote_time: bool,
     /// Write the answers' heads to a file
-    #[arg(short = 'D', long, value_name = "FILE", long_help = "Write the heads of answers to a file; - is standard output, % the standard error. In a batch a template, as for -o.")]
+    #[arg(
+        short = 'D',
+        long,
+        value_name = "FILE",
+        long_help = "Write the heads of answers to a file; - is standard output, % the standard error. In a batch a template, as for -o."
+    )]
     pub dump_header: Option<String>,
     /// Print the answer's head before its body (curl's -i)
     #[arg(long, visible_alias = "include")]
@@ -135,19 +164,35 @@ pub struct Output {
     #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size, long_help = "Keep only so many bytes of each body and let the rest go; the record says truncated.")]
     pub truncate: Option<u64>,
     /// Take only these content types
-    #[arg(long, value_name = "GLOB,…", hide_short_help = true, value_delimiter = ',', long_help = "Take only answers whose Content-Type fits one of these; others end after their head with the kind filtered.\n\nExample: gannet -i urls.txt --accept-type 'text/*,application/json'")]
+    #[arg(
+        long,
+        value_name = "GLOB,…",
+        hide_short_help = true,
+        value_delimiter = ',',
+        long_help = "Take only answers whose Content-Type fits one of these; others end after their head with the kind filtered.\n\nExample: gannet -i urls.txt --accept-type 'text/*,application/json'"
+    )]
     pub accept_type: Vec<String>,
     /// Do not take these content types
     #[arg(long, value_name = "GLOB,…", hide_short_help = true, value_delimiter = ',')]
     pub reject_type: Vec<String>,
     /// Go on at this offset; - finds it out from the file
-    #[arg(short = 'C', long, value_name = "OFFSET", long_help = "Go on with a transfer at this offset. With - the offset is the length of the file that is there: a part file that gannet left is continued after a check by its validator; on a finished name it does as curl.")]
+    #[arg(
+        short = 'C',
+        long,
+        value_name = "OFFSET",
+        long_help = "Go on with a transfer at this offset. With - the offset is the length of the file that is there: a part file that gannet left is continued after a check by its validator; on a finished name it does as curl."
+    )]
     pub continue_at: Option<String>,
     /// Wait until each file is on the disk before it counts
     #[arg(long, hide_short_help = true)]
     pub fsync: bool,
     /// Print this after each transfer
-    #[arg(short = 'w', long, value_name = "FORMAT", long_help = "Print this after each transfer: text with %{variables} as curl's, \\n, \\t, %header{NAME}, %output{FILE}, %{json}, %{header_json}, %{stderr}, %{onerror}. @FILE reads it from a file.\n\nExample: gannet -so /dev/null -w '%{http_code} %{time_total}\\n' example.org")]
+    #[arg(
+        short = 'w',
+        long,
+        value_name = "FORMAT",
+        long_help = "Print this after each transfer: text with %{variables} as curl's, \\n, \\t, %header{NAME}, %output{FILE}, %{json}, %{header_json}, %{stderr}, %{onerror}. @FILE reads it from a file.\n\nExample: gannet -so /dev/null -w '%{http_code} %{time_total}\\n' example.org"
+    )]
     pub write_out: Option<String>,
 }
 
@@ -156,7 +201,11 @@ pub struct Output {
 #[command(next_help_heading = "Records")]
 pub struct Records {
     /// Write a JSON record a URL to this file; - is standard output
-    #[arg(long, value_name = "FILE", long_help = "Write one JSON record a URL, in the order of completion. A batch without it writes records to standard output. A file that is there and not empty is refused unless --resume or --results-overwrite is given.\n\nExample: gannet -i urls.txt --results results.jsonl")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        long_help = "Write one JSON record a URL, in the order of completion. A batch without it writes records to standard output. A file that is there and not empty is refused unless --resume or --results-overwrite is given.\n\nExample: gannet -i urls.txt --results results.jsonl"
+    )]
     pub results: Option<PathBuf>,
     /// Overwrite the results file
     #[arg(long, hide_short_help = true, conflicts_with = "resume")]
@@ -165,16 +214,38 @@ pub struct Records {
     #[arg(long, value_name = "FILE")]
     pub summary: Option<PathBuf>,
     /// Go on with an earlier run: skip what its results say is done
-    #[arg(long, requires = "results", long_help = "Go on with the run that wrote --results FILE: what is recorded as ok is skipped, what failed is fetched again, a line torn by a crash is mended. Another list than that of the earlier run is noticed and stops the run.\n\nExample: gannet -i urls.txt --results results.jsonl --resume")]
+    #[arg(
+        long,
+        requires = "results",
+        long_help = "Go on with the run that wrote --results FILE: what is recorded as ok is skipped, what failed is fetched again, a line torn by a crash is mended. Another list than that of the earlier run is noticed and stops the run.\n\nExample: gannet -i urls.txt --results results.jsonl --resume"
+    )]
     pub resume: bool,
     /// With --resume: fetch again only what failed with these kinds
-    #[arg(long, value_name = "KIND,…", hide_short_help = true, value_delimiter = ',', requires = "resume")]
+    #[arg(
+        long,
+        value_name = "KIND,…",
+        hide_short_help = true,
+        value_delimiter = ',',
+        requires = "resume"
+    )]
     pub resume_kinds: Vec<String>,
     /// With --resume: fetch again what ended with these statuses
-    #[arg(long, value_name = "5xx,404,…", hide_short_help = true, value_delimiter = ',', requires = "resume")]
+    #[arg(
+        long,
+        value_name = "5xx,404,…",
+        hide_short_help = true,
+        value_delimiter = ',',
+        requires = "resume"
+    )]
     pub resume_status: Vec<String>,
     /// With --resume: by what a URL is known again (n)
-    #[arg(long, value_name = "n|id|url", hide_short_help = true, requires = "resume", long_help = "With --resume: by what a URL is known again. n, its number in the list, needs next to no memory; id and url keep a hash of each in memory.")]
+    #[arg(
+        long,
+        value_name = "n|id|url",
+        hide_short_help = true,
+        requires = "resume",
+        long_help = "With --resume: by what a URL is known again. n, its number in the list, needs next to no memory; id and url keep a hash of each in memory."
+    )]
     pub resume_key: Option<ResumeKey>,
     /// Put these header fields into the records; or all
     #[arg(long, value_name = "NAME,…|all", hide_short_help = true, value_delimiter = ',')]
@@ -198,7 +269,12 @@ pub struct Records {
 #[command(next_help_heading = "Request")]
 pub struct Request {
     /// The method
-    #[arg(short = 'X', long, value_name = "METHOD", long_help = "The method, kept on every hop of -L as curl does (see --follow).")]
+    #[arg(
+        short = 'X',
+        long,
+        value_name = "METHOD",
+        long_help = "The method, kept on every hop of -L as curl does (see --follow)."
+    )]
     pub request: Option<String>,
     /// A header field; 'K:' removes one, 'K;' sends it empty, @FILE reads them
     #[arg(short = 'H', long, value_name = "FIELD", action = ArgAction::Append, long_help = "A header field. 'K:' removes one that gannet would send, 'K;' sends it without a value, @FILE reads one a line.\n\nExample: gannet -H 'Accept: application/json' example.org")]
@@ -237,7 +313,12 @@ pub struct Request {
     #[arg(short = 'I', long)]
     pub head: bool,
     /// Ask for these bytes only
-    #[arg(short = 'r', long, value_name = "RANGE", long_help = "Ask for these bytes only: 0-499, 500-, -500, or several separated by commas.\n\nExample: gannet -r 0-99 example.org")]
+    #[arg(
+        short = 'r',
+        long,
+        value_name = "RANGE",
+        long_help = "Ask for these bytes only: 0-499, 500-, -500, or several separated by commas.\n\nExample: gannet -r 0-99 example.org"
+    )]
     pub range: Option<String>,
     /// Leave /../ and /./ in paths as they are
     #[arg(long, hide_short_help = true)]
@@ -249,13 +330,24 @@ pub struct Request {
     #[arg(long, short = ':', hide_short_help = true)]
     pub next: bool,
     /// User and password
-    #[arg(short = 'u', long, value_name = "USER:PASSWORD", long_help = "User and password for Basic authentication. In a batch it needs --auth-host.")]
+    #[arg(
+        short = 'u',
+        long,
+        value_name = "USER:PASSWORD",
+        long_help = "User and password for Basic authentication. In a batch it needs --auth-host."
+    )]
     pub user: Option<String>,
     /// A bearer token
     #[arg(long, value_name = "TOKEN", hide_short_help = true)]
     pub oauth2_bearer: Option<String>,
     /// In a batch: the hosts that may get credentials; or all
-    #[arg(long, value_name = "HOST,…|all", value_delimiter = ',', hide_short_help = true, long_help = "In a batch: the hosts that -u, --oauth2-bearer and -H of Authorization or Cookie are meant for. Without it, these are refused together with -i: a secret never goes to a list of strangers by accident.")]
+    #[arg(
+        long,
+        value_name = "HOST,…|all",
+        value_delimiter = ',',
+        hide_short_help = true,
+        long_help = "In a batch: the hosts that -u, --oauth2-bearer and -H of Authorization or Cookie are meant for. Without it, these are refused together with -i: a secret never goes to a list of strangers by accident."
+    )]
     pub auth_host: Vec<String>,
     /// Take users and passwords from ~/.netrc
     #[arg(short = 'n', long)]
@@ -276,7 +368,12 @@ pub struct Request {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
     pub max_redirs: Option<i64>,
     /// Schemes that may be used
-    #[arg(long, value_name = "PROTOCOLS", hide_short_help = true, long_help = "Schemes that may be used, as curl's: +name, -name, =name, all, separated by commas.\n\nExample: gannet --proto =https example.org")]
+    #[arg(
+        long,
+        value_name = "PROTOCOLS",
+        hide_short_help = true,
+        long_help = "Schemes that may be used, as curl's: +name, -name, =name, all, separated by commas.\n\nExample: gannet --proto =https example.org"
+    )]
     pub proto: Option<String>,
     /// Schemes that may be used after a redirect
     #[arg(long, value_name = "PROTOCOLS", hide_short_help = true)]
@@ -438,7 +535,11 @@ pub struct Time {
 #[command(next_help_heading = "TLS and network")]
 pub struct Network {
     /// Trust only the certificates of this file or folder
-    #[arg(long, value_name = "FILE", long_help = "Trust only the certificate authorities of this file or folder (PEM). Without it CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR count, else the authorities that are built in.")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        long_help = "Trust only the certificate authorities of this file or folder (PEM). Without it CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR count, else the authorities that are built in."
+    )]
     pub cacert: Option<PathBuf>,
     /// Trust what the system trusts too
     #[cfg(feature = "native-roots")]

@@ -36,7 +36,9 @@ pub fn compose(pieces: &[(Kind, String)]) -> Result<Option<Vec<u8>>, String> {
             (Kind::Encoded, _) => encoded(text, &mut data)?,
             (Kind::Raw, _) | (_, None) => data.extend_from_slice(text.as_bytes()),
             (Kind::Plain, Some(file)) => {
-                data.extend(read(file)?.into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+                data.extend(
+                    read(file)?.into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)),
+                );
             }
             (Kind::Binary | Kind::Json, Some(file)) => data.extend(read(file)?),
         }
@@ -84,7 +86,11 @@ fn percent(bytes: &[u8], out: &mut Vec<u8>) {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte),
             b' ' => out.push(b'+'),
-            other => out.extend_from_slice(&[b'%', HEX[usize::from(other >> 4)], HEX[usize::from(other & 15)]]),
+            other => out.extend_from_slice(&[
+                b'%',
+                HEX[usize::from(other >> 4)],
+                HEX[usize::from(other & 15)],
+            ]),
         }
     }
 }
@@ -110,7 +116,10 @@ pub fn headers(lines: &[String], warnings: &mut Vec<String>) -> Result<Vec<Field
             Ok(())
         }
         Err(FieldError::NoColon) => {
-            warnings.push(format!("-H {:?} is not sent: it has no colon", String::from_utf8_lossy(line)));
+            warnings.push(format!(
+                "-H {:?} is not sent: it has no colon",
+                String::from_utf8_lossy(line)
+            ));
             Ok(())
         }
         Err(error) => Err(format!("-H {:?}: {error}", String::from_utf8_lossy(line))),
@@ -119,7 +128,9 @@ pub fn headers(lines: &[String], warnings: &mut Vec<String>) -> Result<Vec<Field
         match line.strip_prefix('@') {
             Some(file) => {
                 let bytes = read(file)?;
-                for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+                for line in
+                    bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+                {
                     take(line)?;
                 }
             }
@@ -155,8 +166,13 @@ mod tests {
             (&[(Kind::Json, "{"), (Kind::Json, "}")], "{}"),
         ];
         for (pieces, want) in table {
-            let pieces: Vec<_> = pieces.iter().map(|(kind, text)| (*kind, (*text).to_owned())).collect();
-            assert_eq!(String::from_utf8(compose(&pieces).unwrap().unwrap()).unwrap(), *want, "{pieces:?}");
+            let pieces: Vec<_> =
+                pieces.iter().map(|(kind, text)| (*kind, (*text).to_owned())).collect();
+            assert_eq!(
+                String::from_utf8(compose(&pieces).unwrap().unwrap()).unwrap(),
+                *want,
+                "{pieces:?}"
+            );
         }
         assert_eq!(compose(&[]).unwrap(), None);
         assert!(compose(&[(Kind::Plain, "@/no/such/file".to_owned())]).is_err());
@@ -177,7 +193,8 @@ mod tests {
         std::fs::write(&path, b"A: 1\r\n\nB;\nnothing\n").unwrap();
         let mut warnings = Vec::new();
         let fields =
-            headers(&[format!("@{}", path.display()), "Accept:".to_owned()], &mut warnings).unwrap();
+            headers(&[format!("@{}", path.display()), "Accept:".to_owned()], &mut warnings)
+                .unwrap();
         let names: Vec<_> = fields.iter().map(Field::name).collect();
         assert_eq!(names, ["A", "B", "Accept"]);
         assert_eq!(warnings.len(), 1);

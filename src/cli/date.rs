@@ -20,7 +20,9 @@ pub fn parse(text: &str) -> Option<i64> {
             date.word(&rest[..end])?;
             at += end;
         } else if byte.is_ascii_digit() || (matches!(byte, b'+' | b'-') && date.time.is_some()) {
-            let end = 1 + rest[1..].find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.')).unwrap_or(rest.len() - 1);
+            let end = 1 + rest[1..]
+                .find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.'))
+                .unwrap_or(rest.len() - 1);
             // A day with dashes on both sides belongs together: 2004-09-12.
             let dashed = date.day.is_none() && rest.len() >= 10 && iso(&rest.as_bytes()[..10]);
             let end = if dashed { 10 } else { end };
@@ -36,7 +38,9 @@ pub fn parse(text: &str) -> Option<i64> {
 }
 
 fn iso(text: &[u8]) -> bool {
-    text.iter().enumerate().all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() })
+    text.iter()
+        .enumerate()
+        .all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() })
 }
 
 #[derive(Default)]
@@ -48,7 +52,8 @@ struct Parts {
     zone: i64,
 }
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Parts {
@@ -95,7 +100,8 @@ impl Parts {
             let minutes = plain[..2].parse::<i64>().ok()? * 60 + plain[2..].parse::<i64>().ok()?;
             self.zone = if text.starts_with('-') { -minutes * 60 } else { minutes * 60 };
         } else if digits.contains(':') {
-            let mut parts = digits.split('.').next()?.split(':').map(|part| part.parse::<i64>().ok());
+            let mut parts =
+                digits.split('.').next()?.split(':').map(|part| part.parse::<i64>().ok());
             let hour = parts.next()??;
             let minute = parts.next()??;
             let second = match parts.next() {
@@ -127,7 +133,8 @@ impl Parts {
 
     fn seconds(&self) -> Option<i64> {
         let (year, month, day) = (self.year?, self.month?, self.day?);
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1583..=9999).contains(&year) {
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1583..=9999).contains(&year)
+        {
             return None;
         }
         Some(days(year, month, day) * 86_400 + self.time.unwrap_or(0) - self.zone)
@@ -149,11 +156,16 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day_of_year - (153 * shifted + 2) / 5 + 1)
+    (
+        year_of_era + era * 400 + i64::from(month <= 2),
+        month,
+        day_of_year - (153 * shifted + 2) / 5 + 1,
+    )
 }
 
 /// A date as HTTP writes it (RFC 9110 section 5.6.7).

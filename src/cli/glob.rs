@@ -36,7 +36,9 @@ impl Values {
         use std::fmt::Write;
         match self {
             Self::Set(items) => out.push_str(items.get(index as usize).map_or("", String::as_str)),
-            Self::Letters { first, step, .. } => out.push(char::from(first.wrapping_add(step.wrapping_mul(index as u8)))),
+            Self::Letters { first, step, .. } => {
+                out.push(char::from(first.wrapping_add(step.wrapping_mul(index as u8))))
+            }
             Self::Numbers { first, step, width, .. } => {
                 let _ = write!(out, "{:0width$}", first + step * index, width = *width);
             }
@@ -93,7 +95,10 @@ impl Glob {
                 let index: usize = after[..digits].parse().unwrap_or(0);
                 (self.varying().nth(index.wrapping_sub(1)), digits)
             } else if let Some((name, _)) = named {
-                (self.varying().find(|(have, ..)| !have.is_empty() && *have == name), name.len() + 2)
+                (
+                    self.varying().find(|(have, ..)| !have.is_empty() && *have == name),
+                    name.len() + 2,
+                )
             } else {
                 (None, 0)
             };
@@ -136,7 +141,10 @@ impl Parser<'_> {
 
     fn bad(&self, what: &str) -> String {
         let column = self.pattern.get(..self.at).map_or(0, |before| before.chars().count()) + 1;
-        format!("{what} in the URL '{}', at position {column} (-g takes {{}} and [] as they are)", self.pattern)
+        format!(
+            "{what} in the URL '{}', at position {column} (-g takes {{}} and [] as they are)",
+            self.pattern
+        )
     }
 
     fn glob(&mut self) -> Result<Glob, String> {
@@ -204,7 +212,9 @@ impl Parser<'_> {
         let mut item = String::new();
         let start = self.at;
         loop {
-            let Some(c) = self.rest().chars().next() else { return Err(self.bad("unmatched brace")) };
+            let Some(c) = self.rest().chars().next() else {
+                return Err(self.bad("unmatched brace"));
+            };
             match c {
                 '{' | '[' => return Err(self.bad("nested brace")),
                 ']' => return Err(self.bad("unexpected close bracket")),
@@ -248,13 +258,15 @@ impl Parser<'_> {
             _ => None,
         };
         let values = if let (Some(first), Some(last)) = (letter(first), letter(last)) {
-            let count = span(u64::from(first), u64::from(last), step).filter(|_| last.saturating_sub(first) <= b'z' - b'a');
+            let count = span(u64::from(first), u64::from(last), step)
+                .filter(|_| last.saturating_sub(first) <= b'z' - b'a');
             let count = count.ok_or_else(|| self.bad("bad range"))?;
             Values::Letters { first, step: step as u8, count }
         } else {
             let width = if first.starts_with('0') { first.len() } else { 0 };
             let first = number(first).ok_or_else(|| self.bad("bad range"))?;
-            let last = number(last.trim_start_matches([' ', '\t'])).ok_or_else(|| self.bad("bad range"))?;
+            let last = number(last.trim_start_matches([' ', '\t']))
+                .ok_or_else(|| self.bad("bad range"))?;
             let count = span(first, last, step).ok_or_else(|| self.bad("bad range"))?;
             Values::Numbers { first, step, width, count }
         };
@@ -328,8 +340,24 @@ mod tests {
     #[test]
     fn what_is_no_glob_is_said_with_its_place() {
         for bad in [
-            "a{", "a}", "a]", "a[", "{}", "{a{b}}", "{a]}", "[1]", "[2-1]", "[a-1]", "[a-]", "[1-2:0]", "[1-2:5]", "[-1-2]",
-            "[é-z]", "[1-99999999999999999999]", "[0-9223372036854775807][0-9]", "[A-z]",
+            "a{",
+            "a}",
+            "a]",
+            "a[",
+            "{}",
+            "{a{b}}",
+            "{a]}",
+            "[1]",
+            "[2-1]",
+            "[a-1]",
+            "[a-]",
+            "[1-2:0]",
+            "[1-2:5]",
+            "[-1-2]",
+            "[é-z]",
+            "[1-99999999999999999999]",
+            "[0-9223372036854775807][0-9]",
+            "[A-z]",
         ] {
             assert!(Glob::parse(bad).is_err(), "{bad}");
         }

@@ -32,7 +32,14 @@ pub fn escaped(text: &[u8], out: &mut Vec<u8>) {
             out.extend_from_slice(&valid[from..at]);
             if escape.is_empty() {
                 const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                out.extend_from_slice(&[
+                    b'\\',
+                    b'u',
+                    b'0',
+                    b'0',
+                    HEX[usize::from(byte >> 4)],
+                    HEX[usize::from(byte & 15)],
+                ]);
             } else {
                 out.extend_from_slice(escape);
             }
@@ -66,7 +73,12 @@ pub fn millis(time: std::time::Duration, out: &mut Vec<u8>) {
     number(micros / 1000, out);
     let rest = micros % 1000;
     if rest > 0 {
-        let digits = [b'.', b'0' + (rest / 100) as u8, b'0' + (rest / 10 % 10) as u8, b'0' + (rest % 10) as u8];
+        let digits = [
+            b'.',
+            b'0' + (rest / 100) as u8,
+            b'0' + (rest / 10 % 10) as u8,
+            b'0' + (rest % 10) as u8,
+        ];
         out.extend_from_slice(&digits);
     }
 }

@@ -18,14 +18,37 @@ const MAX_DEPTH: u32 = 10;
 
 /// Names that CLI.md reserves for a later version.
 const LATER: &[&str] = &[
-    "cookie", "cookie-jar", "form", "form-string", "proxy", "proxy-user", "noproxy", "preproxy", "socks4", "socks4a",
-    "socks5", "socks5-hostname", "proxytunnel", "unix-socket", "abstract-unix-socket", "warc", "since", "interleave",
-    "mirrors", "robots",
+    "cookie",
+    "cookie-jar",
+    "form",
+    "form-string",
+    "proxy",
+    "proxy-user",
+    "noproxy",
+    "preproxy",
+    "socks4",
+    "socks4a",
+    "socks5",
+    "socks5-hostname",
+    "proxytunnel",
+    "unix-socket",
+    "abstract-unix-socket",
+    "warc",
+    "since",
+    "interleave",
+    "mirrors",
+    "robots",
 ];
 
 /// Short forms of the same.
-const LATER_SHORT: &[(char, &str)] =
-    &[('b', "cookie"), ('c', "cookie-jar"), ('F', "form"), ('x', "proxy"), ('U', "proxy-user"), ('p', "proxytunnel")];
+const LATER_SHORT: &[(char, &str)] = &[
+    ('b', "cookie"),
+    ('c', "cookie-jar"),
+    ('F', "form"),
+    ('x', "proxy"),
+    ('U', "proxy-user"),
+    ('p', "proxytunnel"),
+];
 
 /// What the words came to.
 #[derive(Debug, Default)]
@@ -46,7 +69,8 @@ struct Lexer {
 
 /// Brings the words after the program's name into one form.
 pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, String> {
-    let mut lexer = Lexer { depth: 0, long: HashMap::new(), short: HashMap::new(), words: Words::default() };
+    let mut lexer =
+        Lexer { depth: 0, long: HashMap::new(), short: HashMap::new(), words: Words::default() };
     lexer.words.groups.push(Vec::new());
     for arg in Args::command().get_arguments() {
         let takes_value = arg.get_action().takes_values()
@@ -75,7 +99,10 @@ impl Lexer {
         let mut only_urls = false;
         while let Some(word) = rest.next() {
             let Some(text) = word.to_str() else {
-                return Err(format!("{} is not UTF-8 (in a URL: percent-encode it)", word.display()));
+                return Err(format!(
+                    "{} is not UTF-8 (in a URL: percent-encode it)",
+                    word.display()
+                ));
             };
             if only_urls || text == "-" || !text.starts_with('-') {
                 self.push("url", Some(OsStr::new(text)));
@@ -83,7 +110,9 @@ impl Lexer {
                 only_urls = true;
             } else if let Some(name) = text.strip_prefix("--") {
                 let (name, value) = match name.split_once('=') {
-                    Some((name, value)) if self.long.contains_key(name) => (name, Some(OsString::from(value))),
+                    Some((name, value)) if self.long.contains_key(name) => {
+                        (name, Some(OsString::from(value)))
+                    }
                     _ => (name, None),
                 };
                 if name == "help" {
@@ -101,14 +130,20 @@ impl Lexer {
     }
 
     /// `-sSo FILE`: letters until one takes a value, which is the rest of the word or the next one.
-    fn bundle<'a>(&mut self, text: &str, rest: &mut impl Iterator<Item = &'a OsString>) -> Result<(), String> {
+    fn bundle<'a>(
+        &mut self,
+        text: &str,
+        rest: &mut impl Iterator<Item = &'a OsString>,
+    ) -> Result<(), String> {
         let mut letters = text[1..].char_indices();
         while let Some((at, letter)) = letters.next() {
             let Some(name) = self.short.get(&letter).cloned() else {
                 if let Some((_, name)) = LATER_SHORT.iter().find(|(short, _)| *short == letter) {
                     return Err(later(&format!("-{letter}, --{name}")));
                 }
-                return Err(format!("option -{letter} is unknown (gannet --help all lists what there is)"));
+                return Err(format!(
+                    "option -{letter} is unknown (gannet --help all lists what there is)"
+                ));
             };
             if name == "help" {
                 let category = rest.next().cloned();
@@ -147,25 +182,28 @@ impl Lexer {
                 self.flag(name);
                 Ok(())
             }
-            None => match name.strip_prefix("no-").filter(|plain| self.long.get(*plain) == Some(&false)) {
-                Some(plain) => {
-                    let word = OsString::from(format!("--{plain}"));
-                    if let Some(group) = self.words.groups.last_mut() {
-                        group.retain(|have| *have != word);
+            None => {
+                match name.strip_prefix("no-").filter(|plain| self.long.get(*plain) == Some(&false))
+                {
+                    Some(plain) => {
+                        let word = OsString::from(format!("--{plain}"));
+                        if let Some(group) = self.words.groups.last_mut() {
+                            group.retain(|have| *have != word);
+                        }
+                        Ok(())
                     }
-                    Ok(())
-                }
-                // `--progress-meter` after `--no-progress-meter`.
-                None if self.long.get(&format!("no-{name}")) == Some(&false) => {
-                    let word = OsString::from(format!("--no-{name}"));
-                    if let Some(group) = self.words.groups.last_mut() {
-                        group.retain(|have| *have != word);
+                    // `--progress-meter` after `--no-progress-meter`.
+                    None if self.long.get(&format!("no-{name}")) == Some(&false) => {
+                        let word = OsString::from(format!("--no-{name}"));
+                        if let Some(group) = self.words.groups.last_mut() {
+                            group.retain(|have| *have != word);
+                        }
+                        Ok(())
                     }
-                    Ok(())
+                    None if LATER.contains(&name) => Err(later(&format!("--{name}"))),
+                    None => Err(self.unknown(name)),
                 }
-                None if LATER.contains(&name) => Err(later(&format!("--{name}"))),
-                None => Err(self.unknown(name)),
-            },
+            }
         }
     }
 
@@ -206,7 +244,10 @@ impl Lexer {
 
     fn config(&mut self, path: &Path) -> Result<(), String> {
         if self.depth >= MAX_DEPTH {
-            return Err(format!("config files name each other more than {MAX_DEPTH} deep ({})", path.display()));
+            return Err(format!(
+                "config files name each other more than {MAX_DEPTH} deep ({})",
+                path.display()
+            ));
         }
         self.depth += 1;
         let result = self.config_lines(path);
@@ -222,12 +263,20 @@ impl Lexer {
             std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
         };
         read.map_err(|error| format!("can't read the config file {}: {error}", path.display()))?;
-        let text = String::from_utf8(bytes).map_err(|_| format!("the config file {} is not UTF-8", path.display()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| format!("the config file {} is not UTF-8", path.display()))?;
         for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let place = || format!("{}:{}", path.display(), number + 1);
-            let Some(entry) = config_line(line).map_err(|error| format!("{}: {error}", place()))? else { continue };
+            let Some(entry) = config_line(line).map_err(|error| format!("{}: {error}", place()))?
+            else {
+                continue;
+            };
             if let Some(remark) = entry.remark {
-                self.words.warnings.push(format!("{}: option '{}' {remark}", place(), entry.option));
+                self.words.warnings.push(format!(
+                    "{}: option '{}' {remark}",
+                    place(),
+                    entry.option
+                ));
             }
             let at_place = |error| format!("{}: {error}", place());
             let name = entry.option.strip_prefix("--").unwrap_or(&entry.option);
@@ -284,7 +333,8 @@ fn config_line(line: &str) -> Result<Option<Entry>, String> {
         return Ok(None);
     }
     let dashed = line.starts_with('-');
-    let separates = |c: char| c == ' ' || c == '\t' || c == '\r' || (!dashed && (c == '=' || c == ':'));
+    let separates =
+        |c: char| c == ' ' || c == '\t' || c == '\r' || (!dashed && (c == '=' || c == ':'));
     let end = line.find(separates).unwrap_or(line.len());
     let (option, rest) = line.split_at(end);
     let rest = rest.trim_start_matches(separates);
@@ -296,7 +346,8 @@ fn config_line(line: &str) -> Result<Option<Entry>, String> {
         let (value, after) = rest.split_at(end);
         let after = after.trim_matches([' ', '\t', '\r']);
         if value.starts_with('\'') {
-            remark = Some("has a value in single quotes, which have no meaning here: use double quotes");
+            remark =
+                Some("has a value in single quotes, which have no meaning here: use double quotes");
         } else if !after.is_empty() && !after.starts_with('#') {
             remark = Some("has a value with blanks and without quotes: only its first word counts");
         }
@@ -351,7 +402,10 @@ mod tests {
     fn words(line: &[&str]) -> Result<Vec<Vec<String>>, String> {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
         let groups = lex(&line, None)?.groups;
-        Ok(groups.into_iter().map(|group| group.into_iter().map(|w| w.into_string().unwrap()).collect()).collect())
+        Ok(groups
+            .into_iter()
+            .map(|group| group.into_iter().map(|w| w.into_string().unwrap()).collect())
+            .collect())
     }
 
     #[test]
@@ -360,8 +414,14 @@ mod tests {
             (&["http://a/"], &["--url=http://a/"]),
             (&["-o", "x", "a"], &["--output=x", "--url=a"]),
             (&["-ox", "a"], &["--output=x", "--url=a"]),
-            (&["-sSfLo", "x", "a"], &["--silent", "--show-error", "--fail", "--location", "--output=x", "--url=a"]),
-            (&["-sSfLox", "a"], &["--silent", "--show-error", "--fail", "--location", "--output=x", "--url=a"]),
+            (
+                &["-sSfLo", "x", "a"],
+                &["--silent", "--show-error", "--fail", "--location", "--output=x", "--url=a"],
+            ),
+            (
+                &["-sSfLox", "a"],
+                &["--silent", "--show-error", "--fail", "--location", "--output=x", "--url=a"],
+            ),
             (&["-dFOO", "-d", "-x"], &["--data=FOO", "--data=-x"]),
             (&["-o", "-", "a"], &["--output=-", "--url=a"]),
             (&["-d", ""], &["--data="]),
@@ -380,7 +440,10 @@ mod tests {
         for (line, want) in table {
             assert_eq!(words(line).unwrap(), vec![want.to_vec()], "{line:?}");
         }
-        assert_eq!(words(&["a", "-s:", "b"]).unwrap(), [vec!["--url=a", "--silent"], vec!["--url=b"]]);
+        assert_eq!(
+            words(&["a", "-s:", "b"]).unwrap(),
+            [vec!["--url=a", "--silent"], vec!["--url=b"]]
+        );
     }
 
     #[test]
@@ -430,14 +493,16 @@ mod tests {
     fn config_files_stand_where_they_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config");
-        std::fs::write(&path, "\u{feff}# mine\nlocation\n-o \"a b\"\nurl = x\nnext\n-sS\nurl = y\n").unwrap();
+        std::fs::write(
+            &path,
+            "\u{feff}# mine\nlocation\n-o \"a b\"\nurl = x\nnext\n-sS\nurl = y\n",
+        )
+        .unwrap();
         let file = path.to_str().unwrap();
-        let want = [vec!["--compressed", "--location", "--output=a b", "--url=x"], vec![
-            "--silent",
-            "--show-error",
-            "--url=y",
-            "--url=z",
-        ]];
+        let want = [
+            vec!["--compressed", "--location", "--output=a b", "--url=x"],
+            vec!["--silent", "--show-error", "--url=y", "--url=z"],
+        ];
         assert_eq!(words(&["--compressed", "-K", file, "z"]).unwrap(), want);
         std::fs::write(&path, format!("-K {file}\n")).unwrap();
         assert!(words(&["-K", file]).unwrap_err().contains("10 deep"));

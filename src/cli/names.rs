@@ -26,7 +26,11 @@ fn is_harmless(c: char) -> bool {
         '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => false,
         // Controls, and what reorders or hides text.
         c if c.is_control() => false,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffd}' => false,
+        '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffd}' => false,
         _ => true,
     }
 }
@@ -48,7 +52,12 @@ pub fn finish_part(path: &mut String, from: usize) {
         }
     }
     let part = &path[from..];
-    if part.is_empty() || part.starts_with(' ') || part.starts_with('~') || part.starts_with('-') || is_device(part) {
+    if part.is_empty()
+        || part.starts_with(' ')
+        || part.starts_with('~')
+        || part.starts_with('-')
+        || is_device(part)
+    {
         path.insert(from, '_');
     }
 }
@@ -98,7 +107,8 @@ pub fn extension(name: &str) -> &str {
     match name.rfind('.') {
         Some(at) if at > 0 => {
             let extension = &name[at + 1..];
-            let good = (1..=10).contains(&extension.len()) && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let good = (1..=10).contains(&extension.len())
+                && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
             if good { &name[at..] } else { "" }
         }
         _ => "",
@@ -115,7 +125,8 @@ pub fn push_decoded(text: &str, out: &mut String) {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = |offset: usize| bytes.get(at + offset).and_then(|byte| char::from(*byte).to_digit(16));
+        let hex =
+            |offset: usize| bytes.get(at + offset).and_then(|byte| char::from(*byte).to_digit(16));
         match (bytes[at], hex(1), hex(2)) {
             (b'%', Some(high), Some(low)) => {
                 plain.push((high * 16 + low) as u8);
@@ -179,7 +190,8 @@ pub fn disposition_name(value: &[u8]) -> Option<String> {
         } else if name.eq_ignore_ascii_case("filename*") {
             // RFC 8187: charset'language'value.
             let mut parts = value.splitn(3, '\'');
-            if let (Some(charset), Some(_), Some(value)) = (parts.next(), parts.next(), parts.next())
+            if let (Some(charset), Some(_), Some(value)) =
+                (parts.next(), parts.next(), parts.next())
                 && charset.eq_ignore_ascii_case("utf-8")
             {
                 let mut decoded = String::new();
@@ -211,7 +223,8 @@ fn push_decoded_raw(text: &str, out: &mut String) {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = |offset: usize| bytes.get(at + offset).and_then(|byte| char::from(*byte).to_digit(16));
+        let hex =
+            |offset: usize| bytes.get(at + offset).and_then(|byte| char::from(*byte).to_digit(16));
         if let (b'%', Some(high), Some(low)) = (bytes[at], hex(1), hex(2)) {
             plain.push((high * 16 + low) as u8);
             at += 3;

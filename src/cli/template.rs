@@ -82,7 +82,9 @@ impl Template {
                 rest = after;
             } else if let Some(after) = rest.strip_prefix('{') {
                 let Some((inside, after)) = after.split_once('}') else {
-                    return Err(format!("the template '{text}' has a {{ without its }} ({{{{ is a brace)"));
+                    return Err(format!(
+                        "the template '{text}' has a {{ without its }} ({{{{ is a brace)"
+                    ));
                 };
                 if !fixed.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut fixed)));
@@ -104,14 +106,16 @@ impl Template {
     }
 
     fn variables(&self) -> impl Iterator<Item = (Variable, bool)> {
-        self.parts.iter().flat_map(|part| match part {
-            Part::Fixed(_) => &[][..],
-            Part::Pieces(pieces) => pieces.as_slice(),
-        })
-        .filter_map(|piece| match piece {
-            Piece::Text(_) => None,
-            Piece::Value { variable, slice, .. } => Some((*variable, slice.is_none())),
-        })
+        self.parts
+            .iter()
+            .flat_map(|part| match part {
+                Part::Fixed(_) => &[][..],
+                Part::Pieces(pieces) => pieces.as_slice(),
+            })
+            .filter_map(|piece| match piece {
+                Piece::Text(_) => None,
+                Piece::Value { variable, slice, .. } => Some((*variable, slice.is_none())),
+            })
     }
 
     /// Whether all URLs get the same name.
@@ -156,12 +160,20 @@ impl Template {
                                     out.push_str(part);
                                 }
                             }
-                            Piece::Value { variable, width, slice: None } => variable.write(values, *width, out),
+                            Piece::Value { variable, width, slice: None } => {
+                                variable.write(values, *width, out)
+                            }
                             Piece::Value { variable, width, slice: Some((first, last)) } => {
                                 scratch.clear();
                                 variable.write(values, *width, &mut scratch);
                                 let last = last.unwrap_or(usize::MAX);
-                                out.extend(scratch.chars().take(last).skip(*first).map(|c| if c == '/' { '_' } else { c }));
+                                out.extend(
+                                    scratch
+                                        .chars()
+                                        .take(last)
+                                        .skip(*first)
+                                        .map(|c| if c == '/' { '_' } else { c }),
+                                );
                             }
                         }
                     }
@@ -196,7 +208,9 @@ fn variable(text: &str) -> Result<Piece, String> {
         match form.split_once(':') {
             None => {
                 let width = form.strip_prefix('0').and_then(|width| width.parse().ok());
-                piece.0 = width.filter(|width| (1..=20).contains(width) && variable == Variable::N).ok_or_else(bad)?;
+                piece.0 = width
+                    .filter(|width| (1..=20).contains(width) && variable == Variable::N)
+                    .ok_or_else(bad)?;
             }
             Some((first, last)) => {
                 let index = |text: &str| text.parse::<usize>().map_err(|_| bad());
@@ -285,7 +299,10 @@ mod tests {
                 assert_eq!(render(template, &PLAIN), want, "{template}");
             }
         }
-        assert_eq!(render("{hash}", &Values { url: "abc", ..PLAIN }), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            render("{hash}", &Values { url: "abc", ..PLAIN }),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(render("{id}", &Values { id: None, ..PLAIN }), "42");
         assert_eq!(render("{path}", &Values { path: "/", ..PLAIN }), "index");
         assert_eq!(render("{path}", &Values { path: "/a/", ..PLAIN }), "a/index");
@@ -294,7 +311,21 @@ mod tests {
 
     #[test]
     fn templates_that_mean_nothing_are_refused() {
-        for bad in ["{", "{n", "{x}", "{}", "{n:8}", "{n:0}", "{n:099}", "{hash:2:1}", "{hash:a:b}", "{hash:08}", "a/", "..", ""] {
+        for bad in [
+            "{",
+            "{n",
+            "{x}",
+            "{}",
+            "{n:8}",
+            "{n:0}",
+            "{n:099}",
+            "{hash:2:1}",
+            "{hash:a:b}",
+            "{hash:08}",
+            "a/",
+            "..",
+            "",
+        ] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
         assert!(Template::parse("x").unwrap().is_constant());
@@ -309,23 +340,96 @@ mod tests {
     fn two_hundred_tricks_stay_in_the_folder() {
         let mut tricks: Vec<String> = Vec::new();
         for dots in [".", "..", "...", "....", ". .", ".. ", " ..", "..\u{200b}"] {
-            for (before, after) in [("", ""), ("/", ""), ("", "/"), ("/", "/etc/passwd"), ("a/", "/b"), ("\\", "\\x"), ("./", ""), ("//", "//")] {
+            for (before, after) in [
+                ("", ""),
+                ("/", ""),
+                ("", "/"),
+                ("/", "/etc/passwd"),
+                ("a/", "/b"),
+                ("\\", "\\x"),
+                ("./", ""),
+                ("//", "//"),
+            ] {
                 tricks.push(format!("{before}{dots}{after}"));
             }
         }
-        for encoded in ["%2e", "%2E%2e", "%2f", "%5c", "%00", "%0a", "%0d%0a", "%252e%252e%252f", "%c0%ae%c0%ae", "%ff", "%e2%80%ae", "%1b[31m", "%7f", "%09"] {
+        for encoded in [
+            "%2e",
+            "%2E%2e",
+            "%2f",
+            "%5c",
+            "%00",
+            "%0a",
+            "%0d%0a",
+            "%252e%252e%252f",
+            "%c0%ae%c0%ae",
+            "%ff",
+            "%e2%80%ae",
+            "%1b[31m",
+            "%7f",
+            "%e2%80%8b",
+            "%ef%bb%bf",
+            "%u002e",
+            "%%32%65",
+            "%",
+            "%09",
+        ] {
             for (before, after) in [("", ""), ("/", ""), ("..", "etc/passwd"), ("x", "y")] {
                 tricks.push(format!("{before}{encoded}{after}"));
             }
         }
-        for device in ["con", "CON", "nul", "NUL.txt", "aux", "prn.tar.gz", "com1", "LPT9", "COM¹", "conin$", "clock$", "nul ", "nul."] {
+        for device in [
+            "con",
+            "CON",
+            "nul",
+            "NUL.txt",
+            "aux",
+            "prn.tar.gz",
+            "com1",
+            "LPT9",
+            "COM¹",
+            "conin$",
+            "clock$",
+            "nul ",
+            "nul.",
+        ] {
             tricks.push(device.to_owned());
             tricks.push(format!("/{device}/x"));
         }
         for text in [
-            "C:\\x", "C:x", "\\\\host\\share", "//host/share", "file::$DATA", "a:b", "~", "~root/x", "-rf", "--help", "$HOME", "`id`",
-            "a\nb", "a\rb", "a\0b", "\u{1b}[2J", "\u{202e}txt.exe", "\u{feff}x", "a ", "a.", " a", "|id", "a*b?", "<x>", "\"q\"",
-            "/", "//", "///", "", "CON/../x", ".git/config", ".ssh/authorized_keys", "x.gannet-part",
+            "C:\\x",
+            "C:x",
+            "\\\\host\\share",
+            "//host/share",
+            "file::$DATA",
+            "a:b",
+            "~",
+            "~root/x",
+            "-rf",
+            "--help",
+            "$HOME",
+            "`id`",
+            "a\nb",
+            "a\rb",
+            "a\0b",
+            "\u{1b}[2J",
+            "\u{202e}txt.exe",
+            "\u{feff}x",
+            "a ",
+            "a.",
+            " a",
+            "|id",
+            "a*b?",
+            "<x>",
+            "\"q\"",
+            "/",
+            "//",
+            "///",
+            "",
+            "CON/../x",
+            ".git/config",
+            ".ssh/authorized_keys",
+            "x.gannet-part",
         ] {
             tricks.push(text.to_owned());
         }
@@ -336,8 +440,27 @@ mod tests {
         tricks.push("a/".repeat(300));
         assert!(tricks.len() >= 200, "{}", tricks.len());
         for trick in &tricks {
-            let values = Values { id: Some(trick), host: trick, path: trick, url: trick, content_type: trick, n: 1 };
-            for template in ["{id}", "{host}", "{path}", "{name}", "d/{path}/f", "{host}/{path}", "{id}{id}", "{path}{id}", ".{id}", "{id:0:3}", "{path:0:9}/{name}"] {
+            let values = Values {
+                id: Some(trick),
+                host: trick,
+                path: trick,
+                url: trick,
+                content_type: trick,
+                n: 1,
+            };
+            for template in [
+                "{id}",
+                "{host}",
+                "{path}",
+                "{name}",
+                "d/{path}/f",
+                "{host}/{path}",
+                "{id}{id}",
+                "{path}{id}",
+                ".{id}",
+                "{id:0:3}",
+                "{path:0:9}/{name}",
+            ] {
                 let name = render(template, &values);
                 assert!(!name.starts_with('/'), "{trick:?} {template} {name:?}");
                 let parts: Vec<&str> = name.split('/').collect();
@@ -347,9 +470,18 @@ mod tests {
                     assert!(!part.is_empty() && part != "." && part != "..", "{label}");
                     assert!(part.len() <= names::MAX_PART + 1, "{label}");
                     assert!(!part.ends_with([' ', '.']) && !part.starts_with(' '), "{label}");
-                    assert!(!part.chars().any(|c| c.is_control() || "\\:*?\"<>|\u{202e}\u{200b}\u{feff}".contains(c)), "{label}");
+                    assert!(
+                        !part
+                            .chars()
+                            .any(|c| c.is_control()
+                                || "\\:*?\"<>|\u{202e}\u{200b}\u{feff}".contains(c)),
+                        "{label}"
+                    );
                     let stem = part.split('.').next().unwrap().to_ascii_uppercase();
-                    assert!(!["CON", "NUL", "AUX", "PRN", "COM1", "LPT9"].contains(&stem.as_str()), "{label}");
+                    assert!(
+                        !["CON", "NUL", "AUX", "PRN", "COM1", "LPT9"].contains(&stem.as_str()),
+                        "{label}"
+                    );
                 }
             }
         }

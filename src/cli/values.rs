@@ -35,7 +35,8 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 pub fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let base = seconds(number).map_err(|_| format!("'{text}' is no duration (as in 90, 250ms, 10s, 5m, 2h)"))?;
+    let base = seconds(number)
+        .map_err(|_| format!("'{text}' is no duration (as in 90, 250ms, 10s, 5m, 2h)"))?;
     let scaled = match unit {
         "" | "s" => Some(base),
         "ms" => Some(base / 1000),
@@ -94,7 +95,8 @@ pub struct Rate {
 /// curl's `--rate`: `N/UNIT` with `s`, `m`, `h` or `d`, a number before the unit (`3/15s`); a bare
 /// number counts an hour.
 pub fn rate(text: &str) -> Result<Rate, String> {
-    let bad = || format!("'{text}' is no rate (as in 10/s, 3/15s, 120/m; a bare number counts an hour)");
+    let bad =
+        || format!("'{text}' is no rate (as in 10/s, 3/15s, 120/m; a bare number counts an hour)");
     let (count, period) = text.split_once('/').unwrap_or((text, "h"));
     let count: u32 = count.parse().map_err(|_| bad())?;
     if count == 0 {
@@ -110,7 +112,8 @@ pub fn rate(text: &str) -> Result<Rate, String> {
         "d" => 86_400,
         _ => return Err(bad()),
     };
-    let seconds = many.checked_mul(unit).filter(|&s| s > 0 && s <= 3_155_760_000).ok_or_else(bad)?;
+    let seconds =
+        many.checked_mul(unit).filter(|&s| s > 0 && s <= 3_155_760_000).ok_or_else(bad)?;
     Ok(Rate { count, period: Duration::from_secs(seconds) })
 }
 
@@ -147,11 +150,15 @@ pub fn nets(text: &str) -> Result<Vec<Net>, String> {
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         if item == "private" {
             for (address, bits) in PRIVATE {
-                found.push(Net { address: address.parse().map_err(|_| item.to_owned())?, bits: *bits });
+                found.push(Net {
+                    address: address.parse().map_err(|_| item.to_owned())?,
+                    bits: *bits,
+                });
             }
             continue;
         }
-        let bad = || format!("'{item}' is no network (as in 10.0.0.0/8, fd00::/8, 192.0.2.7, private)");
+        let bad =
+            || format!("'{item}' is no network (as in 10.0.0.0/8, fd00::/8, 192.0.2.7, private)");
         let (address, bits) = match item.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (item, None),
@@ -251,8 +258,14 @@ mod tests {
 
     #[test]
     fn durations_may_have_a_unit() {
-        let table =
-            [("90", Some(90_000)), ("250ms", Some(250)), ("1.5m", Some(90_000)), ("2h", Some(7_200_000)), ("3w", None), ("ms", None)];
+        let table = [
+            ("90", Some(90_000)),
+            ("250ms", Some(250)),
+            ("1.5m", Some(90_000)),
+            ("2h", Some(7_200_000)),
+            ("3w", None),
+            ("ms", None),
+        ];
         for (text, millis) in table {
             assert_eq!(duration(text).ok().map(|d| d.as_millis()), millis, "{text}");
         }

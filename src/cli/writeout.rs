@@ -33,7 +33,10 @@ pub enum Target {
     Stdout,
     Stderr,
     /// A file, to append to or to begin anew.
-    File { name: String, append: bool },
+    File {
+        name: String,
+        append: bool,
+    },
 }
 
 /// What is known of one transfer.
@@ -91,15 +94,72 @@ enum Value<'a> {
 }
 
 const NAMES: &[&str] = &[
-    "conn_id", "content_type", "errormsg", "exitcode", "filename_effective", "http_code", "http_connect", "http_version",
-    "local_ip", "local_port", "method", "num_certs", "num_connects", "num_headers", "num_redirects", "num_retries",
-    "proxy_ssl_verify_result", "proxy_used", "redirect_url", "referer", "remote_ip", "remote_port", "response_code",
-    "scheme", "size_delivered", "size_download", "size_header", "size_request", "size_upload", "speed_download",
-    "speed_upload", "ssl_verify_result", "time_appconnect", "time_connect", "time_namelookup", "time_posttransfer",
-    "time_pretransfer", "time_queue", "time_redirect", "time_starttransfer", "time_total", "tls_earlydata", "url",
-    "url.fragment", "url.host", "url.options", "url.password", "url.path", "url.port", "url.query", "url.scheme",
-    "url.user", "url.zoneid", "url_effective", "urle.fragment", "urle.host", "urle.options", "urle.password", "urle.path",
-    "urle.port", "urle.query", "urle.scheme", "urle.user", "urle.zoneid", "urlnum", "xfer_id",
+    "conn_id",
+    "content_type",
+    "errormsg",
+    "exitcode",
+    "filename_effective",
+    "http_code",
+    "http_connect",
+    "http_version",
+    "local_ip",
+    "local_port",
+    "method",
+    "num_certs",
+    "num_connects",
+    "num_headers",
+    "num_redirects",
+    "num_retries",
+    "proxy_ssl_verify_result",
+    "proxy_used",
+    "redirect_url",
+    "referer",
+    "remote_ip",
+    "remote_port",
+    "response_code",
+    "scheme",
+    "size_delivered",
+    "size_download",
+    "size_header",
+    "size_request",
+    "size_upload",
+    "speed_download",
+    "speed_upload",
+    "ssl_verify_result",
+    "time_appconnect",
+    "time_connect",
+    "time_namelookup",
+    "time_posttransfer",
+    "time_pretransfer",
+    "time_queue",
+    "time_redirect",
+    "time_starttransfer",
+    "time_total",
+    "tls_earlydata",
+    "url",
+    "url.fragment",
+    "url.host",
+    "url.options",
+    "url.password",
+    "url.path",
+    "url.port",
+    "url.query",
+    "url.scheme",
+    "url.user",
+    "url.zoneid",
+    "url_effective",
+    "urle.fragment",
+    "urle.host",
+    "urle.options",
+    "urle.password",
+    "urle.path",
+    "urle.port",
+    "urle.query",
+    "urle.scheme",
+    "urle.user",
+    "urle.zoneid",
+    "urlnum",
+    "xfer_id",
 ];
 
 impl Format {
@@ -172,18 +232,23 @@ impl Format {
             };
             return (Some(item), used);
         }
-        if let Some((name, _)) = after.strip_prefix("header{").and_then(|inside| inside.split_once('}')) {
+        if let Some((name, _)) =
+            after.strip_prefix("header{").and_then(|inside| inside.split_once('}'))
+        {
             let used = name.len() + 8;
             let item = match name.split_once(":all:") {
                 Some((name, separator)) => {
-                    let separator = separator.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t");
+                    let separator =
+                        separator.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t");
                     Item::Header { name: name.to_owned(), all: Some(separator) }
                 }
                 None => Item::Header { name: name.to_owned(), all: None },
             };
             return (Some(item), used);
         }
-        if let Some((name, _)) = after.strip_prefix("output{").and_then(|inside| inside.split_once('}')) {
+        if let Some((name, _)) =
+            after.strip_prefix("output{").and_then(|inside| inside.split_once('}'))
+        {
             let used = name.len() + 8;
             let (append, name) = match name.strip_prefix(">>") {
                 Some(name) => (true, name),
@@ -219,7 +284,9 @@ impl Format {
                 Item::OnError => {}
             }
         }
-        pieces.retain(|(target, text)| !text.is_empty() || matches!(target, Target::File { append: false, .. }));
+        pieces.retain(|(target, text)| {
+            !text.is_empty() || matches!(target, Target::File { append: false, .. })
+        });
         pieces
     }
 }
@@ -299,7 +366,8 @@ impl Facts<'_> {
 
     fn json(&self, out: &mut String) {
         let mut bytes = vec![b'{'];
-        let values: BTreeMap<&str, Value<'_>> = NAMES.iter().map(|name| (*name, self.value(name))).collect();
+        let values: BTreeMap<&str, Value<'_>> =
+            NAMES.iter().map(|name| (*name, self.value(name))).collect();
         for (name, value) in &values {
             json::string(name.as_bytes(), &mut bytes);
             bytes.push(b':');
@@ -325,7 +393,8 @@ impl Facts<'_> {
     }
 
     fn value(&self, name: &str) -> Value<'_> {
-        let text = |value: &'_ str| Value::Text((!value.is_empty()).then(|| value.to_owned().into()));
+        let text =
+            |value: &'_ str| Value::Text((!value.is_empty()).then(|| value.to_owned().into()));
         let speed = |bytes: u64| {
             let micros = self.times.total.as_micros().max(1);
             Value::Number((u128::from(bytes) * 1_000_000 / micros) as u64)
@@ -338,7 +407,9 @@ impl Facts<'_> {
             "filename_effective" => Value::Text(self.file_name.map(Into::into)),
             "http_code" | "response_code" => Value::Status(self.status),
             "http_connect" => Value::Status(0),
-            "http_version" => Value::Text(Some(if self.http_version.is_empty() { "0" } else { self.http_version }.into())),
+            "http_version" => Value::Text(Some(
+                if self.http_version.is_empty() { "0" } else { self.http_version }.into(),
+            )),
             "local_ip" => text(&self.local_ip),
             "local_port" => Value::Number(u64::from(self.local_port)),
             "method" => text(self.method),
@@ -373,7 +444,9 @@ impl Facts<'_> {
             "urlnum" | "xfer_id" => Value::Number(self.url_number),
             name => match name.split_once('.') {
                 Some(("url", part)) => Value::Text(url_part(self.url, part).map(Into::into)),
-                Some(("urle", part)) => Value::Text(url_part(self.url_effective, part).map(Into::into)),
+                Some(("urle", part)) => {
+                    Value::Text(url_part(self.url_effective, part).map(Into::into))
+                }
                 _ => Value::Number(0),
             },
         }
@@ -391,7 +464,11 @@ fn url_part(text: &str, part: &str) -> Option<String> {
         "fragment" => url.fragment().map(str::to_owned),
         "zoneid" => url.zone().map(str::to_owned),
         "user" => url.userinfo().map(|info| String::from_utf8_lossy(&info.user).into_owned()),
-        "password" => url.userinfo()?.password.as_ref().map(|secret| String::from_utf8_lossy(secret).into_owned()),
+        "password" => url
+            .userinfo()?
+            .password
+            .as_ref()
+            .map(|secret| String::from_utf8_lossy(secret).into_owned()),
         _ => None,
     }
 }
@@ -434,11 +511,17 @@ mod tests {
             ("%header{Set-Cookie:all:, }", "a=1, b=2, c=\"3\""),
             ("%header{nothing}.", "."),
             ("%{num_headers} %{num_redirects}", "3 1"),
-            ("%{url.host} %{url.port} %{url.path} %{url.query} %{url.fragment} %{url.user}", "a.example 81 /d/f q=1 z u"),
+            (
+                "%{url.host} %{url.port} %{url.path} %{url.query} %{url.fragment} %{url.user}",
+                "a.example 81 /d/f q=1 z u",
+            ),
             ("%{urle.path}", "/x"),
             ("a%{onerror}b", "a"),
             ("%{http_version}%{http_connect}", "1.1000"),
-            ("%{header_json}", "{\"content-type\":[\"text/plain\"],\n\"set-cookie\":[\"b=2\",\"c=\\\"3\\\"\"]\n}"),
+            (
+                "%{header_json}",
+                "{\"content-type\":[\"text/plain\"],\n\"set-cookie\":[\"b=2\",\"c=\\\"3\\\"\"]\n}",
+            ),
         ];
         for (format, want) in table {
             assert_eq!(render(format), want, "{format}");

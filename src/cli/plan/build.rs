@@ -2,15 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::options::{ask, display, engine, keep, records};
 use super::{
-    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Plan, Records, Source, Target, Transfers, Upload, Usage,
-    Way, Where, usage,
+    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Plan, Records, Source, Target,
+    Transfers, Upload, Usage, Way, Where, usage,
 };
 use crate::cli::args::Args;
 use crate::cli::glob::Glob;
@@ -70,7 +69,9 @@ fn printed(args: &Args) -> Result<Option<String>, Usage> {
     }
     if args.about.man {
         let mut out = Vec::new();
-        clap_mangen::Man::new(command).render(&mut out).map_err(|error| Usage(error.to_string()))?;
+        clap_mangen::Man::new(command)
+            .render(&mut out)
+            .map_err(|error| Usage(error.to_string()))?;
         return Ok(Some(String::from_utf8_lossy(&out).into_owned()));
     }
     Ok(None)
@@ -81,7 +82,10 @@ pub(super) fn value<'a>(word: &'a OsString, option: &str) -> Option<&'a str> {
     word.to_str()?.strip_prefix("--")?.strip_prefix(option)?.strip_prefix('=')
 }
 
-fn transfers(parsed: Vec<(Args, &Vec<OsString>)>, mut warnings: Vec<String>) -> Result<Plan, Usage> {
+fn transfers(
+    parsed: Vec<(Args, &Vec<OsString>)>,
+    mut warnings: Vec<String>,
+) -> Result<Plan, Usage> {
     let mut groups = Vec::new();
     let mut shared: Option<(Display, Records, bool, bool)> = None;
     for (args, words) in parsed {
@@ -92,7 +96,12 @@ fn transfers(parsed: Vec<(Args, &Vec<OsString>)>, mut warnings: Vec<String>) -> 
         shared = Some(match shared.take() {
             None => (display, records, parallel, early),
             // What concerns the whole run holds for all groups, as curl's global options.
-            Some((before, kept, p, e)) => (merge(before, display), if records.results.is_some() { records } else { kept }, p || parallel, e || early),
+            Some((before, kept, p, e)) => (
+                merge(before, display),
+                if records.results.is_some() { records } else { kept },
+                p || parallel,
+                e || early,
+            ),
         });
         let targets = targets(&args, words, &mut warnings)?;
         if targets.is_empty() {
@@ -110,17 +119,26 @@ fn transfers(parsed: Vec<(Args, &Vec<OsString>)>, mut warnings: Vec<String>) -> 
         let keep = keep(&args, if remote_all { Where::Remote } else { Where::Stdout })?;
         groups.push(Group { targets, ask, keep, engine: engine(&args, false)? });
     }
-    let Some((display, records, parallel, fail_early)) = shared else { return usage("no URL was given") };
+    let Some((display, records, parallel, fail_early)) = shared else {
+        return usage("no URL was given");
+    };
     if records.resume.is_some() {
         return usage("--resume needs a list (-i); -C - goes on with one file");
     }
-    Ok(Plan { way: Way::Transfers(Transfers { groups, parallel, fail_early }), display, records, warnings })
+    Ok(Plan {
+        way: Way::Transfers(Transfers { groups, parallel, fail_early }),
+        display,
+        records,
+        warnings,
+    })
 }
 
 fn merge(one: Display, other: Display) -> Display {
     Display {
         silent: one.silent || other.silent,
-        errors: (one.errors && other.errors) || (one.silent && one.errors) || (other.silent && other.errors),
+        errors: (one.errors && other.errors)
+            || (one.silent && one.errors)
+            || (other.silent && other.errors),
         verbose: one.verbose || other.verbose,
         summary: one.summary && other.summary,
         progress: if other.progress == When::Auto { one.progress } else { other.progress },
@@ -146,7 +164,11 @@ fn refuse_in_transfers(args: &Args) -> Result<(), Usage> {
 }
 
 /// Pairs the n-th output and the n-th upload with the n-th URL.
-fn targets(args: &Args, words: &[OsString], warnings: &mut Vec<String>) -> Result<Vec<Target>, Usage> {
+fn targets(
+    args: &Args,
+    words: &[OsString],
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Target>, Usage> {
     let mut outputs = Vec::new();
     let mut urls = Vec::new();
     for word in words {
@@ -177,10 +199,13 @@ fn targets(args: &Args, words: &[OsString], warnings: &mut Vec<String>) -> Resul
             Source::Glob(_) => outputs.get(at).unwrap_or(&rest).clone(),
             Source::File(_) | Source::Stdin => Where::Remote,
         };
-        let upload = args.request.upload_file.get(at).filter(|file| !file.is_empty()).map(|file| match file.as_str() {
-            "-" | "." => Upload::Stdin,
-            file => Upload::File(PathBuf::from(file)),
-        });
+        let upload =
+            args.request.upload_file.get(at).filter(|file| !file.is_empty()).map(|file| match file
+                .as_str()
+            {
+                "-" | "." => Upload::Stdin,
+                file => Upload::File(PathBuf::from(file)),
+            });
         targets.push(Target { url: source, output, upload });
     }
     Ok(targets)
@@ -216,7 +241,9 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
             }
             let path = PathBuf::from(file);
             if file.contains("://") && !path.exists() {
-                return usage(format!("-i names a list, and '{file}' looks like a URL: curl's -i is --show-headers here"));
+                return usage(format!(
+                    "-i names a list, and '{file}' looks like a URL: curl's -i is --show-headers here"
+                ));
             }
             if path.is_dir() {
                 return usage(format!("the list {file} is a folder"));
@@ -263,7 +290,9 @@ fn batch_output(args: &Args) -> Result<Where, Usage> {
     let mut templates = args.output.output.iter();
     let remote = !args.output.remote_name.is_empty() || args.output.remote_name_all;
     Ok(match (templates.next(), templates.next()) {
-        (Some(_), Some(_)) => return usage("a batch takes one -o: a template such as {host}/{n:08}{ext}"),
+        (Some(_), Some(_)) => {
+            return usage("a batch takes one -o: a template such as {host}/{n:08}{ext}");
+        }
         (Some(_), None) if remote => return usage("-o and -O can't be combined in a batch"),
         (Some(template), None) => match template.as_str() {
             "" => return usage("-o needs a name"),
@@ -281,10 +310,16 @@ fn batch_output(args: &Args) -> Result<Where, Usage> {
 }
 
 fn auth_hosts(args: &Args, ask: &Ask) -> Result<Hosts, Usage> {
-    let secret_header = ask.profile.fields.iter().any(|field| matches!(field, Field::Set { .. }) && field.is_secret());
+    let secret_header = ask
+        .profile
+        .fields
+        .iter()
+        .any(|field| matches!(field, Field::Set { .. }) && field.is_secret());
     if args.request.auth_host.is_empty() {
         if ask.profile.auth.is_some() || secret_header {
-            return usage("-u, --oauth2-bearer and -H of Authorization or Cookie need --auth-host HOST,… (or all) in a batch: say which hosts they are meant for");
+            return usage(
+                "-u, --oauth2-bearer and -H of Authorization or Cookie need --auth-host HOST,… (or all) in a batch: say which hosts they are meant for",
+            );
         }
         return Ok(Hosts::These(Vec::new()));
     }

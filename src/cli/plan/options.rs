@@ -6,15 +6,20 @@ use std::time::Duration;
 
 use super::build::value;
 use super::{
-    Ask, Continue, Display, Engine, Existing, Fail, Ip, Keep, Limits, Netrc, PerHost, Protos, RecordHeaders, Records,
-    Resume, StatusClass, TimeCond, Usage, Where, usage,
+    Ask, Continue, Display, Engine, Existing, Fail, Ip, Keep, Limits, Netrc, PerHost, Protos,
+    RecordHeaders, Records, Resume, StatusClass, TimeCond, Usage, Where, usage,
 };
 use crate::cli::args::Args;
 use crate::cli::values::{Offline, ResumeKey, When};
 use crate::cli::{data, date, writeout};
 use crate::fetch::{Auth, Body, Field, Follow, Profile, RangeSpec, Scheme, UrlRules};
 
-pub(super) fn ask(args: &Args, words: &[OsString], batch: bool, warnings: &mut Vec<String>) -> Result<Ask, Usage> {
+pub(super) fn ask(
+    args: &Args,
+    words: &[OsString],
+    batch: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Ask, Usage> {
     let request = &args.request;
     let mut pieces = Vec::new();
     for word in words {
@@ -26,7 +31,9 @@ pub(super) fn ask(args: &Args, words: &[OsString], batch: bool, warnings: &mut V
             ("data-urlencode", data::Kind::Encoded),
             ("json", data::Kind::Json),
         ];
-        if let Some((kind, text)) = kinds.iter().find_map(|(name, kind)| value(word, name).map(|text| (*kind, text))) {
+        if let Some((kind, text)) =
+            kinds.iter().find_map(|(name, kind)| value(word, name).map(|text| (*kind, text)))
+        {
             pieces.push((kind, text.to_owned()));
         }
     }
@@ -47,10 +54,14 @@ pub(super) fn ask(args: &Args, words: &[OsString], batch: bool, warnings: &mut V
         }
         Some(data) => {
             if request.head {
-                return usage("-I can't be combined with -d or --json: a HEAD request has no body (with -G they go into the query)");
+                return usage(
+                    "-I can't be combined with -d or --json: a HEAD request has no body (with -G they go into the query)",
+                );
             }
             let json = !request.json.is_empty();
-            content_type = Some(if json { "application/json" } else { "application/x-www-form-urlencoded" }.into());
+            content_type = Some(
+                if json { "application/json" } else { "application/x-www-form-urlencoded" }.into(),
+            );
             if json && !fields.iter().any(|field| field.is("accept")) {
                 fields.extend(Field::new("Accept", b"application/json"));
             }
@@ -59,15 +70,22 @@ pub(super) fn ask(args: &Args, words: &[OsString], batch: bool, warnings: &mut V
         None => {}
     }
     let query = (!query.is_empty())
-        .then(|| String::from_utf8(query).map_err(|_| Usage("the query is not UTF-8: use --data-urlencode".to_owned())))
+        .then(|| {
+            String::from_utf8(query)
+                .map_err(|_| Usage("the query is not UTF-8: use --data-urlencode".to_owned()))
+        })
         .transpose()?;
     if let Some(method) = &request.request {
-        let token = !method.is_empty() && method.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        let token = !method.is_empty()
+            && method.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
         if !token {
             return usage(format!("{method:?} is no method"));
         }
         if method.eq_ignore_ascii_case("head") && !request.head && !batch {
-            warnings.push("-X HEAD waits for a body that never comes on some servers: -I is meant for it".to_owned());
+            warnings.push(
+                "-X HEAD waits for a body that never comes on some servers: -I is meant for it"
+                    .to_owned(),
+            );
         }
     }
     let resume = match args.output.continue_at.as_deref() {
@@ -86,7 +104,8 @@ pub(super) fn ask(args: &Args, words: &[OsString], batch: bool, warnings: &mut V
         return usage("-C can't be combined with --remove-on-error");
     }
     let range = request.range.as_deref().map(|text| {
-        let range = RangeSpec::parse(text).map_err(|_| Usage(format!("'{text}' is no range (as in 0-499, 500-, -500)")));
+        let range = RangeSpec::parse(text)
+            .map_err(|_| Usage(format!("'{text}' is no range (as in 0-499, 500-, -500)")));
         if !text.contains('-') {
             warnings.push(format!("a range needs a dash: -r {text}- is meant"));
         }
@@ -101,15 +120,18 @@ pub(super) fn ask(args: &Args, words: &[OsString], batch: bool, warnings: &mut V
         },
     };
     let auth = match (&request.oauth2_bearer, &request.user) {
-        (Some(token), _) => Some(Auth::bearer(token).ok_or_else(|| Usage("--oauth2-bearer: a token has visible characters only".to_owned()))?),
+        (Some(token), _) => Some(Auth::bearer(token).ok_or_else(|| {
+            Usage("--oauth2-bearer: a token has visible characters only".to_owned())
+        })?),
         (None, Some(user)) if user.contains(':') => Some(Auth::from_pair(user.as_bytes())),
         (None, Some(_)) => return usage("-u needs USER:PASSWORD (for an empty password 'USER:')"),
         (None, None) => None,
     };
-    let netrc = (request.netrc || request.netrc_optional || request.netrc_file.is_some()).then(|| Netrc {
-        file: request.netrc_file.clone(),
-        optional: request.netrc_optional && !request.netrc,
-    });
+    let netrc =
+        (request.netrc || request.netrc_optional || request.netrc_file.is_some()).then(|| Netrc {
+            file: request.netrc_file.clone(),
+            optional: request.netrc_optional && !request.netrc,
+        });
     let profile = Profile {
         method: request.request.as_deref().map(Into::into),
         head: request.head,
@@ -135,22 +157,37 @@ pub(super) fn ask(args: &Args, words: &[OsString], batch: bool, warnings: &mut V
     };
     Ok(Ask {
         profile,
-        rules: UrlRules { default_scheme: scheme(request.proto_default.as_deref())?, path_as_is: request.path_as_is },
+        rules: UrlRules {
+            default_scheme: scheme(request.proto_default.as_deref())?,
+            path_as_is: request.path_as_is,
+        },
         query,
         netrc,
         etag_save: request.etag_save.clone(),
         etag_compare: request.etag_compare.clone(),
         resume,
         time_cond: request.time_cond.as_deref().and_then(|text| time_cond(text, warnings)),
-        accept_types: args.output.accept_type.iter().map(|glob| glob.trim().to_ascii_lowercase()).collect(),
-        reject_types: args.output.reject_type.iter().map(|glob| glob.trim().to_ascii_lowercase()).collect(),
+        accept_types: args
+            .output
+            .accept_type
+            .iter()
+            .map(|glob| glob.trim().to_ascii_lowercase())
+            .collect(),
+        reject_types: args
+            .output
+            .reject_type
+            .iter()
+            .map(|glob| glob.trim().to_ascii_lowercase())
+            .collect(),
     })
 }
 
 /// `--proto-default`.
 fn scheme(name: Option<&str>) -> Result<Option<Scheme>, Usage> {
     name.map(|name| {
-        Scheme::from_name(name).ok_or_else(|| Usage(format!("--proto-default: gannet does not speak '{name}' (http or https)")))
+        Scheme::from_name(name).ok_or_else(|| {
+            Usage(format!("--proto-default: gannet does not speak '{name}' (http or https)"))
+        })
     })
     .transpose()
 }
@@ -217,11 +254,17 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         None | Some("auto") => PerHost::Auto,
         Some(number) => match number.parse::<u16>() {
             Ok(number @ 1..) => PerHost::Fixed(number),
-            _ => return usage(format!("'{number}' is no number of connections for --per-host (1 to 65535, or auto)")),
+            _ => {
+                return usage(format!(
+                    "'{number}' is no number of connections for --per-host (1 to 65535, or auto)"
+                ));
+            }
         },
     };
     if matches!(per_host, PerHost::Fixed(_)) && pace.max_per_host.is_some() {
-        return usage("--max-per-host is the ceiling of --per-host auto; with a fixed --per-host it has no meaning");
+        return usage(
+            "--max-per-host is the ceiling of --per-host auto; with a fixed --per-host it has no meaning",
+        );
     }
     let low_speed = match (time.speed_limit, time.speed_time) {
         (None, None) if batch => Some((100, 60)),
@@ -263,7 +306,8 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         stall_timeout: batch.then_some(Duration::from_secs(30)),
         low_speed,
         expect_timeout: args.request.expect100_timeout,
-        keepalive: (!time.no_keepalive).then(|| time.keepalive_time.unwrap_or(Duration::from_secs(60))),
+        keepalive: (!time.no_keepalive)
+            .then(|| time.keepalive_time.unwrap_or(Duration::from_secs(60))),
         cacert: net.cacert.clone(),
         #[cfg(feature = "native-roots")]
         ca_native: net.ca_native,
@@ -284,7 +328,9 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         connect_to: net.connect_to.clone(),
         dns_servers: net.dns_servers.clone(),
         interface: net.interface.clone(),
-        happy_eyeballs: net.happy_eyeballs_timeout_ms.map(|ms| Duration::from_millis(u64::from(ms))),
+        happy_eyeballs: net
+            .happy_eyeballs_timeout_ms
+            .map(|ms| Duration::from_millis(u64::from(ms))),
         deny: net.deny_net.iter().flat_map(|nets| nets.0.iter().copied()).collect(),
         allow: net.allow_net.iter().flat_map(|nets| nets.0.iter().copied()).collect(),
         proto: args.request.proto.as_deref().map_or(Ok(Protos::BOTH), Protos::parse)?,
@@ -333,7 +379,11 @@ impl Protos {
                 _ => {}
             }
         }
-        if set.http || set.https { Ok(set) } else { usage(format!("'{text}' leaves neither http nor https")) }
+        if set.http || set.https {
+            Ok(set)
+        } else {
+            usage(format!("'{text}' leaves neither http nor https"))
+        }
     }
 }
 
@@ -359,8 +409,16 @@ pub(super) fn records(args: &Args) -> Result<Records, Usage> {
         if records.results.as_deref().is_some_and(|path| path.as_os_str() == "-") {
             return usage("--resume needs --results FILE: standard output can't be read again");
         }
-        let statuses = records.resume_status.iter().map(|text| StatusClass::parse(text)).collect::<Result<_, _>>()?;
-        Some(Resume { key: records.resume_key.unwrap_or(ResumeKey::N), kinds: records.resume_kinds.clone(), statuses })
+        let statuses = records
+            .resume_status
+            .iter()
+            .map(|text| StatusClass::parse(text))
+            .collect::<Result<_, _>>()?;
+        Some(Resume {
+            key: records.resume_key.unwrap_or(ResumeKey::N),
+            kinds: records.resume_kinds.clone(),
+            statuses,
+        })
     } else {
         None
     };
@@ -377,7 +435,13 @@ pub(super) fn records(args: &Args) -> Result<Records, Usage> {
         } else if records.record_headers.iter().any(|name| name == "all") {
             RecordHeaders::All
         } else {
-            RecordHeaders::These(records.record_headers.iter().map(|name| name.trim().to_ascii_lowercase()).collect())
+            RecordHeaders::These(
+                records
+                    .record_headers
+                    .iter()
+                    .map(|name| name.trim().to_ascii_lowercase())
+                    .collect(),
+            )
         },
         body: records.record_body,
         body_max: records.record_body_max.unwrap_or(1 << 20),
@@ -391,10 +455,12 @@ impl StatusClass {
         let text = text.trim().to_ascii_lowercase();
         let bad = || Usage(format!("'{text}' is no status (as in 404 or 5xx)"));
         if let Some(class) = text.strip_suffix("xx") {
-            let class: u16 = class.parse().ok().filter(|class| (1..=9).contains(class)).ok_or_else(bad)?;
+            let class: u16 =
+                class.parse().ok().filter(|class| (1..=9).contains(class)).ok_or_else(bad)?;
             return Ok(Self { low: class * 100, high: class * 100 + 99 });
         }
-        let status: u16 = text.parse().ok().filter(|status| (100..=999).contains(status)).ok_or_else(bad)?;
+        let status: u16 =
+            text.parse().ok().filter(|status| (100..=999).contains(status)).ok_or_else(bad)?;
         Ok(Self { low: status, high: status })
     }
 

@@ -102,10 +102,12 @@ fn the_two_ways_have_defaults_of_their_own() {
 
 #[test]
 fn schemes_are_allowed_as_curl_writes_it() {
-    let proto = |text: &str| typed(&["--proto", text, "a"]).map(|plan| match plan.way {
-        Way::Transfers(transfers) => transfers.groups[0].engine.proto,
-        Way::Batch(batch) => batch.engine.proto,
-    });
+    let proto = |text: &str| {
+        typed(&["--proto", text, "a"]).map(|plan| match plan.way {
+            Way::Transfers(transfers) => transfers.groups[0].engine.proto,
+            Way::Batch(batch) => batch.engine.proto,
+        })
+    };
     let table = [
         ("=https", Some((false, true))),
         ("-http", Some((false, true))),
@@ -170,7 +172,10 @@ fn help_is_short_or_whole() {
     assert!(typed(&["--help", "tls"]).map(|_| ()).unwrap_err().contains("no help on"));
     assert!(typed(&["--man"]).map(|_| ()).unwrap_err().contains(".TH"));
     for shell in ["bash", "zsh", "fish"] {
-        assert!(typed(&["--completions", shell]).map(|_| ()).unwrap_err().contains("results-overwrite"), "{shell}");
+        assert!(
+            typed(&["--completions", shell]).map(|_| ()).unwrap_err().contains("results-overwrite"),
+            "{shell}"
+        );
     }
 }
 

@@ -1,0 +1,549 @@
+//! Lists of URLs, read as streams: a URL a line or a JSON object a line.
+//!
+//! Owns the reading in bounded blocks (a line is held, never a list), the telling apart line by
+//! line, and what a line may say. Never blocks on a pipe or a terminal: when nothing is there it
+//! says so, and the batch goes on.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use memchr::memchr;
+use serde::Deserialize;
+use serde::de::{self, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::fetch::Field;
+
+/// How much is read at once.
+const BLOCK: usize = 64 * 1024;
+
+/// A list that is being read.
+#[derive(Debug)]
+pub struct Lines {
+    source: Source,
+    buffer: Vec<u8>,
+    /// What of the buffer is not yet used.
+    start: usize,
+    end: usize,
+    /// How far the search for a line's end has come.
+    searched: usize,
+    ended: bool,
+    /// Within a line that is too long.
+    skipping: bool,
+    first: bool,
+    number: u64,
+    max_line: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(File),
+    Stdin,
+    #[cfg(test)]
+    Bytes(io::Cursor<Vec<u8>>, usize),
+}
+
+/// What came next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// A line without its end, and its number.
+    Line(&'a [u8], u64),
+    /// A line beyond the bound; it is skipped.
+    TooLong(u64),
+    /// Nothing yet: standard input is slow.
+    Wait,
+    /// That was all.
+    End,
+}
+
+impl Lines {
+    /// Opens a list.
+    pub fn open(path: &Path, max_line: usize) -> io::Result<Self> {
+        Ok(Self::new(Source::File(File::open(path)?), max_line))
+    }
+
+    /// Reads standard input.
+    pub fn stdin(max_line: usize) -> Self {
+        Self::new(Source::Stdin, max_line)
+    }
+
+    fn new(source: Source, max_line: usize) -> Self {
+        Self {
+            source,
+            buffer: vec![0; BLOCK],
+            start: 0,
+            end: 0,
+            searched: 0,
+            ended: false,
+            skipping: false,
+            first: true,
+            number: 0,
+            max_line,
+        }
+    }
+
+    /// Whether waiting for more means waiting for standard input.
+    pub fn is_stdin(&self) -> bool {
+        matches!(self.source, Source::Stdin)
+    }
+
+    /// The next line, if there is one without waiting.
+    pub fn next(&mut self) -> io::Result<Next<'_>> {
+        loop {
+            if self.first && (self.end - self.start >= 3 || self.ended) {
+                self.first = false;
+                if self.buffer[self.start..self.end].starts_with(b"\xef\xbb\xbf") {
+                    self.start += 3;
+                    self.searched = self.start;
+                }
+            }
+            if !self.first {
+                if let Some(at) = memchr(b'\n', &self.buffer[self.searched..self.end]) {
+                    let (from, to) = (self.start, self.searched + at);
+                    self.start = to + 1;
+                    self.searched = self.start;
+                    self.number += 1;
+                    if std::mem::take(&mut self.skipping) || to - from > self.max_line {
+                        return Ok(Next::TooLong(self.number));
+                    }
+                    let line = &self.buffer[from..to];
+                    return Ok(Next::Line(line.strip_suffix(b"\r").unwrap_or(line), self.number));
+                }
+                self.searched = self.end;
+                if self.skipping || self.end - self.start > self.max_line {
+                    self.skipping = true;
+                    self.start = self.end;
+                }
+                if self.ended {
+                    let (from, to) = (self.start, self.end);
+                    let skipped = std::mem::take(&mut self.skipping);
+                    self.start = self.end;
+                    if !skipped && from == to {
+                        return Ok(Next::End);
+                    }
+                    self.number += 1;
+                    if skipped {
+                        return Ok(Next::TooLong(self.number));
+                    }
+                    let line = &self.buffer[from..to];
+                    return Ok(Next::Line(line.strip_suffix(b"\r").unwrap_or(line), self.number));
+                }
+            }
+            if !self.fill()? {
+                return Ok(Next::Wait);
+            }
+        }
+    }
+
+    /// Reads another block; false: nothing is there yet.
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.searched -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            // Only a line longer than a block comes here; the bound above limits it.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        let room = &mut self.buffer[self.end..];
+        let read = match &mut self.source {
+            Source::File(file) => retry(|| file.read(room))?,
+            Source::Stdin => {
+                if !super::wait::stdin_ready() {
+                    return Ok(false);
+                }
+                super::wait::read_stdin(room)?
+            }
+            #[cfg(test)]
+            Source::Bytes(bytes, block) => {
+                let most = room.len().min(*block);
+                bytes.read(&mut room[..most])?
+            }
+        };
+        self.end += read;
+        self.ended = read == 0;
+        Ok(true)
+    }
+}
+
+fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// What a line says. Filled again and again, so that a plain list allocates nothing.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// The URL, as it stands in the list.
+    pub url: String,
+    /// All else, of a JSON line.
+    pub more: Option<Box<More>>,
+}
+
+/// What a JSON line may say besides its URL.
+#[derive(Debug, Default, PartialEq)]
+pub struct More {
+    /// As JSON, to be copied to the record.
+    pub id: Option<String>,
+    /// As JSON.
+    pub meta: Option<String>,
+    pub method: Option<String>,
+    pub headers: Vec<Field>,
+    pub body: Option<Vec<u8>>,
+    pub output: Option<String>,
+    pub sha256: Option<[u8; 32]>,
+    pub size: Option<u64>,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    /// Seconds of one attempt.
+    pub timeout: Option<f64>,
+    /// Further attempts.
+    pub retry: Option<u32>,
+}
+
+impl More {
+    /// The `id` as text.
+    pub fn id_text(&self) -> Option<std::borrow::Cow<'_, str>> {
+        let id = self.id.as_deref()?;
+        Some(match serde_json::from_str::<String>(id) {
+            Ok(text) => text.into(),
+            Err(_) => id.into(),
+        })
+    }
+}
+
+/// What a line is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Blank or a comment.
+    Nothing,
+    /// An entry; it is in the `Entry` now.
+    Entry,
+    /// Nothing that can be fetched; why. The `Entry` holds the URL if there was one.
+    Bad(String),
+    /// A line of aria2's lists: the whole list is refused.
+    Aria2,
+}
+
+/// Reads a line into `entry`.
+pub fn read(line: &[u8], entry: &mut Entry) -> Line {
+    entry.url.clear();
+    entry.more = None;
+    let trimmed = line.trim_ascii();
+    if trimmed.is_empty() || trimmed[0] == b'#' {
+        return Line::Nothing;
+    }
+    if trimmed[0] == b'{' {
+        return match object(trimmed, entry) {
+            Ok(()) => Line::Entry,
+            Err(why) => Line::Bad(why),
+        };
+    }
+    if (line[0] == b' ' || line[0] == b'\t') && aria2_option(trimmed)
+        || memchr(b'\t', trimmed).is_some_and(|at| mirrors(trimmed, at))
+    {
+        return Line::Aria2;
+    }
+    let Ok(text) = std::str::from_utf8(trimmed) else {
+        entry.url.push_str(&String::from_utf8_lossy(trimmed));
+        return Line::Bad("the line is not UTF-8: percent-encode the URL".to_owned());
+    };
+    entry.url.push_str(text);
+    if memchr(0, trimmed).is_some() {
+        return Line::Bad("the line holds a NUL byte".to_owned());
+    }
+    Line::Entry
+}
+
+/// `out=name` on an indented line.
+fn aria2_option(line: &[u8]) -> bool {
+    memchr(b'=', line).is_some_and(|at| {
+        at > 0 && line[..at].iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'-')
+    })
+}
+
+/// Two URLs with a tab between.
+fn mirrors(line: &[u8], tab: usize) -> bool {
+    let is_url = |text: &[u8]| text.windows(3).any(|three| three == b"://");
+    is_url(&line[..tab]) && is_url(&line[tab + 1..])
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Object<'a> {
+    url: String,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    method: Option<String>,
+    headers: Option<Headers>,
+    body: Option<String>,
+    body_base64: Option<String>,
+    output: Option<String>,
+    meta: Option<&'a RawValue>,
+    sha256: Option<String>,
+    size: Option<u64>,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    timeout: Option<f64>,
+    retry: Option<u32>,
+}
+
+/// Names with a value or several, in their order.
+struct Headers(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Headers;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of header names and values")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                #[derive(Deserialize)]
+                #[serde(untagged)]
+                enum OneOrMany {
+                    One(String),
+                    Many(Vec<String>),
+                }
+                let mut fields = Vec::new();
+                while let Some((name, values)) = map.next_entry::<String, OneOrMany>()? {
+                    match values {
+                        OneOrMany::One(value) => fields.push((name, value)),
+                        OneOrMany::Many(values) => {
+                            fields.extend(values.into_iter().map(|value| (name.clone(), value)))
+                        }
+                    }
+                }
+                Ok(Headers(fields))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+fn object(line: &[u8], entry: &mut Entry) -> Result<(), String> {
+    let object: Object<'_> = serde_json::from_slice(line).map_err(|error| {
+        // The column is of this line; serde_json's "line 1" would mislead.
+        let text = error.to_string();
+        let text = text.split(" at line ").next().unwrap_or(&text).to_owned();
+        format!("{text} (column {})", error.column())
+    })?;
+    entry.url.push_str(&object.url);
+    let mut more = More {
+        method: object.method,
+        etag: object.etag,
+        last_modified: object.last_modified,
+        retry: object.retry,
+        size: object.size,
+        ..More::default()
+    };
+    if let Some(id) = object.id.map(RawValue::get).filter(|id| *id != "null") {
+        if !id.starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) {
+            return Err("id must be a string or a number".to_owned());
+        }
+        more.id = Some(id.to_owned());
+    }
+    more.meta = object.meta.map(|meta| meta.get().to_owned());
+    if let Some(method) = &more.method
+        && (method.is_empty()
+            || !method
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)))
+    {
+        return Err(format!("method {method:?} is no token"));
+    }
+    for (name, value) in object.headers.map(|headers| headers.0).unwrap_or_default() {
+        more.headers.push(
+            Field::new(&name, value.as_bytes())
+                .map_err(|error| format!("headers: {name:?}: {error}"))?,
+        );
+    }
+    more.body = match (object.body, object.body_base64) {
+        (Some(_), Some(_)) => return Err("body and body_base64 exclude each other".to_owned()),
+        (Some(text), None) => Some(text.into_bytes()),
+        (None, Some(text)) => {
+            use base64::Engine;
+            let decoded = base64::engine::general_purpose::STANDARD.decode(text.trim());
+            Some(decoded.map_err(|error| format!("body_base64: {error}"))?)
+        }
+        (None, None) => None,
+    };
+    if let Some(output) = object.output {
+        safe_output(&output)?;
+        more.output = Some(output);
+    }
+    if let Some(hex) = object.sha256 {
+        more.sha256 =
+            Some(digest(&hex).ok_or_else(|| "sha256 must be 64 hexadecimal digits".to_owned())?);
+    }
+    for (name, value) in [("etag", &more.etag), ("last_modified", &more.last_modified)] {
+        if value
+            .as_deref()
+            .is_some_and(|value| value.bytes().any(|byte| byte < b' ' || byte == 0x7f))
+        {
+            return Err(format!("{name} holds a control character"));
+        }
+    }
+    if let Some(timeout) = object.timeout {
+        if !(timeout > 0.0 && timeout < 1e9) {
+            return Err("timeout must be a number of seconds above 0".to_owned());
+        }
+        more.timeout = Some(timeout);
+    }
+    let plain = more == More::default();
+    entry.more = (!plain).then(|| Box::new(more));
+    Ok(())
+}
+
+/// A line's `output` stays below the folder of the batch.
+fn safe_output(output: &str) -> Result<(), String> {
+    let bad_part = |part: &str| {
+        part.is_empty() || part == "." || part == ".." || part.len() > super::names::MAX_PART
+    };
+    let bad = output.chars().any(|c| c.is_control() || c == '\\')
+        || output.len() > 2000
+        || output.split('/').any(bad_part)
+        || Path::new(output).is_absolute();
+    if bad {
+        Err(format!("output {output:?} is no safe name below the output folder"))
+    } else {
+        Ok(())
+    }
+}
+
+fn digest(hex: &str) -> Option<[u8; 32]> {
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[u8], block: usize, max: usize) -> Vec<String> {
+        let mut lines = Lines::new(Source::Bytes(io::Cursor::new(text.to_vec()), block), max);
+        let mut all = Vec::new();
+        loop {
+            match lines.next().unwrap() {
+                Next::Line(line, number) => {
+                    all.push(format!("{number}:{}", String::from_utf8_lossy(line)))
+                }
+                Next::TooLong(number) => all.push(format!("{number}!")),
+                Next::Wait => unreachable!(),
+                Next::End => return all,
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_arrive() {
+        let table: &[(&[u8], &[&str])] = &[
+            (b"", &[]),
+            (b"a", &["1:a"]),
+            (b"a\n", &["1:a"]),
+            (b"a\r\nb\r\n", &["1:a", "2:b"]),
+            (b"\xef\xbb\xbfa\nb", &["1:a", "2:b"]),
+            (b"\n\na\n", &["1:", "2:", "3:a"]),
+            (b"a\n0123456789abcdef\nb\n", &["1:a", "2!", "3:b"]),
+            (b"a\n0123456789abcdef", &["1:a", "2!"]),
+            (b"0123456789\n01234567890\n", &["1:0123456789", "2!"]),
+        ];
+        for (text, want) in table {
+            for block in 1..30 {
+                assert_eq!(lines(text, block, 10), *want, "{} by {block}", text.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_never_held() {
+        let mut text = vec![b'x'; 10 << 20];
+        text.extend_from_slice(b"\nhttp://a/\n");
+        let mut lines = Lines::new(Source::Bytes(io::Cursor::new(text), usize::MAX), 1 << 20);
+        assert_eq!(lines.next().unwrap(), Next::TooLong(1));
+        assert_eq!(lines.next().unwrap(), Next::Line(b"http://a/", 2));
+        assert!(lines.buffer.len() <= 4 << 20);
+    }
+
+    #[test]
+    fn lines_are_told_apart_one_by_one() {
+        let mut entry = Entry::default();
+        let table: &[(&str, &str)] = &[
+            ("", "nothing"),
+            ("   ", "nothing"),
+            ("# http://a/", "nothing"),
+            ("  # x", "nothing"),
+            ("http://a/", "entry"),
+            ("  http://a/  ", "entry"),
+            ("a.example/x?out=y", "entry"),
+            ("{\"url\":\"http://a/\"}", "entry"),
+            ("http://a/\thttp://b/", "aria2"),
+            ("  out=file", "aria2"),
+            ("\tdir=/tmp", "aria2"),
+            ("http://a/\0", "NUL"),
+            ("{\"url\":1}", "string"),
+            ("{\"url\":\"x\"", "EOF"),
+            ("{}", "url"),
+            ("{\"url\":\"x\",\"nope\":1}", "nope"),
+            ("{\"url\":\"x\",\"file\":\"/etc/passwd\"}", "file"),
+            ("{\"url\":\"x\",\"size\":-1}", "u64"),
+            ("{\"url\":\"x\",\"size\":\"1\"}", "u64"),
+            ("{\"url\":\"x\",\"headers\":{\"a\":1}}", "column"),
+            ("{\"url\":\"x\",\"headers\":{\"a\":\"b\\r\\nc: d\"}}", "headers"),
+            ("{\"url\":\"x\",\"headers\":[]}", "object of header"),
+            ("{\"url\":\"x\",\"method\":\"G T\"}", "token"),
+            ("{\"url\":\"x\",\"body\":\"a\",\"body_base64\":\"YQ==\"}", "exclude"),
+            ("{\"url\":\"x\",\"body_base64\":\"?\"}", "body_base64"),
+            ("{\"url\":\"x\",\"sha256\":\"12\"}", "64 hex"),
+            ("{\"url\":\"x\",\"output\":\"../x\"}", "safe name"),
+            ("{\"url\":\"x\",\"output\":\"/etc/x\"}", "safe name"),
+            ("{\"url\":\"x\",\"output\":\"a//b\"}", "safe name"),
+            ("{\"url\":\"x\",\"output\":\"a\\u0000b\"}", "safe name"),
+            ("{\"url\":\"x\",\"timeout\":0}", "timeout"),
+            ("{\"url\":\"x\",\"id\":[1]}", "id"),
+            ("{\"url\":\"x\",\"etag\":\"a\\nb\"}", "etag"),
+            ("{\"url\":\"x\",\"url\":\"y\"}", "duplicate"),
+            ("[1]", "entry"),
+        ];
+        for (line, want) in table {
+            let got = match read(line.as_bytes(), &mut entry) {
+                Line::Nothing => "nothing".to_owned(),
+                Line::Entry => "entry".to_owned(),
+                Line::Aria2 => "aria2".to_owned(),
+                Line::Bad(why) => why,
+            };
+            assert!(got.contains(want), "{line}: {got}");
+        }
+        assert!(matches!(read(b"http://a/\xff", &mut entry), Line::Bad(_)));
+    }
+
+    #[test]
+    fn json_lines_carry_all_that_is_promised() {
+        let mut entry = Entry::default();
+        let line = br#"{"url":"http://a/","id":7,"method":"PUT","headers":{"A":"1","B":["2","3"]},"body_base64":"aGk=","output":"d/f","meta":{"b":1.50,"a":[]},"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","size":3,"etag":"\"x\"","last_modified":"y","timeout":1.5,"retry":2}"#;
+        assert_eq!(read(line, &mut entry), Line::Entry);
+        let more = entry.more.as_deref().unwrap();
+        assert_eq!(more.id.as_deref(), Some("7"));
+        assert_eq!(more.meta.as_deref(), Some(r#"{"b":1.50,"a":[]}"#));
+        assert_eq!(more.headers.len(), 3);
+        assert_eq!(more.body.as_deref(), Some(b"hi".as_slice()));
+        assert_eq!((more.size, more.retry, more.timeout), (Some(3), Some(2), Some(1.5)));
+        assert_eq!(more.sha256.unwrap()[0], 0xba);
+        assert_eq!(read(br#"{"url":"x","id":"q\"r"}"#, &mut entry), Line::Entry);
+        assert_eq!(entry.more.as_deref().unwrap().id_text().unwrap(), "q\"r");
+    }
+}

@@ -1,0 +1,387 @@
+//! One record: a JSON object on a line, written by hand into a buffer that is used again.
+//!
+//! Owns the names and the order of the fields. What is not known is left out, but for `status`,
+//! which is null then. Secrets do not come here: URLs are masked before.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::date::Stamp;
+use super::json;
+use crate::engine::{Times, Try};
+
+/// What a record says.
+#[derive(Clone, Debug, Default)]
+pub struct Record<'a> {
+    pub n: u64,
+    /// As JSON.
+    pub id: Option<&'a str>,
+    /// As JSON.
+    pub meta: Option<&'a str>,
+    pub url: &'a str,
+    pub final_url: Option<&'a str>,
+    pub method: &'a str,
+    pub status: Option<u16>,
+    pub error: Option<Error<'a>>,
+    pub attempts: u32,
+    pub tries: &'a [Try],
+    pub redirects: u32,
+    pub body_bytes: u64,
+    pub wire_bytes: u64,
+    pub content_type: Option<&'a [u8]>,
+    pub content_length: Option<u64>,
+    pub etag: Option<&'a [u8]>,
+    pub last_modified: Option<&'a [u8]>,
+    pub location: Option<&'a [u8]>,
+    pub output: Option<&'a str>,
+    pub sha256: Option<[u8; 32]>,
+    /// Field lines, each with its end, of those fields that are asked for.
+    pub headers: Option<&'a [u8]>,
+    pub body: Option<Body<'a>>,
+    pub truncated: bool,
+    pub unchanged: bool,
+    pub warnings: &'a [&'a str],
+    /// Milliseconds since 1970.
+    pub started: i64,
+    pub times: Option<Times>,
+    pub dns_stale: bool,
+    pub conn: Option<Conn<'a>>,
+    pub resumed_at: Option<u64>,
+}
+
+/// Why there is no answer that counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Error<'a> {
+    pub kind: &'a str,
+    pub phase: &'a str,
+    pub message: &'a str,
+    /// 0: the system had no part in it.
+    pub os: i32,
+    /// Whether the connection had served before; `None`: there was none.
+    pub reused: Option<bool>,
+    pub hint: &'a str,
+}
+
+/// The connection of the last attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Conn<'a> {
+    pub id: u64,
+    pub reused: bool,
+    pub remote: Option<SocketAddr>,
+    pub tls: Option<&'a str>,
+}
+
+/// The body, as asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    Text(&'a [u8]),
+    Base64(&'a [u8]),
+}
+
+/// Writes records.
+#[derive(Default)]
+pub struct Writer {
+    stamp: Stamp,
+    address: Option<(SocketAddr, String)>,
+}
+
+fn key(name: &str, out: &mut Vec<u8>) {
+    out.push(b',');
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn text(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    key(name, out);
+    json::string(value, out);
+}
+
+fn number(name: &str, value: u64, out: &mut Vec<u8>) {
+    key(name, out);
+    json::number(value, out);
+}
+
+fn yes(name: &str, value: bool, out: &mut Vec<u8>) {
+    key(name, out);
+    out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+fn times(name: &str, value: Duration, out: &mut Vec<u8>) {
+    key(name, out);
+    json::millis(value, out);
+}
+
+impl Writer {
+    /// Appends a record and its line's end.
+    pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"n\":");
+        json::number(record.n, out);
+        if let Some(id) = record.id {
+            key("id", out);
+            out.extend_from_slice(id.as_bytes());
+        }
+        if let Some(meta) = record.meta {
+            key("meta", out);
+            out.extend_from_slice(meta.as_bytes());
+        }
+        text("url", record.url.as_bytes(), out);
+        if let Some(url) = record.final_url {
+            text("final_url", url.as_bytes(), out);
+        }
+        text("method", record.method.as_bytes(), out);
+        yes("ok", record.error.is_none(), out);
+        key("status", out);
+        match record.status {
+            Some(status) => json::number(u64::from(status), out),
+            None => out.extend_from_slice(b"null"),
+        }
+        if let Some(error) = &record.error {
+            write_error(error, out);
+        }
+        number("attempts", u64::from(record.attempts), out);
+        if !record.tries.is_empty() {
+            write_tries(record.tries, out);
+        }
+        number("redirects", u64::from(record.redirects), out);
+        number("body_bytes", record.body_bytes, out);
+        number("wire_bytes", record.wire_bytes, out);
+        if let Some(value) = record.content_type {
+            text("content_type", value, out);
+        }
+        if let Some(value) = record.content_length {
+            number("content_length", value, out);
+        }
+        let fields = [
+            ("etag", record.etag),
+            ("last_modified", record.last_modified),
+            ("location", record.location),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                text(name, value, out);
+            }
+        }
+        if let Some(output) = record.output {
+            text("output", output.as_bytes(), out);
+        }
+        if let Some(digest) = &record.sha256 {
+            key("sha256", out);
+            out.push(b'"');
+            for byte in digest {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+            out.push(b'"');
+        }
+        if let Some(lines) = record.headers {
+            write_headers(lines, out);
+        }
+        match record.body {
+            Some(Body::Text(body)) => text("body", body, out),
+            Some(Body::Base64(body)) => {
+                use base64::Engine;
+                let encoded = base64::engine::general_purpose::STANDARD.encode(body);
+                text("body_base64", encoded.as_bytes(), out);
+            }
+            None => {}
+        }
+        if record.truncated {
+            yes("truncated", true, out);
+        }
+        if record.unchanged {
+            yes("unchanged", true, out);
+        }
+        if !record.warnings.is_empty() {
+            key("warnings", out);
+            for (at, warning) in record.warnings.iter().enumerate() {
+                out.push(if at == 0 { b'[' } else { b',' });
+                json::string(warning.as_bytes(), out);
+            }
+            out.push(b']');
+        }
+        key("started", out);
+        out.push(b'"');
+        self.stamp.write(record.started, out);
+        out.push(b'"');
+        if let Some(ms) = &record.times {
+            out.extend_from_slice(b",\"ms\":{\"queue\":");
+            json::millis(ms.queue, out);
+            times("dns", ms.dns, out);
+            times("connect", ms.connect, out);
+            times("tls", ms.tls, out);
+            times("first_byte", ms.first_byte, out);
+            times("body", ms.body, out);
+            times("total", ms.total, out);
+            out.push(b'}');
+        }
+        if record.dns_stale {
+            out.extend_from_slice(b",\"dns\":{\"stale\":true}");
+        }
+        if let Some(conn) = &record.conn {
+            self.write_conn(conn, out);
+        }
+        if let Some(at) = record.resumed_at {
+            number("resumed_at", at, out);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn write_conn(&mut self, conn: &Conn<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"conn\":{\"id\":");
+        json::number(conn.id, out);
+        yes("reused", conn.reused, out);
+        if let Some(remote) = conn.remote {
+            // The same address as a moment ago, nearly always.
+            if self.address.as_ref().is_none_or(|(last, _)| *last != remote) {
+                self.address = Some((remote, remote.to_string()));
+            }
+            if let Some((_, shown)) = &self.address {
+                text("remote", shown.as_bytes(), out);
+            }
+        }
+        if let Some(tls) = conn.tls {
+            text("tls", tls.as_bytes(), out);
+        }
+        out.push(b'}');
+    }
+}
+
+fn write_error(error: &Error<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"error\":{\"kind\":");
+    json::string(error.kind.as_bytes(), out);
+    text("phase", error.phase.as_bytes(), out);
+    text("message", error.message.as_bytes(), out);
+    if error.os != 0 {
+        number("os_error", u64::from(error.os.unsigned_abs()), out);
+    }
+    if let Some(reused) = error.reused {
+        text("fresh_or_reused", if reused { b"reused" } else { b"fresh" }, out);
+    }
+    if !error.hint.is_empty() {
+        text("hint", error.hint.as_bytes(), out);
+    }
+    out.push(b'}');
+}
+
+fn write_tries(tries: &[Try], out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"tries\":[");
+    for (at, one) in tries.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"{\"kind\":" } else { b",{\"kind\":" });
+        json::string(one.kind.name().as_bytes(), out);
+        if let Some(status) = one.status {
+            number("status", u64::from(status), out);
+        }
+        number("conn", one.conn, out);
+        yes("reused", one.reused, out);
+        number("at_byte", one.at_byte, out);
+        times("ms", one.took, out);
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// Field lines as an object of lists, names in lower case, in the order of their first lines.
+fn write_headers(lines: &[u8], out: &mut Vec<u8>) {
+    let fields: Vec<(&[u8], &[u8])> = lines
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| {
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
+        .collect();
+    out.extend_from_slice(b",\"headers\":{");
+    let mut first = true;
+    for (at, (name, _)) in fields.iter().enumerate() {
+        if fields[..at].iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        json::string(&name.to_ascii_lowercase(), out);
+        out.extend_from_slice(b":[");
+        let same = fields[at..].iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        for (at, (name, value)) in same.enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            if crate::fetch::is_secret(&String::from_utf8_lossy(name)) {
+                json::string(b"***", out);
+            } else {
+                json::string(value, out);
+            }
+        }
+        out.push(b']');
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_of_json() {
+        let mut out = Vec::new();
+        let mut writer = Writer::default();
+        writer.write(
+            &Record {
+                n: 1,
+                url: "http://a/",
+                method: "GET",
+                status: Some(200),
+                attempts: 1,
+                ..Record::default()
+            },
+            &mut out,
+        );
+        let plain = r#"{"n":1,"url":"http://a/","method":"GET","ok":true,"status":200,"attempts":1,"redirects":0,"body_bytes":0,"wire_bytes":0,"started":"1970-01-01T00:00:00.000Z"}"#;
+        assert_eq!(String::from_utf8_lossy(&out).trim_end(), plain);
+        out.clear();
+        writer.write(
+            &Record {
+                n: 2,
+                id: Some("\"x\""),
+                meta: Some("{\"a\": 1}"),
+                url: "http://a/\n\"",
+                error: Some(Error {
+                    kind: "refused",
+                    phase: "connect",
+                    message: "m",
+                    os: 111,
+                    reused: Some(false),
+                    hint: "h",
+                }),
+                headers: Some(b"A: 1\r\nB: 2\r\na: 3\r\nSet-Cookie: s=1\r\n"),
+                body: Some(Body::Base64(b"hi")),
+                sha256: Some([0xab; 32]),
+                warnings: &["w"],
+                times: Some(Times::default()),
+                conn: Some(Conn {
+                    id: 7,
+                    reused: true,
+                    remote: "127.0.0.1:80".parse().ok(),
+                    tls: Some("TLSv1.3"),
+                }),
+                truncated: true,
+                unchanged: true,
+                dns_stale: true,
+                resumed_at: Some(5),
+                content_type: Some(b"text/\xff"),
+                ..Record::default()
+            },
+            &mut out,
+        );
+        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["ok"], false);
+        assert_eq!(value["status"], serde_json::Value::Null);
+        assert_eq!(value["error"]["os_error"], 111);
+        assert_eq!(value["headers"]["a"], serde_json::json!(["1", "3"]));
+        assert_eq!(value["headers"]["set-cookie"], serde_json::json!(["***"]));
+        assert_eq!(value["body_base64"], "aGk=");
+        assert_eq!(value["content_type"], "text/\u{fffd}");
+        assert_eq!(value["conn"]["remote"], "127.0.0.1:80");
+    }
+}

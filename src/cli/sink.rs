@@ -1,0 +1,606 @@
+//! Bodies on their way out: to a file that gets its name when it is whole, to standard output, to
+//! memory.
+//!
+//! Owns `NAME.gannet-part` and the validator beside it, what happens to files that are there, and
+//! the spooling of bodies that must come out whole. Never knows requests.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::hash::fingerprint;
+use super::plan::Existing;
+use super::stdio::Stdout;
+use crate::fetch::Validator;
+
+/// A body beyond this goes from memory into an unlinked file.
+const SPOOL: usize = 1 << 20;
+/// A file that grows beyond this has its validator kept beside it, so that even a killed run can be continued.
+const NOTE_AFTER: u64 = 256 * 1024;
+
+/// Why a file can't be written.
+#[derive(Debug)]
+pub enum FileError {
+    /// It is there, and is to be kept.
+    Exists(PathBuf),
+    /// Another URL of this run has it.
+    Collision(PathBuf),
+    /// The system says no.
+    Io(PathBuf, io::Error),
+}
+
+impl std::fmt::Display for FileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exists(path) => write!(f, "{} is there and is not overwritten", path.display()),
+            Self::Collision(path) => {
+                write!(f, "{} belongs to another URL of this run", path.display())
+            }
+            Self::Io(path, error) => write!(f, "can't write {}: {error}", path.display()),
+        }
+    }
+}
+
+/// How files are made.
+#[derive(Debug)]
+pub struct Files {
+    /// Names that are being written now.
+    busy: HashSet<u64>,
+    /// What is there since then was written by this run.
+    since: SystemTime,
+    existing: Existing,
+    create_dirs: bool,
+    fsync: bool,
+    /// Part files that stay: how many, and the first few.
+    pub left: (u64, Vec<PathBuf>),
+}
+
+impl Files {
+    /// With the user's wishes.
+    pub fn new(existing: Existing, create_dirs: bool, fsync: bool) -> Self {
+        Self {
+            busy: HashSet::new(),
+            // File systems round down; a file of this very moment is of this run.
+            since: SystemTime::now(),
+            existing,
+            create_dirs,
+            fsync,
+            left: (0, Vec::new()),
+        }
+    }
+
+    /// Whether `--skip-existing` has nothing to do for this name.
+    pub fn is_done(&self, path: &Path) -> bool {
+        self.existing == Existing::Skip && fs::symlink_metadata(path).is_ok()
+    }
+
+    /// Begins a file.
+    ///
+    /// `shared`: other URLs of this run may come to the same name, which must be noticed.
+    /// `keep`: it must not be there (`-J`).
+    pub fn begin(&mut self, path: &Path, shared: bool, keep: bool) -> Result<FileSink, FileError> {
+        let mut path = self.free_name(path, keep)?;
+        let meta = fs::symlink_metadata(&path).ok();
+        if let Some(meta) = &meta {
+            if meta.file_type().is_symlink() {
+                // As everything that writes to a name does: through the link.
+                if let Ok(target) = fs::canonicalize(&path) {
+                    path = target;
+                }
+            }
+            let special = fs::metadata(&path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+            if special {
+                let file = OpenOptions::new()
+                    .write(true)
+                    .open(&path)
+                    .map_err(|error| FileError::Io(path.clone(), error))?;
+                return Ok(FileSink {
+                    path,
+                    file,
+                    written: 0,
+                    part: None,
+                    key: 0,
+                    note: None,
+                    noted: false,
+                    appended: false,
+                });
+            }
+            if meta.is_dir() {
+                return Err(FileError::Io(path, io::Error::from(io::ErrorKind::IsADirectory)));
+            }
+            if shared && changed_since(meta, self.since) {
+                return Err(FileError::Collision(path));
+            }
+        }
+        let key = fingerprint(path.as_os_str().as_encoded_bytes());
+        if !self.busy.insert(key) {
+            return Err(FileError::Collision(path));
+        }
+        let part = part_name(&path);
+        let opened = self
+            .open(&part, |options| options.write(true).create(true).truncate(true))
+            .inspect_err(|_| {
+                self.busy.remove(&key);
+            })?;
+        // A note of an earlier run is about other bytes.
+        if meta.is_some() || self.fsync {
+            let _ = fs::remove_file(note_name(&part));
+        }
+        Ok(FileSink {
+            path,
+            file: opened,
+            written: 0,
+            part: Some(part),
+            key,
+            note: None,
+            noted: false,
+            appended: false,
+        })
+    }
+
+    /// Goes on with what an earlier run left.
+    pub fn go_on(&mut self, path: &Path, offset: u64) -> Result<FileSink, FileError> {
+        let key = fingerprint(path.as_os_str().as_encoded_bytes());
+        if !self.busy.insert(key) {
+            return Err(FileError::Collision(path.to_owned()));
+        }
+        let part = part_name(path);
+        let file = self.open(&part, |options| options.write(true)).and_then(|mut file| {
+            let moved = file.set_len(offset).and_then(|()| file.seek(SeekFrom::Start(offset)));
+            moved.map(|_| file).map_err(|error| FileError::Io(part.clone(), error))
+        });
+        let file = file.inspect_err(|_| {
+            self.busy.remove(&key);
+        })?;
+        Ok(FileSink {
+            path: path.to_owned(),
+            file,
+            written: offset,
+            part: Some(part),
+            key,
+            note: None,
+            noted: true,
+            appended: false,
+        })
+    }
+
+    /// Goes on at the end of a file that has its final name, as curl's `-C` does.
+    pub fn append(&mut self, path: &Path, offset: u64) -> Result<FileSink, FileError> {
+        let file =
+            self.open(path, |options| options.write(true).create(true)).and_then(|mut file| {
+                file.seek(SeekFrom::Start(offset))
+                    .map_err(|error| FileError::Io(path.to_owned(), error))?;
+                Ok(file)
+            })?;
+        Ok(FileSink {
+            path: path.to_owned(),
+            file,
+            written: offset,
+            part: None,
+            key: 0,
+            note: None,
+            noted: false,
+            appended: true,
+        })
+    }
+
+    fn open(
+        &self,
+        path: &Path,
+        how: impl Fn(&mut OpenOptions) -> &mut OpenOptions,
+    ) -> Result<File, FileError> {
+        let mut options = OpenOptions::new();
+        how(&mut options);
+        match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.create_dirs => {
+                let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+                made.and_then(|()| options.open(path))
+                    .map_err(|error| FileError::Io(path.to_owned(), error))
+            }
+            other => other.map_err(|error| FileError::Io(path.to_owned(), error)),
+        }
+    }
+
+    /// The name itself, or with `--no-clobber` the first of `NAME.1` to `NAME.100` that is free.
+    fn free_name(&self, path: &Path, keep: bool) -> Result<PathBuf, FileError> {
+        let taken = |path: &Path| {
+            fs::symlink_metadata(path).is_ok()
+                || self.busy.contains(&fingerprint(path.as_os_str().as_encoded_bytes()))
+        };
+        match self.existing {
+            Existing::Keep if taken(path) => (1..=100)
+                .map(|n| with_suffix(path, &format!(".{n}")))
+                .find(|path| !taken(path))
+                .ok_or_else(|| FileError::Exists(path.to_owned())),
+            Existing::Default | Existing::Skip if keep && taken(path) => {
+                Err(FileError::Exists(path.to_owned()))
+            }
+            _ => Ok(path.to_owned()),
+        }
+    }
+
+    /// What an earlier run left for this name, if it can be continued.
+    pub fn leftover(path: &Path, url: &str) -> Option<Leftover> {
+        let part = part_name(path);
+        let length = fs::metadata(&part).ok().filter(fs::Metadata::is_file)?.len();
+        let note: Note = serde_json::from_slice(&fs::read(note_name(&part)).ok()?).ok()?;
+        let validator = match (note.etag, note.last_modified) {
+            (Some(etag), _) => Validator::ETag(etag.into_bytes().into()),
+            (None, Some(date)) => Validator::LastModified(date.into_bytes().into()),
+            (None, None) => return None,
+        };
+        (length > 0 && note.url == url).then_some(Leftover { offset: length, validator })
+    }
+
+    /// The file is whole: it gets its name.
+    pub fn finish(
+        &mut self,
+        mut sink: FileSink,
+        modified: Option<SystemTime>,
+    ) -> Result<PathBuf, FileError> {
+        self.busy.remove(&sink.key);
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| FileError::Io(path, error)
+        };
+        if let Some(time) = modified {
+            // A date beyond what the file system holds is no reason to lose the file.
+            let _ = sink.file.set_modified(time);
+        }
+        if self.fsync {
+            sink.file.sync_all().map_err(failed(&sink.path))?;
+        }
+        if let Some(part) = sink.part.take() {
+            fs::rename(&part, &sink.path).map_err(failed(&sink.path))?;
+            if sink.noted {
+                let _ = fs::remove_file(note_name(&part));
+            }
+            if self.fsync
+                && let Some(parent) = sink.path.parent()
+            {
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed(&sink.path))?;
+            }
+        }
+        Ok(sink.path)
+    }
+
+    /// It did not become whole. What can be continued stays; `remove`: nothing stays.
+    pub fn give_up(&mut self, mut sink: FileSink, remove: bool) {
+        self.busy.remove(&sink.key);
+        if sink.appended {
+            if remove {
+                let _ = fs::remove_file(&sink.path);
+            }
+            return;
+        }
+        let Some(part) = sink.part.take() else { return };
+        if remove || sink.written == 0 {
+            let _ = fs::remove_file(&part);
+            if sink.noted {
+                let _ = fs::remove_file(note_name(&part));
+            }
+            return;
+        }
+        if !sink.noted
+            && let Some(note) = &sink.note
+        {
+            let _ = write_note(&part, note);
+        }
+        self.left.0 += 1;
+        if self.left.1.len() < 5 {
+            self.left.1.push(part);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let changed = SystemTime::UNIX_EPOCH
+        + Duration::new(
+            meta.ctime().try_into().unwrap_or(0),
+            meta.ctime_nsec().try_into().unwrap_or(0),
+        );
+    // The kernel stamps files by a clock that may lag by a tick.
+    changed + Duration::from_millis(12) >= since
+}
+
+#[cfg(not(unix))]
+fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
+    meta.created().is_ok_and(|created| created >= since)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn part_name(path: &Path) -> PathBuf {
+    with_suffix(path, ".gannet-part")
+}
+
+fn note_name(part: &Path) -> PathBuf {
+    with_suffix(part, ".json")
+}
+
+/// What can be continued.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Leftover {
+    pub offset: u64,
+    pub validator: Validator,
+}
+
+/// The validator beside a part file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<String>,
+}
+
+fn write_note(part: &Path, note: &Note) -> io::Result<()> {
+    fs::write(note_name(part), serde_json::to_vec(note)?)
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub struct FileSink {
+    path: PathBuf,
+    file: File,
+    written: u64,
+    /// Its name until it is whole; `None`: written in place (a device, or continued as curl does).
+    part: Option<PathBuf>,
+    key: u64,
+    /// How it can be continued.
+    note: Option<Note>,
+    noted: bool,
+    appended: bool,
+}
+
+impl FileSink {
+    /// The name that it is going to have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What to keep beside it when it stays a part.
+    pub fn note(&mut self, note: Option<Note>) {
+        self.note = note.filter(|note| note.etag.is_some() || note.last_modified.is_some());
+    }
+
+    /// More of it.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(bytes).map_err(|error| FileError::Io(self.path.clone(), error))?;
+        self.written += bytes.len() as u64;
+        if self.written > NOTE_AFTER
+            && !self.noted
+            && let (Some(part), Some(note)) = (&self.part, &self.note)
+        {
+            self.noted = write_note(part, note).is_ok();
+        }
+        Ok(())
+    }
+
+    /// What was written is void.
+    pub fn restart(&mut self) -> Result<(), FileError> {
+        let back = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
+        back.map_err(|error| FileError::Io(self.path.clone(), error))?;
+        self.written = 0;
+        if std::mem::take(&mut self.noted)
+            && let Some(part) = &self.part
+        {
+            let _ = fs::remove_file(note_name(part));
+        }
+        Ok(())
+    }
+
+    /// Feeds what is there to `hash`, before an earlier run's part goes on.
+    pub fn read_back(&self, mut hash: impl FnMut(&[u8])) -> io::Result<()> {
+        let Some(part) = &self.part else { return Ok(()) };
+        let mut file = File::open(part)?;
+        let mut block = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut block)? {
+                0 => return Ok(()),
+                read => hash(&block[..read]),
+            }
+        }
+    }
+}
+
+/// A body that comes out whole or not at all.
+#[derive(Debug, Default)]
+pub struct Spool {
+    memory: Vec<u8>,
+    file: Option<File>,
+}
+
+impl Spool {
+    /// More of it.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            return file.write_all(bytes);
+        }
+        self.memory.extend_from_slice(bytes);
+        if self.memory.len() > SPOOL {
+            let mut file = unlinked()?;
+            file.write_all(&self.memory)?;
+            self.memory = Vec::new();
+            self.file = Some(file);
+        }
+        Ok(())
+    }
+
+    /// What was written is void.
+    pub fn clear(&mut self) {
+        self.memory.clear();
+        self.file = None;
+    }
+
+    /// All of it to standard output; empty afterwards.
+    pub fn pour(&mut self) -> io::Result<()> {
+        let result = match &mut self.file {
+            None => Stdout.write_all(&self.memory),
+            Some(file) => {
+                file.seek(SeekFrom::Start(0)).and_then(|_| io::copy(file, &mut Stdout)).map(|_| ())
+            }
+        };
+        self.clear();
+        result
+    }
+}
+
+/// A file without a name: it is gone when it is closed, however this run ends.
+fn unlinked() -> io::Result<File> {
+    let folder = std::env::temp_dir();
+    for _ in 0..100 {
+        let path = folder.join(format!("gannet-{}-{:016x}", std::process::id(), fastrand::u64(..)));
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+            Ok(file) => {
+                fs::remove_file(&path)?;
+                return Ok(file);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("no free name in the folder for temporary files"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(existing: Existing) -> (tempfile::TempDir, Files) {
+        (tempfile::tempdir().unwrap(), Files::new(existing, true, false))
+    }
+
+    fn list(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_gets_its_name_when_it_is_whole() {
+        let (dir, mut files) = files(Existing::Default);
+        let path = dir.path().join("a/b");
+        let mut sink = files.begin(&path, false, false).unwrap();
+        sink.write(b"ha").unwrap();
+        assert_eq!(list(&dir.path().join("a")), ["b.gannet-part"]);
+        sink.restart().unwrap();
+        sink.write(b"hello").unwrap();
+        files.finish(sink, None).unwrap();
+        assert_eq!(list(&dir.path().join("a")), ["b"]);
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+    }
+
+    #[test]
+    fn what_was_cut_can_go_on() {
+        let (dir, mut files) = files(Existing::Default);
+        let path = dir.path().join("b");
+        let note =
+            Note { url: "u".to_owned(), etag: Some("\"x\"".to_owned()), last_modified: None };
+        let mut sink = files.begin(&path, false, false).unwrap();
+        sink.note(Some(note.clone()));
+        sink.write(b"hel").unwrap();
+        files.give_up(sink, false);
+        assert_eq!(list(dir.path()), ["b.gannet-part", "b.gannet-part.json"]);
+        assert_eq!(files.left.0, 1);
+        assert_eq!(Files::leftover(&path, "other"), None);
+        let left = Files::leftover(&path, "u").unwrap();
+        assert_eq!(
+            left,
+            Leftover { offset: 3, validator: Validator::ETag(b"\"x\"".as_slice().into()) }
+        );
+        let mut sink = files.go_on(&path, left.offset).unwrap();
+        let mut seen = Vec::new();
+        sink.read_back(|bytes| seen.extend_from_slice(bytes)).unwrap();
+        assert_eq!(seen, b"hel");
+        sink.write(b"lo").unwrap();
+        files.finish(sink, None).unwrap();
+        assert_eq!(list(dir.path()), ["b"]);
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+        // Long ones are noted while they grow.
+        let mut sink = files.begin(&path, false, false).unwrap();
+        sink.note(Some(note));
+        sink.write(&vec![0; NOTE_AFTER as usize + 1]).unwrap();
+        assert_eq!(list(dir.path()), ["b", "b.gannet-part", "b.gannet-part.json"]);
+        files.give_up(sink, true);
+        assert_eq!(list(dir.path()), ["b"]);
+    }
+
+    #[test]
+    fn names_that_are_taken() {
+        let (dir, mut default) = files(Existing::Default);
+        let path = dir.path().join("b");
+        fs::write(&path, b"old").unwrap();
+        std::thread::sleep(Duration::from_millis(40));
+        let mut later = Files::new(Existing::Default, false, false);
+        // Of an earlier run: overwritten. Of this run: a collision.
+        let sink = later.begin(&path, true, false).unwrap();
+        assert!(matches!(later.begin(&path, true, false), Err(FileError::Collision(_))));
+        later.finish(sink, None).unwrap();
+        assert!(matches!(later.begin(&path, true, false), Err(FileError::Collision(_))));
+        assert!(matches!(default.begin(&path, false, true), Err(FileError::Exists(_))));
+        let mut keep = Files::new(Existing::Keep, false, false);
+        let one = keep.begin(&path, false, false).unwrap();
+        let two = keep.begin(&path, false, false).unwrap();
+        keep.finish(one, None).unwrap();
+        keep.finish(two, None).unwrap();
+        assert_eq!(list(dir.path()), ["b", "b.1", "b.2"]);
+        assert!(Files::new(Existing::Skip, false, false).is_done(&path));
+        assert!(matches!(default.begin(dir.path(), false, false), Err(FileError::Io(..))));
+        let no_dirs = Files::new(Existing::Default, false, false).begin(
+            &dir.path().join("x/y"),
+            false,
+            false,
+        );
+        assert!(matches!(no_dirs, Err(FileError::Io(..))));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_links_are_written_through() {
+        let (dir, mut files) = files(Existing::Default);
+        let mut null = files.begin(Path::new("/dev/null"), true, false).unwrap();
+        null.write(b"x").unwrap();
+        files.finish(null, None).unwrap();
+        let target = dir.path().join("target");
+        let link = dir.path().join("link");
+        fs::write(&target, b"old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let mut sink = files.begin(&link, false, false).unwrap();
+        sink.write(b"new").unwrap();
+        files.finish(sink, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1000))).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(
+            fs::metadata(&target).unwrap().modified().unwrap(),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1000)
+        );
+    }
+
+    #[test]
+    fn long_spools_leave_memory() {
+        let mut spool = Spool::default();
+        spool.write(&vec![7; SPOOL]).unwrap();
+        assert!(spool.file.is_none());
+        spool.write(b"x").unwrap();
+        assert!(spool.file.is_some() && spool.memory.is_empty());
+        spool.clear();
+        assert!(spool.file.is_none());
+    }
+}
