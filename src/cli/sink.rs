@@ -462,8 +462,10 @@ impl Spool {
 /// A file without a name: it is gone when it is closed, however this run ends.
 fn unlinked() -> io::Result<File> {
     let folder = std::env::temp_dir();
-    for _ in 0..100 {
-        let path = folder.join(format!("gannet-{}-{:016x}", std::process::id(), fastrand::u64(..)));
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    for attempt in 0..100 {
+        let path = folder.join(format!("gannet-{}-{now:x}-{attempt}", std::process::id()));
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
             Ok(file) => {
                 fs::remove_file(&path)?;
