@@ -4,16 +4,17 @@
 //! the tests say so and pass.
 #![cfg(feature = "dns")]
 
+mod dns_common;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant as Clock};
 
+use dns_common::Dnsmasq;
 use gannet::base::Instant;
 use gannet::dns::{
     Action, Answer, Config, DnsError, Lookup, LookupKey, QueryKey, Resolver, SocketFailure, Source,
@@ -44,7 +45,7 @@ fn names() -> Vec<(String, Vec<IpAddr>)> {
 
 #[test]
 fn twenty_thousand_names_two_questions_each() {
-    let Some(server) = Dnsmasq::start() else { return };
+    let Some(server) = start() else { return };
     let names = names();
     let mut loop_ = Loop::new(Config { servers: vec![server.address], ..Config::default() });
     let found = loop_.resolve_all(&names);
@@ -61,7 +62,7 @@ fn twenty_thousand_names_two_questions_each() {
 
 #[test]
 fn a_name_with_more_addresses_than_a_datagram_holds() {
-    let Some(server) = Dnsmasq::start() else { return };
+    let Some(server) = start() else { return };
     let mut loop_ = Loop::new(Config {
         servers: vec![server.address],
         max_addresses: 1000,
@@ -76,7 +77,7 @@ fn a_name_with_more_addresses_than_a_datagram_holds() {
 
 #[test]
 fn aliases_and_errors() {
-    let Some(server) = Dnsmasq::start() else { return };
+    let Some(server) = start() else { return };
     let mut loop_ = Loop::new(Config { servers: vec![server.address], ..Config::default() });
     let list = ["alias.test", "alias2.test", "none0.test", "refused.elsewhere"];
     let found = loop_.resolve_all(&list.map(|name| (name.to_string(), vec![])));
@@ -96,7 +97,7 @@ fn aliases_and_errors() {
 
 #[test]
 fn with_one_of_two_servers_black_holed_all_arrive_and_it_is_asked_seldom() {
-    let Some(server) = Dnsmasq::start() else { return };
+    let Some(server) = start() else { return };
     let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
     hole.set_nonblocking(true).unwrap();
     let servers = vec![hole.local_addr().unwrap(), server.address];
@@ -115,7 +116,7 @@ fn with_one_of_two_servers_black_holed_all_arrive_and_it_is_asked_seldom() {
 
 #[test]
 fn with_a_fifth_of_all_datagrams_lost_all_arrive() {
-    let Some(server) = Dnsmasq::start() else { return };
+    let Some(server) = start() else { return };
     let relay = LossyRelay::start(server.address, 5);
     let names: Vec<_> = names().into_iter().step_by(10).collect();
     let mut loop_ = Loop::new(Config { servers: vec![relay.address], ..Config::default() });
@@ -131,6 +132,20 @@ fn with_a_fifth_of_all_datagrams_lost_all_arrive() {
     assert!(relay.lost.load(Ordering::Relaxed) > 100 && stats.again > 100, "{stats:?}");
 }
 
+/// The server with all names, and one with many addresses.
+fn start() -> Option<Dnsmasq> {
+    let mut hosts = String::new();
+    for (name, addresses) in names() {
+        for address in addresses {
+            writeln!(hosts, "{address} {name}").unwrap();
+        }
+    }
+    for last in 1..=150 {
+        writeln!(hosts, "10.200.0.{last} many.test").unwrap();
+    }
+    Dnsmasq::start(&hosts, &["--cname=alias.test,both7.test", "--cname=alias2.test,alias.test"])
+}
+
 fn check(names: &[(String, Vec<IpAddr>)], found: &Found) {
     assert_eq!(found.len(), names.len());
     for (name, expected) in names {
@@ -140,96 +155,6 @@ fn check(names: &[(String, Vec<IpAddr>)], found: &Found) {
                 assert_eq!(error.kind.as_str(), "dns_nxdomain", "{error}");
                 assert!(expected.is_empty(), "{error}");
             }
-        }
-    }
-}
-
-/// The server: it knows the names above, and writes down what it is asked.
-struct Dnsmasq {
-    child: Child,
-    address: SocketAddr,
-    log: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Dnsmasq {
-    fn start() -> Option<Self> {
-        if Command::new("dnsmasq").arg("--version").stdout(Stdio::null()).status().is_err() {
-            println!("SKIPPED: dnsmasq is not installed (Debian: dnsmasq-base)");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let mut hosts = String::new();
-        for (name, addresses) in names() {
-            for address in addresses {
-                writeln!(hosts, "{address} {name}").unwrap();
-            }
-        }
-        for last in 1..=150 {
-            writeln!(hosts, "10.200.0.{last} many.test").unwrap();
-        }
-        std::fs::write(folder.path().join("hosts"), hosts).unwrap();
-        let log = folder.path().join("log");
-        let address = free_address();
-        let child = Command::new("dnsmasq")
-            .args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"])
-            .args(["--pid-file=", "--bind-interfaces", "--listen-address=127.0.0.1"])
-            .args(["--user=root", "--group=", "--log-queries", "--log-async=100", "--local=/test/"])
-            .args(["--cname=alias.test,both7.test", "--cname=alias2.test,alias.test"])
-            .arg(format!("--port={}", address.port()))
-            .arg(format!("--log-facility={}", log.display()))
-            .arg(format!("--addn-hosts={}", folder.path().join("hosts").display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { child, address, log, _folder: folder };
-        // It is there as soon as it takes a connection.
-        let start = Clock::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "dnsmasq does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(server)
-    }
-
-    /// What it was asked, and how often.
-    fn questions(&self) -> HashMap<String, u32> {
-        // What it writes down comes a moment later.
-        let mut length = 0;
-        loop {
-            std::thread::sleep(Duration::from_millis(300));
-            let now = std::fs::metadata(&self.log).unwrap().len();
-            if now == length {
-                break;
-            }
-            length = now;
-        }
-        let mut questions = HashMap::new();
-        for line in std::fs::read_to_string(&self.log).unwrap().lines() {
-            if let Some((_, question)) = line.split_once(": query[") {
-                let question = question.split(" from ").next().unwrap();
-                *questions.entry(question.to_string()).or_insert(0) += 1;
-            }
-        }
-        questions
-    }
-}
-
-impl Drop for Dnsmasq {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A port that is free for datagrams and for streams.
-fn free_address() -> SocketAddr {
-    loop {
-        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = datagrams.local_addr().unwrap();
-        if std::net::TcpListener::bind(address).is_ok() {
-            return address;
         }
     }
 }

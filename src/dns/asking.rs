@@ -15,7 +15,7 @@ use super::lookup::{
     Alias, Ask, Channel, Found, LookupKey, OpenQuery, QueryKey, Side, Told, graver,
 };
 use super::name::WireName;
-use super::resolver::Resolver;
+use super::resolver::{EXHAUSTED_PAUSE, Resolver};
 use super::seam::Action;
 use super::servers::Set;
 use super::wire::{Limits, Question, Verdict, compose, read};
@@ -207,6 +207,21 @@ impl Resolver {
         }
     }
 
+    /// The system has no socket for a question: it waits, but not for longer than for a server.
+    pub(super) fn wait_for_a_socket(&mut self, query: QueryKey) -> bool {
+        let Some(open) = self.queries.get(query) else { return true };
+        let next = (open.server, matches!(open.channel, Channel::Tcp { .. }));
+        let (lookup, family) = (open.lookup, open.family);
+        let Some(state) = self.lookups.get_mut(lookup) else { return true };
+        let Side::Open(_, ask) = state.side(family) else { return true };
+        ask.exhausted = ask.exhausted.saturating_add(1);
+        if EXHAUSTED_PAUSE * u32::from(ask.exhausted) > self.config.timeout {
+            return false;
+        }
+        self.ask_again(query, Some(next));
+        true
+    }
+
     /// The aliases lead out of the message: their end is asked for.
     pub(super) fn chase(
         &mut self,
@@ -265,6 +280,7 @@ impl Resolver {
                 self.servers.silent(server, open.sent, false, now);
                 DnsErrorKind::Unanswered
             }
+            Said::Exhausted => DnsErrorKind::Unanswered,
             Said::NobodyListens | Said::Unreachable | Said::Os(_) => {
                 self.servers.silent(server, open.sent, true, now);
                 DnsErrorKind::Unanswered

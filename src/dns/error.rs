@@ -100,6 +100,8 @@ pub enum Said {
     Unreachable,
     /// The system would not send, with its error number.
     Os(i32),
+    /// The system had no socket to ask it with, for as long as we would have waited for it.
+    Exhausted,
     /// The answer did not fit in a datagram, and TCP failed.
     TcpFailed,
     /// Something that is no valid message.
@@ -128,6 +130,7 @@ impl fmt::Display for Said {
             Self::NobodyListens => f.write_str("has nobody listening there"),
             Self::Unreachable => f.write_str("can't be reached"),
             Self::Os(code) => write!(f, "can't be sent to (system error {code})"),
+            Self::Exhausted => f.write_str("was not asked, for this machine is out of sockets"),
             Self::TcpFailed => f.write_str("failed over TCP"),
             Self::Malformed => f.write_str("sent a malformed answer"),
             Self::Referral => f.write_str("does not resolve for us (it sent a referral)"),

@@ -79,6 +79,8 @@ pub(super) struct Ask {
     /// The name at the end of the aliases so far, and how many there were.
     pub(super) alias: Option<Box<Alias>>,
     pub(super) worst: Option<DnsErrorKind>,
+    /// How often the system had no socket for it.
+    pub(super) exhausted: u16,
 }
 
 /// Where aliases led.

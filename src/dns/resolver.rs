@@ -16,7 +16,7 @@ use hashbrown::HashTable;
 
 use super::cache::Cache;
 use super::config::{Config, Family};
-use super::error::{DnsError, DnsErrorKind, Said};
+use super::error::{DnsError, DnsErrorKind, Report, Said};
 use super::lookup::{Channel, LookupKey, OpenQuery, PendingLookup, QueryKey, Side, Told};
 use super::name::{Search, WireName, is_under, plain};
 use super::seam::{Action, Answer, Lookup, SocketFailure, Source, Stats};
@@ -26,7 +26,7 @@ use super::wire::Verdict;
 use crate::base::{Arena, Instant, Map, Seeded, Timers};
 
 /// The pause after the system had no socket for us.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// RFC 1035 section 4.2.2.
 const LENGTH_PREFIX: usize = 2;
 
@@ -184,10 +184,11 @@ impl Resolver {
         let over_tcp = matches!(open.channel, Channel::Tcp { .. });
         let said = match why {
             SocketFailure::Exhausted => {
-                let next = (open.server, over_tcp);
                 self.paused_until = now + EXHAUSTED_PAUSE;
-                self.ask_again(query, Some(next));
-                return;
+                if self.wait_for_a_socket(query) {
+                    return;
+                }
+                Said::Exhausted
             }
             _ if over_tcp => Said::TcpFailed,
             SocketFailure::NobodyListens => Said::NobodyListens,
@@ -247,6 +248,32 @@ impl Resolver {
             let lookups = &self.lookups;
             self.waiting.retain(|(lookup, _)| lookups.contains(*lookup));
         }
+    }
+
+    /// What is known to be wrong with a look-up that is not at its end: for a caller who can't
+    /// wait any longer.
+    pub fn unfinished(&self, lookup: LookupKey, now: Instant) -> Option<Box<DnsError>> {
+        let state = self.lookups.get(lookup)?;
+        let mut error = DnsError {
+            kind: DnsErrorKind::Unanswered,
+            name: state.typed.clone(),
+            bad: None,
+            reports: state.reports.clone(),
+            hint: self.hint(DnsErrorKind::Unanswered),
+        };
+        for side in &state.sides {
+            let Side::Open(query, _) = side else { continue };
+            let Some(open) = self.queries.get(*query) else { continue };
+            let Some(server) = self.servers.address(open.server) else { continue };
+            let Some(name) = self.asked(open) else { continue };
+            let sent = if let Channel::Udp { sent, .. } = open.channel { sent } else { 1 };
+            let said = Said::Silence { sent, waited: now.since(open.sent) };
+            let report = Report { server, name: alloc::format!("{name}").into(), said };
+            if !error.reports.contains(&report) {
+                error.reports.push(report);
+            }
+        }
+        Some(Box::new(error))
     }
 
     /// Forgets what the cache knows about `name`.

@@ -254,14 +254,18 @@ impl Resolver {
 
     fn failure(&self, state: &mut PendingLookup) -> Result<Answer, Box<DnsError>> {
         let kind = state.worst.unwrap_or(DnsErrorKind::NoAddress);
-        let hint = match kind {
+        let hint = self.hint(kind);
+        let reports = core::mem::take(&mut state.reports);
+        Err(Box::new(DnsError { kind, name: state.typed.clone(), bad: None, reports, hint }))
+    }
+
+    pub(super) fn hint(&self, kind: DnsErrorKind) -> Option<&'static str> {
+        match kind {
             DnsErrorKind::NoSuchName | DnsErrorKind::NoAddress | DnsErrorKind::CnameLoop => None,
             _ if self.no_server_given => Some(NO_SERVER),
             DnsErrorKind::Unanswered => Some(ALL_SILENT),
             _ => None,
-        };
-        let reports = core::mem::take(&mut state.reports);
-        Err(Box::new(DnsError { kind, name: state.typed.clone(), bad: None, reports, hint }))
+        }
     }
 
     pub(super) fn answer(

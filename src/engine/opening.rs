@@ -52,7 +52,8 @@ pub struct DnsFailure<'a> {
 }
 
 impl Engine {
-    /// A look-up that [`Action::Resolve`] asked for is at its end.
+    /// A look-up that [`Action::Resolve`] asked for is at its end. Addresses that come later, or
+    /// better ones, may follow at any time.
     pub fn resolved(
         &mut self,
         key: HostKey,
@@ -61,7 +62,25 @@ impl Engine {
         handler: &mut dyn Handler,
     ) {
         let host = &mut self.hosts[key];
-        let Names::Asking { since } = host.names else { return };
+        let since = match &mut host.names {
+            Names::Asking { since } => *since,
+            Names::Unknown => return,
+            Names::Known { addresses, until, winner, stale, .. } => {
+                // The second family, or fresh addresses after stale ones: for the next race.
+                if let Ok(found) = result
+                    && !found.addresses.is_empty()
+                {
+                    let best = addresses.get(*winner).copied();
+                    let port = host.port;
+                    *addresses =
+                        found.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+                    *winner = addresses.iter().position(|a| Some(*a) == best).unwrap_or(0);
+                    *until = now + found.lifetime;
+                    *stale = found.stale;
+                }
+                return;
+            }
+        };
         match result {
             Ok(found) if !found.addresses.is_empty() => {
                 let port = host.port;

@@ -9,6 +9,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 
+#[cfg(feature = "dns")]
+use super::RESOLVER;
 #[cfg(feature = "tls")]
 use super::link::Tls;
 use super::link::{Finishing, Link};
@@ -23,6 +25,8 @@ use crate::engine::{
 
 /// A turn that comes this much later than it wanted to means that the process slept.
 const OVERSLEPT: Duration = Duration::from_secs(1);
+/// An address that has said nothing for this long when its race ends counts as one that failed.
+const UNHEARD: Duration = Duration::from_secs(1);
 
 /// Bounds of the driver's own memory and of the work of one turn.
 #[derive(Clone, Copy, Debug)]
@@ -47,24 +51,26 @@ impl Default for DriverConfig {
 /// In a foreign loop: watch the net's descriptor, call `turn` with a timeout of zero when it is
 /// readable and when [`next_deadline`](Self::next_deadline) has come.
 pub struct Driver<N> {
-    engine: Engine,
-    net: N,
-    config: DriverConfig,
+    pub(super) engine: Engine,
+    pub(super) net: N,
+    pub(super) config: DriverConfig,
     links: Vec<Option<Link>>,
     /// Links that have something to do, each at most once.
     hot: VecDeque<ConnKey>,
     /// Names that somebody else is to look up.
     lookups: VecDeque<HostKey>,
     /// The read buffer; taken out while it is in use.
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// What is to be sent, before and after encryption.
     plain: Vec<u8>,
     #[cfg(feature = "tls")]
     cipher: Vec<u8>,
     ready: Vec<Ready>,
-    now: Instant,
+    pub(super) now: Instant,
     /// Requests or commands came in since the last turn.
     stirred: bool,
+    #[cfg(feature = "dns")]
+    pub(super) names: Option<super::Names>,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::Config>,
 }
@@ -102,9 +108,26 @@ impl<N: Net> Driver<N> {
             ready: Vec::new(),
             now,
             stirred: false,
+            #[cfg(feature = "dns")]
+            names: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
+    }
+
+    /// Looks names up by itself. Without this, somebody else answers
+    /// [`next_lookup`](Self::next_lookup).
+    #[cfg(feature = "dns")]
+    #[must_use]
+    pub fn with_names(mut self, names: super::Names) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// The resolver's side, to be looked at.
+    #[cfg(feature = "dns")]
+    pub fn names(&self) -> Option<&super::Names> {
+        self.names.as_ref()
     }
 
     /// Speaks TLS as `tls` says.
@@ -183,7 +206,15 @@ impl<N: Net> Driver<N> {
         if self.stirred || !self.hot.is_empty() || !self.lookups.is_empty() {
             return Some(self.now);
         }
-        self.engine.next_deadline()
+        let engine = self.engine.next_deadline();
+        #[cfg(feature = "dns")]
+        if let Some(names) = &self.names {
+            if names.has_ready() {
+                return Some(self.now);
+            }
+            return [engine, names.deadline()].into_iter().flatten().min();
+        }
+        engine
     }
 
     /// One turn: carries out what is wanted, waits for at most `timeout` (`None`: until something
@@ -209,12 +240,18 @@ impl<N: Net> Driver<N> {
             let expected = self.now + timeout;
             if woke - expected > OVERSLEPT {
                 self.engine.slept(woke - expected);
+                #[cfg(feature = "dns")]
+                if let Some(names) = &mut self.names {
+                    names.slept(woke - expected);
+                }
             }
         }
         self.now = woke;
         loop {
             self.latch();
             self.pump_round(handler);
+            #[cfg(feature = "dns")]
+            self.pump_names(handler);
             if !more {
                 break;
             }
@@ -222,6 +259,8 @@ impl<N: Net> Driver<N> {
             more = self.wait(Some(Duration::ZERO))?;
         }
         self.engine.tick(self.now, handler);
+        #[cfg(feature = "dns")]
+        self.tick_names(handler);
         self.act(handler);
         Ok(())
     }
@@ -234,6 +273,11 @@ impl<N: Net> Driver<N> {
     /// Latches what is ready and puts it on the hot list.
     fn latch(&mut self) {
         for ready in &self.ready {
+            #[cfg(feature = "dns")]
+            if let Some(names) = self.names.as_mut().filter(|_| ready.token & RESOLVER != 0) {
+                names.latch(ready.token);
+                continue;
+            }
             // The low half of a token is the slot; a stale generation dies here.
             let index = ready.token & (u32::MAX as usize);
             let Some(Some(link)) = self.links.get_mut(index) else { continue };
@@ -301,13 +345,15 @@ impl<N: Net> Driver<N> {
         while let Some(action) = self.engine.next_action() {
             any = true;
             match action {
+                #[cfg(feature = "dns")]
+                Action::Resolve(host) if self.look_up(host, handler) => {}
                 Action::Resolve(host) => self.lookups.push_back(host),
                 Action::Open { conn, address } => {
                     let index = conn.index();
                     if index >= self.links.len() {
                         self.links.resize_with(index + 1, || None);
                     }
-                    self.links[index] = Some(Link::new(conn));
+                    self.links[index] = Some(Link::new(conn, address, self.now));
                     if let Err(fault) = self.net.open(conn.pack(), address) {
                         self.engine.lost(conn, Loss::Fault(fault), self.now, handler);
                     }
@@ -327,7 +373,13 @@ impl<N: Net> Driver<N> {
                 }
                 Action::Finish(conn) => self.finish(conn, handler),
                 Action::Close { conn, reset } => {
-                    if self.link(conn).is_some() {
+                    let now = self.now;
+                    if let Some(link) = self.link(conn) {
+                        let unheard = !link.connected && link.opened + UNHEARD <= now;
+                        let remote = link.remote;
+                        if unheard {
+                            self.dialled(remote, false);
+                        }
                         self.links[conn.index()] = None;
                         self.net.close(conn.pack(), reset);
                     }
@@ -383,6 +435,8 @@ impl<N: Net> Driver<N> {
             Ok(true) => {
                 if let Some(link) = self.link(key) {
                     link.connected = true;
+                    let remote = link.remote;
+                    self.dialled(remote, true);
                 }
                 self.engine.connected(key, self.now, handler);
                 Pumped::Here
@@ -395,11 +449,26 @@ impl<N: Net> Driver<N> {
                 Pumped::Gone
             }
             Err(fault) => {
+                if let Some(link) = self.link(key) {
+                    let remote = link.remote;
+                    self.dialled(remote, false);
+                }
                 self.engine.lost(key, Loss::Fault(fault), self.now, handler);
                 Pumped::Gone
             }
         }
     }
+
+    /// An address did or did not connect: the resolver's order of addresses learns from it.
+    #[cfg(feature = "dns")]
+    fn dialled(&mut self, remote: core::net::SocketAddr, works: bool) {
+        if let Some(names) = &mut self.names {
+            names.dialled(remote, works, self.now);
+        }
+    }
+
+    #[cfg(not(feature = "dns"))]
+    const fn dialled(&self, _: core::net::SocketAddr, _: bool) {}
 
     /// Reads until nothing is there, the engine wants no more, or the budget is spent.
     fn pump_reads(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {

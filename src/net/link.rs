@@ -3,6 +3,9 @@
 //! Latched readiness, bytes that the peer has not taken yet, the TLS session with the part of a
 //! record that is not complete. An idle link holds no buffer.
 
+use core::net::SocketAddr;
+
+use crate::base::Instant;
 use crate::engine::{ConnKey, Fault};
 #[cfg(feature = "tls")]
 use crate::tls::Session;
@@ -17,6 +20,9 @@ pub(super) struct Link {
     /// It is in the hot list.
     pub(super) hot: bool,
     pub(super) connected: bool,
+    /// Where it leads, and since when.
+    pub(super) remote: SocketAddr,
+    pub(super) opened: Instant,
     /// The engine has something to send.
     pub(super) transmit: bool,
     pub(super) paused: bool,
@@ -64,13 +70,15 @@ impl core::fmt::Debug for Tls {
 }
 
 impl Link {
-    pub(super) const fn new(key: ConnKey) -> Self {
+    pub(super) const fn new(key: ConnKey, remote: SocketAddr, opened: Instant) -> Self {
         Self {
             key,
             readable: false,
             writable: false,
             hot: false,
             connected: false,
+            remote,
+            opened,
             transmit: false,
             paused: false,
             finishing: Finishing::No,

@@ -3,17 +3,17 @@
 //! Each socket is registered once, for both directions, edge-triggered. Owns the translation of
 //! the system's errors, and the knowledge of where a short read means that nothing is left.
 
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Instant as Clock;
 
-use mio::net::TcpStream;
+use mio::net::{TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use super::{Net, Read, Ready};
+use super::{Net, RESOLVER, Read, Ready};
 use crate::base::Instant;
 use crate::engine::{Cause, Fault};
 
@@ -40,7 +40,8 @@ pub struct SocketOptions {
 pub struct Mio {
     poll: Poll,
     events: Events,
-    sockets: Vec<Option<Connected>>,
+    /// Those of connections, and those of the resolver.
+    sockets: [Vec<Option<Connected>>; 2],
     options: SocketOptions,
     /// Events of tokens that are not ours, for whoever shares the poll.
     foreign: Vec<usize>,
@@ -50,9 +51,15 @@ pub struct Mio {
 #[derive(Debug)]
 struct Connected {
     token: usize,
-    stream: TcpStream,
+    socket: Kind,
     /// A close or an error was seen: a short read no longer means that nothing is left.
     closing: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stream(TcpStream),
+    Datagrams(UdpSocket),
 }
 
 impl Mio {
@@ -61,7 +68,7 @@ impl Mio {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(capacity),
-            sockets: Vec::new(),
+            sockets: [Vec::new(), Vec::new()],
             options: SocketOptions::default(),
             foreign: Vec::new(),
             start: Clock::now(),
@@ -83,10 +90,19 @@ impl Mio {
         self.foreign.pop()
     }
 
-    fn socket(&mut self, token: usize) -> Result<&mut Connected, Fault> {
+    fn slot(&mut self, token: usize) -> &mut Option<Connected> {
+        let [connections, resolver] = &mut self.sockets;
+        let slots = if token & RESOLVER == 0 { connections } else { resolver };
         let index = token & (u32::MAX as usize);
-        match self.sockets.get_mut(index) {
-            Some(Some(socket)) if socket.token == token => Ok(socket),
+        if index >= slots.len() {
+            slots.resize_with(index + 1, || None);
+        }
+        &mut slots[index]
+    }
+
+    fn socket(&mut self, token: usize) -> Result<&mut Connected, Fault> {
+        match self.slot(token) {
+            Some(socket) if socket.token == token => Ok(socket),
             _ => Err(Fault::new(Cause::Other)),
         }
     }
@@ -118,6 +134,21 @@ impl Mio {
     }
 }
 
+impl Mio {
+    /// The system chooses the port, at random, when the socket is bound.
+    fn connect_datagrams(&mut self, token: usize, peer: SocketAddr) -> io::Result<UdpSocket> {
+        let any: SocketAddr = if peer.is_ipv4() {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        };
+        let mut socket = UdpSocket::bind(any)?;
+        socket.connect(peer)?;
+        self.poll.registry().register(&mut socket, Token(token), Interest::READABLE)?;
+        Ok(socket)
+    }
+}
+
 impl AsRawFd for Mio {
     /// The one descriptor that a foreign loop watches for readability. It lives as long as this.
     fn as_raw_fd(&self) -> RawFd {
@@ -133,20 +164,31 @@ impl Net for Mio {
 
     fn open(&mut self, token: usize, address: SocketAddr) -> Result<(), Fault> {
         let stream = self.connect(token, address).map_err(|error| fault(&error))?;
-        let index = token & (u32::MAX as usize);
-        if index >= self.sockets.len() {
-            self.sockets.resize_with(index + 1, || None);
-        }
-        self.sockets[index] = Some(Connected { token, stream, closing: false });
+        *self.slot(token) = Some(Connected { token, socket: Kind::Stream(stream), closing: false });
+        Ok(())
+    }
+
+    fn open_datagrams(&mut self, token: usize, peer: SocketAddr) -> Result<(), Fault> {
+        let datagrams = self.connect_datagrams(token, peer).map_err(|error| {
+            // Without a socket's own address there is no way to the peer: no want of ports, which
+            // the system tells in another way.
+            match error.kind() {
+                ErrorKind::AddrNotAvailable => Fault { cause: Cause::NetworkDown, ..fault(&error) },
+                ErrorKind::WouldBlock => Fault { cause: Cause::Exhausted, ..fault(&error) },
+                _ => fault(&error),
+            }
+        })?;
+        let socket = Kind::Datagrams(datagrams);
+        *self.slot(token) = Some(Connected { token, socket, closing: false });
         Ok(())
     }
 
     fn established(&mut self, token: usize) -> Result<bool, Fault> {
-        let socket = self.socket(token)?;
-        if let Some(error) = socket.stream.take_error().map_err(|error| fault(&error))? {
+        let Kind::Stream(stream) = &self.socket(token)?.socket else { return Ok(true) };
+        if let Some(error) = stream.take_error().map_err(|error| fault(&error))? {
             return Err(fault(&error));
         }
-        match socket.stream.peer_addr() {
+        match stream.peer_addr() {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotConnected || is_in_progress(&error) => {
                 Ok(false)
@@ -156,17 +198,16 @@ impl Net for Mio {
     }
 
     fn read(&mut self, token: usize, buffer: &mut [u8]) -> Result<Read, Fault> {
-        let socket = self.socket(token)?;
+        let Connected { socket, closing, .. } = self.socket(token)?;
         loop {
-            return match socket.stream.read(buffer) {
-                Ok(0) => Ok(Read::End),
-                Ok(count) => {
-                    let short = count < buffer.len();
-                    Ok(Read::Bytes {
-                        count,
-                        drained: SHORT_READ_DRAINS && short && !socket.closing,
-                    })
-                }
+            let (read, drains) = match socket {
+                Kind::Stream(stream) => (stream.read(buffer), SHORT_READ_DRAINS && !*closing),
+                // Each read takes one datagram, and an empty one is no end.
+                Kind::Datagrams(socket) => (socket.recv(buffer), false),
+            };
+            return match read {
+                Ok(0) if matches!(socket, Kind::Stream(_)) => Ok(Read::End),
+                Ok(count) => Ok(Read::Bytes { count, drained: drains && count < buffer.len() }),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Read::Blocked),
                 Err(error) => Err(fault(&error)),
@@ -177,7 +218,11 @@ impl Net for Mio {
     fn write(&mut self, token: usize, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         let socket = self.socket(token)?;
         loop {
-            return match socket.stream.write(bytes) {
+            let written = match &mut socket.socket {
+                Kind::Stream(stream) => stream.write(bytes),
+                Kind::Datagrams(socket) => socket.send(bytes),
+            };
+            return match written {
                 Ok(count) => Ok(Some(count)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
@@ -187,18 +232,20 @@ impl Net for Mio {
     }
 
     fn finish(&mut self, token: usize) {
-        if let Ok(socket) = self.socket(token) {
+        if let Ok(Connected { socket: Kind::Stream(stream), .. }) = self.socket(token) {
             // The peer may be gone: then its end is about to be read.
-            let _ = socket.stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.shutdown(std::net::Shutdown::Write);
         }
     }
 
     fn close(&mut self, token: usize, reset: bool) {
-        if let Ok(socket) = self.socket(token) {
-            if reset {
-                let _ = SockRef::from(&socket.stream).set_linger(Some(Duration::ZERO));
+        if let Ok(Connected { socket, .. }) = self.socket(token) {
+            if let Kind::Stream(stream) = socket
+                && reset
+            {
+                let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
             }
-            self.sockets[token & (u32::MAX as usize)] = None;
+            *self.slot(token) = None;
         }
     }
 
@@ -219,8 +266,10 @@ impl Net for Mio {
             }
             let closing = event.is_read_closed() || event.is_error() || event.is_write_closed();
             if closing {
+                let [connections, resolver] = &mut self.sockets;
+                let slots = if token & RESOLVER == 0 { connections } else { resolver };
                 let index = token & (u32::MAX as usize);
-                if let Some(Some(socket)) = self.sockets.get_mut(index) {
+                if let Some(Some(socket)) = slots.get_mut(index) {
                     socket.closing |= socket.token == token;
                 }
             }

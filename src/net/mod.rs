@@ -9,14 +9,23 @@ mod driver;
 mod link;
 #[cfg(feature = "mio")]
 pub mod mio;
+#[cfg(feature = "dns")]
+mod names;
 
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::base::Instant;
-use crate::engine::Fault;
+use crate::engine::{Cause, Fault};
 
 pub use driver::{Driver, DriverConfig};
+#[cfg(feature = "fetch")]
+pub use names::system_random;
+#[cfg(feature = "dns")]
+pub use names::{Names, Pin};
+
+/// Tokens with this bit name sockets of the resolver: they have slots of their own.
+pub const RESOLVER: usize = 1 << (usize::BITS - 2);
 
 /// What became of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +63,14 @@ pub trait Net {
 
     /// Begins to connect. Both directions are watched from now on, and never registered again.
     fn open(&mut self, token: usize, address: SocketAddr) -> Result<(), Fault>;
+
+    /// Opens a socket for datagrams to and from `peer` alone, from a port that strangers can't
+    /// foresee; [`write`](Self::write) sends one, [`read`](Self::read) takes one, and is never
+    /// drained before it is blocked. Only a driver with a resolver needs this.
+    fn open_datagrams(&mut self, token: usize, peer: SocketAddr) -> Result<(), Fault> {
+        let _ = (token, peer);
+        Err(Fault::new(Cause::Other))
+    }
 
     /// After a first edge: whether the connection is established; `false` is not yet.
     fn established(&mut self, token: usize) -> Result<bool, Fault>;

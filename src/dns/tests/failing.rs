@@ -384,6 +384,32 @@ fn out_of_sockets_is_our_own_trouble() {
 }
 
 #[test]
+fn out_of_sockets_for_too_long_is_an_error() {
+    let mut world = World::new(v4(1));
+    let start = world.now;
+    let error = world.ask("www.example", |_| React::Fail(SocketFailure::Exhausted)).unwrap_err();
+    assert_eq!(error.kind, DnsErrorKind::Unanswered);
+    assert!(error.to_string().contains("out of sockets"), "{error}");
+    assert_eq!(world.now.since(start), 5 * SEC);
+}
+
+#[test]
+fn who_cannot_wait_is_told_how_far_it_is() {
+    let mut world = World::new(v4(2));
+    let key = world.pending("www.example");
+    world.run_until(world.now + 3 * SEC, |_| React::Silent);
+    let error = world.resolver.unfinished(key, world.now).unwrap();
+    assert_eq!(
+        error.to_string(),
+        "no name server answered for www.example: 10.0.0.1:53 did not answer in 1.5 s \
+         (asked 2 times), 10.0.0.2:53 did not answer in 1.5 s (asked 3 times) \
+         (is the network up? --dns-servers names other servers)"
+    );
+    world.run(|asked| asked.address(60));
+    assert_eq!(world.resolver.unfinished(key, world.now), None);
+}
+
+#[test]
 fn a_server_that_cannot_be_reached_costs_no_time() {
     for failure in [SocketFailure::NobodyListens, SocketFailure::Unreachable, SocketFailure::Os(13)]
     {

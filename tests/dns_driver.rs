@@ -1,0 +1,197 @@
+//! The resolver in the driver's loop, on real sockets: names of Debian's dnsmasq, requests to
+//! `origin`. Where dnsmasq is missing, the tests that need it say so and pass.
+
+mod common;
+mod dns_common;
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::{Duration, Instant as Clock};
+
+use common::{Client, Recorder};
+use dns_common::{Dnsmasq, free_address};
+use gannet::dns::{Config as DnsConfig, Resolver};
+use gannet::engine::{Config, Engine, Kind, Origin, PerHost, Request, Scheme};
+use gannet::net::mio::Mio;
+use gannet::net::{Driver, DriverConfig, Names, Pin, system_random};
+use gannet::origin::{Script, spawn};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn client(config: Config, dns: DnsConfig, pins: Vec<Pin>) -> Client {
+    let names = Names::new(Resolver::new(dns), system_random().unwrap()).with_pins(pins);
+    let engine = Engine::new(config);
+    let driver = Driver::new(engine, Mio::new(1024).unwrap(), DriverConfig::default());
+    Client { driver: driver.with_names(names), recorder: Recorder::default(), submitted: 0 }
+}
+
+fn asking(server: SocketAddr) -> DnsConfig {
+    DnsConfig { servers: vec![server], ..DnsConfig::default() }
+}
+
+fn once() -> Config {
+    Config { per_host: PerHost::Fixed(2), attempts: 1, ..Config::default() }
+}
+
+fn get(client: &mut Client, name: &str, port: u16) {
+    let host = client.driver.host(&Origin { scheme: Scheme::Http, host: name, port });
+    let tag = client.submitted;
+    client.submitted += 1;
+    client.driver.submit(&Request::get(host, "/bytes/10").tag(tag)).unwrap();
+}
+
+#[test]
+fn many_names_each_asked_for_once() {
+    let mut hosts = String::new();
+    for number in 0..2000 {
+        writeln!(hosts, "127.0.0.1 host{number}.test").unwrap();
+    }
+    let Some(server) = Dnsmasq::start(&hosts, &["--local-ttl=600"]) else { return };
+    let origin = spawn(Script::new()).unwrap();
+    let mut client = client(once(), asking(server.address), vec![]);
+    for _ in 0..2 {
+        for number in 0..2000 {
+            get(&mut client, &format!("host{number}.test"), origin.addr().port());
+        }
+    }
+    client.finish(LIMIT);
+    assert!(client.recorder.seen.iter().all(common::Seen::is_ok));
+    let questions = server.questions();
+    assert_eq!(questions.len(), 4000);
+    assert!(questions.values().all(|&times| times == 1));
+}
+
+#[test]
+fn a_dead_family_is_no_obstacle() {
+    // Nobody listens at ::1; and the second time it is not even tried first.
+    let Some(server) = Dnsmasq::start("127.0.0.1 two.test\n::1 two.test\n", &[]) else { return };
+    let origin = spawn(Script::new()).unwrap();
+    let mut client = client(once(), asking(server.address), vec![]);
+    get(&mut client, "two.test", origin.addr().port());
+    client.finish(LIMIT);
+    assert!(client.recorder.seen[0].is_ok(), "{:?}", client.recorder.seen[0]);
+}
+
+#[test]
+fn an_answer_that_needs_tcp() {
+    let mut hosts = String::new();
+    for last in 1..=150 {
+        writeln!(hosts, "127.0.77.{last} many.test").unwrap();
+    }
+    let Some(server) = Dnsmasq::start(&hosts, &[]) else { return };
+    let origin = spawn(Script::new()).unwrap();
+    let mut client = client(once(), asking(server.address), vec![]);
+    get(&mut client, "many.test", origin.addr().port());
+    client.finish(LIMIT);
+    assert_eq!(client.driver.names().unwrap().stats().tcp, 1);
+    // `origin` listens at 127.0.0.1 only: the addresses arrived, and none of them serves.
+    assert_eq!(client.recorder.seen[0].kind(), Some(Kind::Refused));
+}
+
+#[test]
+fn errors_name_the_server() {
+    let Some(server) = Dnsmasq::start("127.0.0.1 a.test\n", &[]) else { return };
+    let mut client = client(once(), asking(server.address), vec![]);
+    for name in ["gone.test", "gone.elsewhere", "not..a.name"] {
+        get(&mut client, name, 80);
+    }
+    client.finish(LIMIT);
+    let address = server.address;
+    for (seen, (kind, detail)) in client.recorder.seen.iter().zip([
+        ("dns_nxdomain", format!("there is no host gone.test: {address} said NXDOMAIN")),
+        ("dns_refused", format!("no server would resolve gone.elsewhere: {address} said REFUSED")),
+        ("dns_bad_name", "\"not..a.name\" can't be looked up: it has an empty label".into()),
+    ]) {
+        let failure = seen.result.clone().unwrap().unwrap_err();
+        assert_eq!(failure.kind, Kind::Dns(kind));
+        assert!(failure.to_string().contains(&detail), "{failure}");
+    }
+}
+
+#[test]
+fn nobody_waits_for_names_longer_than_for_a_connection() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let connect_timeout = Duration::from_millis(1500);
+    let mut client = client(Config { connect_timeout, ..once() }, asking(address), vec![]);
+    let start = Clock::now();
+    get(&mut client, "www.test", 80);
+    client.finish(LIMIT);
+    let took = start.elapsed();
+    assert!(took >= connect_timeout && took < Duration::from_secs(4), "{took:?}");
+    let failure = client.recorder.seen[0].result.clone().unwrap().unwrap_err();
+    assert_eq!(failure.kind, Kind::Dns("dns_unanswered"));
+    let sentence = failure.to_string();
+    assert!(sentence.contains(&format!("{address} did not answer in 1.5 s")), "{sentence}");
+}
+
+#[test]
+fn where_no_server_listens_the_error_comes_at_once() {
+    let address = free_address();
+    let mut client = client(once(), asking(address), vec![]);
+    let start = Clock::now();
+    get(&mut client, "www.test", 80);
+    client.finish(LIMIT);
+    assert!(start.elapsed() < Duration::from_secs(2));
+    let sentence = client.recorder.seen[0].result.clone().unwrap().unwrap_err().to_string();
+    assert!(sentence.contains(&format!("{address} has nobody listening there")), "{sentence}");
+}
+
+#[test]
+fn localhost_and_pinned_names_need_no_server() {
+    let origin = spawn(Script::new()).unwrap();
+    let port = origin.addr().port();
+    let pin = |host: &str, addresses: Vec<IpAddr>| Pin { host: host.into(), port, addresses };
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    // Nobody listens at the first of the two.
+    let dead = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
+    let pins = vec![pin("pinned.test", vec![dead, here]), pin("*", vec![here])];
+    let mut one = client(once(), asking(free_address()), pins);
+    for name in ["Pinned.test", "any.test"] {
+        get(&mut one, name, port);
+    }
+    one.finish(LIMIT);
+    let mut other = client(once(), asking(free_address()), vec![]);
+    for name in ["localhost", "a.localhost"] {
+        get(&mut other, name, port);
+    }
+    other.finish(LIMIT);
+    for seen in one.recorder.seen.iter().chain(&other.recorder.seen) {
+        assert!(seen.is_ok(), "{seen:?}");
+    }
+    assert_eq!(one.driver.names().unwrap().stats().sent, 0);
+    assert_eq!(other.driver.names().unwrap().stats().sent, 0);
+}
+
+#[test]
+fn a_server_over_tcp_that_closes_or_trickles() {
+    // A datagram server that only says "cut", and a stream server that closes at once.
+    let address = free_address();
+    let datagrams = UdpSocket::bind(address).unwrap();
+    let streams = TcpListener::bind(address).unwrap();
+    datagrams.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    streams.set_nonblocking(true).unwrap();
+    let mut client = client(once(), asking(address), vec![]);
+    get(&mut client, "www.test", 80);
+    let start = Clock::now();
+    let mut accepted = 0;
+    while client.recorder.done == 0 {
+        assert!(start.elapsed() < LIMIT);
+        client.driver.turn(Some(Duration::from_millis(10)), &mut client.recorder).unwrap();
+        let mut buffer = [0; 512];
+        if let Ok((length, from)) = datagrams.recv_from(&mut buffer) {
+            // An answer, cut, without records.
+            buffer[2] |= 0x82;
+            buffer[11] = 0;
+            let end = length - 11;
+            let _ = datagrams.send_to(&buffer[..end], from);
+        }
+        if let Ok((stream, _)) = streams.accept() {
+            accepted += 1;
+            drop(stream);
+        }
+    }
+    assert_eq!(accepted, 2, "once for each family");
+    let sentence = client.recorder.seen[0].result.clone().unwrap().unwrap_err().to_string();
+    assert!(sentence.contains(&format!("{address} failed over TCP")), "{sentence}");
+}
