@@ -340,6 +340,63 @@ fn openssl_updates_its_keys_amid_the_stream() {
     );
 }
 
+/// Old devices have certificates of version 1, which webpki does not read: `-k` does without.
+#[test]
+fn a_certificate_of_version_1_is_accepted_without_a_check_only() {
+    if !installed("openssl") {
+        return;
+    }
+    let folder = certificates();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    run(
+        "openssl",
+        &[
+            "genpkey",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+            "-out",
+            &at("old.key"),
+        ],
+    );
+    run(
+        "openssl",
+        &["req", "-new", "-key", &at("old.key"), "-subj", "/CN=old", "-out", &at("old.csr")],
+    );
+    // Without extensions OpenSSL 3.0 writes version 1, later ones version 3: both will do here.
+    run(
+        "openssl",
+        &[
+            "x509",
+            "-req",
+            "-in",
+            &at("old.csr"),
+            "-signkey",
+            &at("old.key"),
+            "-days",
+            "30",
+            "-out",
+            &at("old.crt"),
+        ],
+    );
+    for flag in ["-tls1_2", "-tls1_3"] {
+        let server = openssl(folder.path(), "old", &["-www", flag]);
+        let error = exchange(&trusting_folder(folder.path()), server.port, GET, never).unwrap_err();
+        assert_eq!(error.exit_code(), 60, "{error}");
+        let insecure = Options { insecure: true, ..Options::default() };
+        let got = exchange(&Config::new(insecure).unwrap(), server.port, GET, never).unwrap();
+        assert!(got.answer.starts_with(b"HTTP/1.0 200"), "{flag}");
+        // A pin cannot be checked on a key that cannot be read.
+        let pinned = Options { insecure: true, pins: vec![[7; 32]], ..Options::default() };
+        assert!(
+            exchange(&Config::new(pinned).unwrap(), server.port, GET, never)
+                .unwrap_err()
+                .is_final()
+        );
+    }
+}
+
 #[test]
 fn openssl_refuses_what_we_cannot_speak() {
     if !installed("openssl") {

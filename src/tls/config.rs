@@ -60,13 +60,15 @@ pub struct Options {
     pub pins: Vec<[u8; 32]>,
     /// Where secrets are written for debugging (see [`KeyLogWriter`](super::KeyLogWriter)).
     pub key_log: Option<Arc<dyn KeyLog>>,
-    /// How many hosts' sessions are remembered for resumption; 0 turns resumption off.
+    /// How many hosts' sessions are remembered for resumption; 0 turns resumption off. A session
+    /// holds its server's certificate chain: some 8 times 4 KB a host, where servers are hostile
+    /// 8 times `max_handshake_bytes`.
     pub sessions: usize,
     /// The cryptography; by default aws-lc-rs under the feature of that name, else *ring*, with
     /// AES-128 preferred where the processor has AES instructions, as browsers do.
     pub provider: Option<Arc<CryptoProvider>>,
-    /// The most bytes that a server may send before its handshake is complete, and the most that
-    /// are held for an unfinished message after it.
+    /// The most bytes that a server may send before its handshake is complete, and (32 KiB if
+    /// that is less) the most in a row without data afterwards.
     pub max_handshake_bytes: usize,
     /// The clock that certificates and tickets are checked against; by default the system's.
     pub time: Option<Arc<dyn TimeProvider>>,
@@ -117,6 +119,8 @@ pub enum ConfigErrorKind {
     Versions,
     /// The provider lacks something that is needed.
     Provider,
+    /// A pinned key is not spelt as one.
+    Pins,
 }
 
 /// Why there is no [`Config`]: a sentence, with what to do about it.
@@ -127,7 +131,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(kind: ConfigErrorKind, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ConfigErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
@@ -147,15 +151,17 @@ impl ConfigError {
             ConfigErrorKind::ClientCertificate => "tls_own_certificate",
             ConfigErrorKind::Versions => "tls_versions",
             ConfigErrorKind::Provider => "tls_provider",
+            ConfigErrorKind::Pins => "tls_pins",
         }
     }
 
-    /// curl's exit code for it.
+    /// The exit code: curl's, or 2 for what is a mistake on the command line.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             ConfigErrorKind::Roots => 77,
             ConfigErrorKind::ClientCertificate => 58,
-            ConfigErrorKind::Versions | ConfigErrorKind::Provider => 35,
+            ConfigErrorKind::Provider => 35,
+            ConfigErrorKind::Versions | ConfigErrorKind::Pins => 2,
         }
     }
 }
@@ -286,7 +292,7 @@ fn versions(
 
 /// The provider that the crate was built with. *ring* and aws-lc-rs prefer AES-256; AES-128 takes
 /// a third less time for the same practical security, and its handshake hashes with SHA-256.
-fn default_provider() -> Arc<CryptoProvider> {
+pub(super) fn default_provider() -> Arc<CryptoProvider> {
     #[cfg(feature = "aws-lc-rs")]
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     #[cfg(not(feature = "aws-lc-rs"))]
@@ -326,7 +332,7 @@ fn has_aes() -> bool {
     found
 }
 
-fn sha256(provider: &CryptoProvider) -> Result<&'static dyn Hash, ConfigError> {
+pub(super) fn sha256(provider: &CryptoProvider) -> Result<&'static dyn Hash, ConfigError> {
     let hash_of = |suite: &SupportedCipherSuite| match suite {
         SupportedCipherSuite::Tls13(suite) => suite.common.hash_provider,
         SupportedCipherSuite::Tls12(suite) => suite.common.hash_provider,

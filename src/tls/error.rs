@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use super::certificate::{Certificate, date, printable};
+use super::pins;
 use super::verify::Refusal;
 
 /// What kind of thing went wrong; [`name`](ErrorKind::name) is what records say.
@@ -45,7 +46,7 @@ pub enum ErrorKind {
     PlainHttp,
     /// The server answered in some other protocol.
     NotTls,
-    /// The handshake, or a message, is larger than the bound.
+    /// The handshake is larger than the bound.
     HandshakeTooLarge,
     /// The server sent too many tickets or other messages that carry no data.
     Flood,
@@ -95,6 +96,49 @@ impl ErrorKind {
             Self::Internal => "tls_internal",
         }
     }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// curl's exit code: 60 for the server's certificate, 90 for a pin, and for anything else 35
+    /// in the handshake and 56 when it was complete.
+    pub fn exit_code(self, established: bool) -> u8 {
+        match self {
+            kind if kind.is_certificate() => 60,
+            Self::PinMismatch => 90,
+            _ if established => 56,
+            _ => 35,
+        }
+    }
+
+    const ALL: [Self; 24] = [
+        Self::CertificateExpired,
+        Self::CertificateNotYetValid,
+        Self::CertificateName,
+        Self::UnknownIssuer,
+        Self::SelfSigned,
+        Self::CertificatePurpose,
+        Self::CertificateInvalid,
+        Self::PinMismatch,
+        Self::ClientCertificate,
+        Self::Alert,
+        Self::Version,
+        Self::Incompatible,
+        Self::Protocol,
+        Self::PlainHttp,
+        Self::NotTls,
+        Self::HandshakeTooLarge,
+        Self::Flood,
+        Self::Decrypt,
+        Self::HandshakeCut,
+        Self::Truncated,
+        Self::KeysExhausted,
+        Self::Closed,
+        Self::ServerName,
+        Self::Internal,
+    ];
 
     /// The server's certificate was refused.
     pub fn is_certificate(self) -> bool {
@@ -176,15 +220,9 @@ impl Error {
         &self.0.chain
     }
 
-    /// curl's exit code for it: 35 in the handshake, 60 for the certificate, 90 for a pin,
-    /// 56 afterwards.
+    /// curl's exit code for it.
     pub fn exit_code(&self) -> u8 {
-        match self.0.kind {
-            kind if kind.is_certificate() => 60,
-            ErrorKind::PinMismatch => 90,
-            _ if self.0.established => 56,
-            _ => 35,
-        }
+        self.0.kind.exit_code(self.0.established)
     }
 
     /// What rustls says, with what was refused.
@@ -296,8 +334,8 @@ impl Error {
             (Some(key), _) => (
                 ErrorKind::PinMismatch,
                 format!(
-                    "the server's public key is none of the pinned ones: it has sha256//{}",
-                    base64(&key)
+                    "the server's public key is none of the pinned ones: it has {}",
+                    pins::shown(&key)
                 ),
                 "if the server has a new key and this is it, pin that one with --pinnedpubkey",
             ),
@@ -453,33 +491,19 @@ fn alert_name(alert: AlertDescription) -> String {
     name
 }
 
-/// Base64 with padding (RFC 4648 section 4), for the key in a pin's error message.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let word = group.iter().fold(0_u32, |word, &byte| word << 8 | u32::from(byte))
-            << (8 * (3 - group.len()));
-        for digit in 0..4 {
-            let index = (word >> (18 - 6 * digit)) as usize & 63;
-            text.push(if digit <= group.len() { char::from(ALPHABET[index]) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_that_of_the_rfc() {
-        for (plain, coded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(plain.as_bytes()), coded);
+    fn every_kind_is_found_by_its_name() {
+        for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(ErrorKind::from_name(kind.name()), Some(kind));
+            assert!(kind.name().starts_with("tls_"));
+            assert_eq!(kind as usize, at, "none is missing");
         }
-        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+        assert_eq!(ErrorKind::Internal as usize + 1, ErrorKind::ALL.len());
+        assert_eq!(ErrorKind::from_name("eof_in_body"), None);
     }
 
     #[test]

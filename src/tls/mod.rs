@@ -9,7 +9,7 @@
 //! interface is gone in 0.24, so that change stays there), `config` builds the rustls
 //! configuration, `verify` decides whether a certificate is accepted, `certificate` reads names
 //! and dates out of one for error messages, `verified` remembers chains that were found good, `error` names what went wrong, `store` remembers
-//! sessions, `keylog` writes SSLKEYLOGFILE lines.
+//! sessions, `pins` reads pinned keys, `keylog` writes SSLKEYLOGFILE lines.
 //!
 //! RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 section 3 (SNI), RFC 7301 (ALPN).
 
@@ -17,6 +17,7 @@ mod certificate;
 mod config;
 mod error;
 mod keylog;
+mod pins;
 mod session;
 mod store;
 mod verified;
@@ -26,6 +27,7 @@ pub use certificate::Certificate;
 pub use config::{Config, ConfigError, ConfigErrorKind, Options, Roots, Version};
 pub use error::{Error, ErrorKind};
 pub use keylog::KeyLogWriter;
+pub use pins::{parse_pins, pin_of_key};
 pub use session::{Info, Received, Session};
 pub use store::SessionStore;
 

@@ -34,6 +34,9 @@ const RECORD_OVERHEAD: usize = 32;
 /// The most content of one record (RFC 8446 section 5.1).
 const RECORD: usize = 16 * 1024;
 const HEADER: usize = 5;
+/// Bytes without data that are taken in a row once the handshake is complete: tickets, of up to
+/// some kilobytes each, and key updates.
+const MAX_IDLE: usize = 32 * 1024;
 /// Tickets that one connection may bring. Two to four are common.
 const MAX_TICKETS: u32 = 1024;
 
@@ -195,52 +198,63 @@ impl Session {
         }
         // Data does not come in the middle of a message, so after a stop there is none to hold.
         self.held = if done.stopped { 0 } else { through.saturating_sub(done.consumed) };
-        let kept = match self.stage {
-            Stage::Handshake { received } => received + incoming.len() - done.consumed,
-            _ if self.held > 0 => incoming.len() - done.consumed,
-            _ => 0,
-        };
-        if kept > self.max_handshake_bytes {
-            return Err(self.too_large());
+        let kept = incoming.len() - done.consumed;
+        match self.stage {
+            Stage::Handshake { received } if received + kept > self.bound() => Err(self.too_much()),
+            Stage::Open { idle } if self.held > 0 && idle + kept > self.bound() => {
+                Err(self.too_much())
+            }
+            _ => Ok(done),
         }
-        Ok(done)
+    }
+
+    /// How much of TLS's own is taken in at this stage.
+    fn bound(&self) -> usize {
+        match self.stage {
+            Stage::Handshake { .. } => self.max_handshake_bytes,
+            _ => self.max_handshake_bytes.min(MAX_IDLE),
+        }
     }
 
     /// Count what was consumed against the bounds.
     fn account(&mut self, discarded: usize, data: usize) -> Result<(), Error> {
+        let bound = self.bound();
         match &mut self.stage {
             Stage::Handshake { received } => {
                 *received += discarded;
-                let too_much = *received > self.max_handshake_bytes;
+                if *received > bound {
+                    return Err(self.too_much());
+                }
                 if !self.connection.is_handshaking() {
                     self.stage = Stage::Open { idle: 0 };
                 }
-                if too_much { Err(self.too_large()) } else { Ok(()) }
             }
             Stage::Open { idle } => {
                 *idle = if data > 0 { 0 } else { *idle + discarded };
-                if *idle > self.max_handshake_bytes
-                    || self.connection.tls13_tickets_received() > MAX_TICKETS
-                {
-                    self.stage = Stage::Failed;
-                    let message =
-                        "the server floods the connection with TLS messages that carry no data";
-                    return Err(Error::new(ErrorKind::Flood, true, message, ""));
+                if *idle > bound || self.connection.tls13_tickets_received() > MAX_TICKETS {
+                    return Err(self.too_much());
                 }
-                Ok(())
             }
-            Stage::PeerClosed | Stage::Closed | Stage::Failed => Ok(()),
+            Stage::PeerClosed | Stage::Closed | Stage::Failed => {}
         }
+        Ok(())
     }
 
-    fn too_large(&mut self) -> Error {
-        let established = self.was_established();
+    fn too_much(&mut self) -> Error {
+        let (established, bound) = (self.established(), self.bound());
         self.stage = Stage::Failed;
-        let message = format!(
-            "the server's TLS handshake is larger than {} bytes, the most that is accepted",
-            self.max_handshake_bytes
-        );
-        Error::new(ErrorKind::HandshakeTooLarge, established, message, "")
+        if established {
+            let message = format!(
+                "the server floods the connection with TLS messages that carry no data \
+                 (at most {bound} bytes in a row and {MAX_TICKETS} tickets are accepted)"
+            );
+            Error::new(ErrorKind::Flood, true, message, "")
+        } else {
+            let message = format!(
+                "the server's TLS handshake is larger than {bound} bytes, the most that is accepted"
+            );
+            Error::new(ErrorKind::HandshakeTooLarge, false, message, "")
+        }
     }
 
     /// The handshake is complete, and data may be sent.
