@@ -977,6 +977,28 @@ fn workers_queues_and_thrashing() {
     assert_eq!((refused, server.stats().queue_full), (6, 6));
 }
 
+/// Up to the limit twice the concurrency is twice the goodput, beyond it that ends.
+#[test]
+fn presets_have_their_character() {
+    for (name, script, clients, least, most) in [
+        ("half of a hard limit", presets::hard_limit(24), 12, 20, 30),
+        ("all of it", presets::hard_limit(24), 24, 20, 30),
+        ("half of the workers", presets::queue(8), 4, 20, 30),
+        ("all of them", presets::queue(8), 8, 20, 30),
+        ("twice as many", presets::queue(8), 16, 40, 55),
+        ("not thrashing yet", presets::thrash(16), 16, 20, 30),
+        ("thrashing", presets::thrash(16), 32, 80, 110),
+    ] {
+        let server = spawn(script).unwrap();
+        println!("{name}");
+        takes(least, most, || {
+            let took = rush(&server, clients).0;
+            eventually(|| server.stats().open == 0);
+            took
+        });
+    }
+}
+
 #[test]
 fn a_worker_is_free_again_when_its_client_is_gone() {
     let service = Service { time: Time::FixedUs(20_000), workers: Some(1), ..Service::default() };

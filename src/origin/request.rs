@@ -349,4 +349,38 @@ mod tests {
             assert_eq!(Incoming::Chunked(Chunk::Size).take(bad, |_| ()), Err(400), "{bad:?}");
         }
     }
+
+    #[test]
+    fn rubbish_is_refused_or_waited_for() {
+        let pieces: [&[u8]; 16] = [
+            b"GET ",
+            b"/ ",
+            b"HTTP/1.1",
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b":",
+            b"Host",
+            b"Content-Length: ",
+            b"Transfer-Encoding: chunked",
+            b"9999999999999999999999",
+            b"f",
+            b";",
+            b" ",
+            b"\0",
+            b"\xff",
+        ];
+        for seed in 0..20_000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let text: Vec<u8> =
+                (0..random.usize(..20)).flat_map(|_| pieces[random.usize(..16)]).copied().collect();
+            if let Ok(Some(head)) = Head::parse(&text, &mut 0) {
+                assert!(head.len <= text.len(), "seed {seed}");
+                assert!(!head.target(&text).is_empty() && !head.method(&text).is_empty());
+            }
+            let mut kept = 0;
+            let taken = Incoming::Chunked(Chunk::Size).take(&text, |bytes| kept += bytes.len());
+            assert!(taken.is_err() || taken.is_ok_and(|taken| kept <= taken), "seed {seed}");
+        }
+    }
 }

@@ -414,3 +414,81 @@ pub struct Redirect {
     /// The value of `Location`.
     pub to: Bytes,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How each action is written.
+    #[test]
+    fn actions_in_json() {
+        let at = At::Byte(17);
+        for (text, action) in [
+            (r#"{"status":503}"#, Action::Status(503)),
+            (r#"{"reason":"Gone \u00e9"}"#, Action::Reason(Bytes(b"Gone \xe9".to_vec()))),
+            (r#"{"version":"HTTP/1.0"}"#, Action::Version("HTTP/1.0".into())),
+            (r#"{"field":["X-Name","value"]}"#, Action::Field("X-Name".into(), "value".into())),
+            (r#"{"without":"Date"}"#, Action::Without("Date".into())),
+            (r#"{"body":{"bytes":"hello"}}"#, Action::Body(Body::Bytes("hello".into()))),
+            (r#"{"body":{"pattern":1024}}"#, Action::Body(Body::Pattern(1_024))),
+            (r#"{"body":"from_path"}"#, Action::Body(Body::FromPath)),
+            (r#"{"body":"echo"}"#, Action::Body(Body::Echo)),
+            (r#"{"edition":2}"#, Action::Edition(2)),
+            (r#"{"raw":"HTTP/1.1 200\r\n\u0000"}"#, Action::Raw("HTTP/1.1 200\r\n\0".into())),
+            (
+                r#"{"interim":{"status":103}}"#,
+                Action::Interim(Interim { status: 103, fields: vec![] }),
+            ),
+            (r#"{"delay_ms":50}"#, Action::DelayMs(50)),
+            (r#"{"pause":{"at":{"byte":17},"ms":50}}"#, Action::Pause(Pause { at, ms: 50 })),
+            (r#"{"drip":{"bytes":1,"every_ms":2}}"#, Action::Drip(Drip { bytes: 1, every_ms: 2 })),
+            (
+                r#"{"chunked":{"sizes":[1,2],"extension":";a","trailers":[["X","y"]]}}"#,
+                Action::Chunked(Chunked {
+                    sizes: vec![1, 2],
+                    extension: ";a".into(),
+                    trailers: vec![("X".into(), "y".into())],
+                }),
+            ),
+            (r#"{"length":{"exactly":"+5"}}"#, Action::Length(Length::Exactly("+5".into()))),
+            (r#"{"length":{"plus":-1}}"#, Action::Length(Length::Plus(-1))),
+            (r#"{"length":"untold"}"#, Action::Length(Length::Untold)),
+            (
+                r#"{"cut":{"at":{"byte":17},"how":"reset"}}"#,
+                Action::Cut(Cut { at, how: How::Reset }),
+            ),
+            (
+                r#"{"cut":{"at":{"body":1},"how":"fin"}}"#,
+                Action::Cut(Cut { at: At::Body(1), how: How::Fin }),
+            ),
+            (
+                r#"{"cut":{"at":{"before_end":1},"how":"stall"}}"#,
+                Action::Cut(Cut { at: At::BeforeEnd(1), how: How::Stall }),
+            ),
+            (
+                r#"{"cut":{"at":"random","how":"freeze"}}"#,
+                Action::Cut(Cut { at: At::Random, how: How::Freeze }),
+            ),
+            (r#"{"retry_after":"3"}"#, Action::RetryAfter("3".into())),
+            (
+                r#"{"redirect":{"status":302,"to":"/x"}}"#,
+                Action::Redirect(Redirect { status: 302, to: "/x".into() }),
+            ),
+            (r#""close""#, Action::Close),
+            (r#""close_quietly""#, Action::CloseQuietly),
+            (r#"{"surplus":"more"}"#, Action::Surplus("more".into())),
+            (r#""early""#, Action::Early),
+            (r#""no_continue""#, Action::NoContinue),
+        ] {
+            assert_eq!(serde_json::from_str::<Action>(text).unwrap(), action, "{text}");
+        }
+    }
+
+    #[test]
+    fn spans() {
+        for (text, inside, outside) in [("3", 3, 4), ("[2,5]", 5, 6), ("[2,5]", 2, 1)] {
+            let span: Span = serde_json::from_str(text).unwrap();
+            assert!(span.contains(inside) && !span.contains(outside), "{text}");
+        }
+    }
+}
