@@ -215,10 +215,19 @@ fn refused_certificates_are_named_and_explained() {
         p.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
     });
     let half = signed(&below, &[HOST], ECDSA, |_| {});
+    let authority_as_leaf = signed(&root, &[HOST], ECDSA, |p| {
+        p.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    });
     let mut foreign = signed(&below, &[HOST], ECDSA, |_| {});
     foreign.chain.push(below.der().clone());
 
-    let table: [(&str, &Identity, ErrorKind, &[&str]); 9] = [
+    let table: [(&str, &Identity, ErrorKind, &[&str]); 10] = [
+        (
+            "an authority as a server",
+            &authority_as_leaf,
+            ErrorKind::CertificateInvalid,
+            &["cannot be accepted: it is that of an authority, not of a server"],
+        ),
         (
             "expired",
             &expired,
@@ -274,8 +283,9 @@ fn refused_certificates_are_named_and_explained() {
             for word in words {
                 assert!(error.to_string().contains(word), "{case}: {error}");
             }
-            // Only a certificate that is not for servers has nothing to try.
-            assert_eq!(error.hint().is_some(), kind != ErrorKind::CertificatePurpose, "{case}");
+            // Against a certificate that is not for servers there is nothing to try.
+            let hopeless = [ErrorKind::CertificatePurpose, ErrorKind::CertificateInvalid];
+            assert_eq!(error.hint().is_none(), hopeless.contains(&kind), "{case}");
 
             let (client, _) =
                 connected(&insecure, &Arc::new(server(identity, versions, None)), HOST);
@@ -579,6 +589,15 @@ fn configurations_that_cannot_work_say_why() {
     // Some that cannot be read beside some that can are passed over.
     let config = Config::new(roots(&[broken, &pem(root.der())])).unwrap();
     assert_eq!(config.skipped_roots(), 1);
+}
+
+#[cfg(feature = "native-roots")]
+#[test]
+fn the_systems_authorities_can_be_used() {
+    if std::path::Path::new("/etc/ssl/certs/ca-certificates.crt").exists() {
+        let config = Config::new(Options { roots: Roots::Native, ..Options::default() }).unwrap();
+        assert!(config.sessions().is_some());
+    }
 }
 
 // ---- Versions and other protocols ---------------------------------------------------------------

@@ -423,16 +423,42 @@ fn describe(error: &CertificateError, chain: &[Certificate]) -> (ErrorKind, Stri
         ),
         C::BadSignature => (
             ErrorKind::CertificateInvalid,
-            "a signature of the server's certificates is wrong".into(),
+            "a signature by the server or in its certificates is wrong, \
+             or by an RSA key below 2048 bits"
+                .into(),
             "",
         ),
         error => {
-            let message = format!(
-                "the server's certificate cannot be accepted: {}",
-                printable(&error.to_string(), 160)
-            );
+            let message = format!("the server's certificate cannot be accepted: {}", reason(error));
             (ErrorKind::CertificateInvalid, message, "")
         }
+    }
+}
+
+/// The rarer reasons in plain words.
+fn reason(error: &CertificateError) -> String {
+    use CertificateError as C;
+    match error {
+        C::BadEncoding => "it is malformed".into(),
+        C::Revoked => "it is revoked".into(),
+        C::UnhandledCriticalExtension => {
+            "it has a critical extension that is not known here".into()
+        }
+        C::UnsupportedSignatureAlgorithmContext { .. }
+        | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "it is signed in a way that is not supported (SHA-1, say)".into()
+        }
+        // webpki's own errors arrive wrapped, and their text is the variant's name.
+        C::Other(error) => match error.0.to_string().as_str() {
+            "CaUsedAsEndEntity" => "it is that of an authority, not of a server".into(),
+            "UnsupportedCertVersion" => "it is not of X.509 version 3".into(),
+            "NameConstraintViolation" => "its issuer may not sign for such names".into(),
+            "PathLenConstraintViolated" | "EndEntityUsedAsCa" => {
+                "it is signed with a certificate that may not sign it".into()
+            }
+            other => printable(other, 120),
+        },
+        error => printable(&error.to_string(), 160),
     }
 }
 
