@@ -114,6 +114,8 @@ pub(super) enum Names {
         /// What the look-up took, told with the first connection.
         took: Duration,
         stale: bool,
+        /// No race has used it yet: it may wait for a slot longer than it holds.
+        unused: bool,
     },
 }
 
@@ -294,6 +296,7 @@ fn literal(origin: &Origin<'_>) -> Names {
             winner: 0,
             took: Duration::ZERO,
             stale: false,
+            unused: true,
         },
         Err(_) => Names::Unknown,
     }

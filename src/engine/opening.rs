@@ -92,6 +92,7 @@ impl Engine {
                     winner: 0,
                     took: now - since,
                     stale: found.stale,
+                    unused: true,
                 };
                 self.count_origin(key);
                 self.ring_host(key);
@@ -119,7 +120,7 @@ impl Engine {
         // Its limits follow the address, not the literal that stood in its place.
         host.counted = false;
         let addresses = addresses.to_vec();
-        host.names = Names::Known { addresses, until, winner: 0, took, stale: false };
+        host.names = Names::Known { addresses, until, winner: 0, took, stale: false, unused: true };
         self.count_origin(key);
         self.ring_host(key);
     }
@@ -252,8 +253,13 @@ impl Engine {
         let host = &mut self.hosts[dial.host];
         host.dials -= 1;
         host.stats.open_failures += 1;
-        if let Names::Known { addresses, winner, .. } = &mut host.names {
+        if let Names::Known { addresses, winner, until, .. } = &mut host.names {
             *winner = (*winner + 1) % addresses.len().max(1);
+            // It may have moved: whoever looks names up decides whether to ask again. What the
+            // user gave stays.
+            if *until != Instant::NEVER {
+                *until = (*until).min(now);
+            }
         }
         let detail = address.map(|address| Box::from(format!("{address}")));
         let failing = Failing { kind, os, detail };

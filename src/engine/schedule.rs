@@ -21,6 +21,9 @@ use crate::proto;
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// Responses after which a connection gives way to hosts that have none.
 const FAIR_TURN: u32 = 64;
+/// Addresses may be used for the connection that they were looked up for, though it had to wait
+/// for a slot for this long after their time: else a long queue would ask again and again.
+const ANSWER_WAITS: Duration = Duration::from_secs(300);
 /// How soon the machine is asked again after it was out of sockets.
 pub(super) const EXHAUSTED_PAUSE: Duration = Duration::from_millis(500);
 
@@ -110,7 +113,9 @@ impl Engine {
         }
         let first = match &host.names {
             Names::Asking { .. } => return Step::Blocked,
-            Names::Known { addresses, until, winner, .. } if *until > now => {
+            Names::Known { addresses, until, winner, unused, .. }
+                if *until > now || (*unused && now - *until < ANSWER_WAITS) =>
+            {
                 match addresses.get(*winner).or(addresses.first()) {
                     Some(first) => *first,
                     None => return self.ask(key, now),
@@ -142,7 +147,10 @@ impl Engine {
     fn dial(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) {
         let until = now + self.config.connect_timeout;
         let host = &mut self.hosts[key];
-        let Names::Known { addresses, winner, took, stale, .. } = &mut host.names else { return };
+        let Names::Known { addresses, winner, took, stale, unused, .. } = &mut host.names else {
+            return;
+        };
+        *unused = false;
         let dns = (core::mem::take(took), *stale);
         let dial = Dial::new(key, addresses, *winner, now, until, dns);
         host.dials += 1;
