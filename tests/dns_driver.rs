@@ -5,7 +5,7 @@ mod common;
 mod dns_common;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant as Clock};
 
 use common::{Client, Recorder};
@@ -13,13 +13,13 @@ use dns_common::{Dnsmasq, free_address};
 use gannet::dns::{Config as DnsConfig, Resolver};
 use gannet::engine::{Config, Engine, Kind, Origin, PerHost, Request, Scheme};
 use gannet::net::mio::Mio;
-use gannet::net::{Driver, DriverConfig, Names, Pin, system_random};
+use gannet::net::{Driver, DriverConfig, Names, system_random};
 use gannet::origin::{Script, spawn};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn client(config: Config, dns: DnsConfig, pins: Vec<Pin>) -> Client {
-    let names = Names::new(Resolver::new(dns), system_random().unwrap()).with_pins(pins);
+fn client(config: Config, dns: DnsConfig) -> Client {
+    let names = Names::new(Resolver::new(dns), system_random().unwrap());
     let engine = Engine::new(config);
     let driver = Driver::new(engine, Mio::new(1024).unwrap(), DriverConfig::default());
     Client { driver: driver.with_names(names), recorder: Recorder::default(), submitted: 0 }
@@ -48,7 +48,7 @@ fn many_names_each_asked_for_once() {
     }
     let Some(server) = Dnsmasq::start(&hosts, &["--local-ttl=600"]) else { return };
     let origin = spawn(Script::new()).unwrap();
-    let mut client = client(once(), asking(server.address), vec![]);
+    let mut client = client(once(), asking(server.address));
     for _ in 0..2 {
         for number in 0..2000 {
             get(&mut client, &format!("host{number}.test"), origin.addr().port());
@@ -66,7 +66,7 @@ fn a_dead_family_is_no_obstacle() {
     // Nobody listens at ::1; and the second time it is not even tried first.
     let Some(server) = Dnsmasq::start("127.0.0.1 two.test\n::1 two.test\n", &[]) else { return };
     let origin = spawn(Script::new()).unwrap();
-    let mut client = client(once(), asking(server.address), vec![]);
+    let mut client = client(once(), asking(server.address));
     get(&mut client, "two.test", origin.addr().port());
     client.finish(LIMIT);
     assert!(client.recorder.seen[0].is_ok(), "{:?}", client.recorder.seen[0]);
@@ -80,7 +80,7 @@ fn an_answer_that_needs_tcp() {
     }
     let Some(server) = Dnsmasq::start(&hosts, &[]) else { return };
     let origin = spawn(Script::new()).unwrap();
-    let mut client = client(once(), asking(server.address), vec![]);
+    let mut client = client(once(), asking(server.address));
     get(&mut client, "many.test", origin.addr().port());
     client.finish(LIMIT);
     assert_eq!(client.driver.names().unwrap().stats().tcp, 1);
@@ -91,7 +91,7 @@ fn an_answer_that_needs_tcp() {
 #[test]
 fn errors_name_the_server() {
     let Some(server) = Dnsmasq::start("127.0.0.1 a.test\n", &[]) else { return };
-    let mut client = client(once(), asking(server.address), vec![]);
+    let mut client = client(once(), asking(server.address));
     for name in ["gone.test", "gone.elsewhere", "not..a.name"] {
         get(&mut client, name, 80);
     }
@@ -113,7 +113,7 @@ fn nobody_waits_for_names_longer_than_for_a_connection() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let connect_timeout = Duration::from_millis(1500);
-    let mut client = client(Config { connect_timeout, ..once() }, asking(address), vec![]);
+    let mut client = client(Config { connect_timeout, ..once() }, asking(address));
     let start = Clock::now();
     get(&mut client, "www.test", 80);
     client.finish(LIMIT);
@@ -128,7 +128,7 @@ fn nobody_waits_for_names_longer_than_for_a_connection() {
 #[test]
 fn where_no_server_listens_the_error_comes_at_once() {
     let address = free_address();
-    let mut client = client(once(), asking(address), vec![]);
+    let mut client = client(once(), asking(address));
     let start = Clock::now();
     get(&mut client, "www.test", 80);
     client.finish(LIMIT);
@@ -138,29 +138,26 @@ fn where_no_server_listens_the_error_comes_at_once() {
 }
 
 #[test]
-fn localhost_and_pinned_names_need_no_server() {
+fn localhost_needs_no_server_nor_does_a_host_that_is_placed_or_routed_there() {
     let origin = spawn(Script::new()).unwrap();
     let port = origin.addr().port();
-    let pin = |host: &str, addresses: Vec<IpAddr>| Pin { host: host.into(), port, addresses };
-    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    // Nobody listens at the first of the two.
-    let dead = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
-    let pins = vec![pin("pinned.test", vec![dead, here]), pin("*", vec![here])];
-    let mut one = client(once(), asking(free_address()), pins);
-    for name in ["Pinned.test", "any.test"] {
-        get(&mut one, name, port);
-    }
-    one.finish(LIMIT);
-    let mut other = client(once(), asking(free_address()), vec![]);
+    let mut client = client(once(), asking(free_address()));
     for name in ["localhost", "a.localhost"] {
-        get(&mut other, name, port);
+        get(&mut client, name, port);
     }
-    other.finish(LIMIT);
-    for seen in one.recorder.seen.iter().chain(&other.recorder.seen) {
+    let placed = client.driver.host(&Origin { scheme: Scheme::Http, host: "placed.test", port: 1 });
+    // Nobody listens at the first of the two.
+    let dead = SocketAddr::from(([127, 0, 0, 77], port));
+    client.driver.place(placed, &[dead, origin.addr()], gannet::base::Instant::NEVER);
+    get(&mut client, "placed.test", 1);
+    let routed = client.driver.host(&Origin { scheme: Scheme::Http, host: "routed.test", port: 2 });
+    client.driver.names_mut().unwrap().route(routed, "localhost", port);
+    get(&mut client, "routed.test", 2);
+    client.finish(LIMIT);
+    for seen in &client.recorder.seen {
         assert!(seen.is_ok(), "{seen:?}");
     }
-    assert_eq!(one.driver.names().unwrap().stats().sent, 0);
-    assert_eq!(other.driver.names().unwrap().stats().sent, 0);
+    assert_eq!(client.driver.names().unwrap().stats().sent, 0);
 }
 
 #[test]
@@ -171,7 +168,7 @@ fn a_server_over_tcp_that_closes_or_trickles() {
     let streams = TcpListener::bind(address).unwrap();
     datagrams.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     streams.set_nonblocking(true).unwrap();
-    let mut client = client(once(), asking(address), vec![]);
+    let mut client = client(once(), asking(address));
     get(&mut client, "www.test", 80);
     let start = Clock::now();
     let mut accepted = 0;

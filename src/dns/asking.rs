@@ -8,7 +8,7 @@ use core::time::Duration;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::cache::{Fact, Known};
+use super::cache::Fact;
 use super::config::Family;
 use super::error::{DnsErrorKind, Report, Said};
 use super::lookup::{
@@ -261,12 +261,12 @@ impl Resolver {
         let side = state.side(open.family);
         let before = side.take_ask().and_then(|ask| ask.alias).map(|alias| alias.ttl);
         let ttl = ttl.map(|ttl| before.map_or(ttl, |before| before.min(ttl)));
-        let expires = now + self.cache.lifetime(&fact, ttl);
-        *side = Side::Done(match &fact {
-            Fact::Addresses(list) => Found::Addresses(list.clone(), expires),
+        let known = self.cache.known(fact, ttl, server, now);
+        *side = Side::Done(match &known.fact {
+            Fact::Addresses(list) => Found::Addresses(list.clone(), known.expires),
             Fact::Negative { nx } => Found::Negative { nx: *nx, server },
         });
-        self.cache.store(&name, open.family, Known { fact, server, expires });
+        self.cache.store(&name, open.family, known);
         self.settle(open.lookup, now);
     }
 
@@ -307,7 +307,8 @@ impl Resolver {
             ask.silent = Set::default();
             left = self.servers.pick(ask.done, now).is_some();
         }
-        if left && !late {
+        // A late family that others wait behind may still ask a server in good standing.
+        if left && (!late || self.servers.has_better(ask.silent.and(ask.done))) {
             *side = Side::Waiting(ask);
             self.waiting.push_front((open.lookup, open.family));
         } else {

@@ -30,12 +30,20 @@ pub(super) enum Fact {
     Negative { nx: bool },
 }
 
+impl Fact {
+    pub(super) const fn has_addresses(&self) -> bool {
+        matches!(self, Self::Addresses(_))
+    }
+}
+
 /// A fact, who said it, and for how long it holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Known {
     pub(super) fact: Fact,
     pub(super) server: u8,
     pub(super) expires: Instant,
+    /// When its server wanted it to end, which may be earlier.
+    pub(super) meant: Instant,
 }
 
 #[derive(Debug)]
@@ -111,14 +119,16 @@ impl Cache {
         }
     }
 
-    /// How long a fact that came with this time to live holds.
-    pub(super) fn lifetime(&self, fact: &Fact, ttl: Option<u32>) -> Duration {
+    /// What is to be kept of a fact that came with this time to live.
+    pub(super) fn known(&self, fact: Fact, ttl: Option<u32>, server: u8, now: Instant) -> Known {
         let ceiling = match fact {
             Fact::Addresses(_) => self.config.max_ttl,
             Fact::Negative { .. } => self.config.negative_max.min(self.config.max_ttl),
         };
         // Without a word how long, "there is none" is kept for the shortest time only.
-        Duration::from_secs(ttl.unwrap_or(0).into()).max(self.config.min_ttl).min(ceiling)
+        let ttl = Duration::from_secs(ttl.unwrap_or(0).into()).min(ceiling);
+        let expires = now + ttl.max(self.config.min_ttl).min(ceiling);
+        Known { fact, server, expires, meant: now + ttl }
     }
 
     /// Keeps what was learnt.
@@ -225,7 +235,7 @@ mod tests {
 
     fn known(number: usize) -> Known {
         let fact = Fact::Addresses([IpAddr::from((number as u32).to_be_bytes())].into());
-        Known { fact, server: 0, expires: Instant::NEVER }
+        Known { fact, server: 0, expires: Instant::NEVER, meant: Instant::NEVER }
     }
 
     fn cache(entries: usize) -> Cache {
@@ -274,15 +284,17 @@ mod tests {
         let cache = cache(1);
         let there = Fact::Addresses([].into());
         let none = Fact::Negative { nx: true };
-        for (fact, ttl, secs) in [
-            (&there, Some(0), 1),
-            (&there, Some(60), 60),
-            (&there, Some(10_000_000), 86_400),
-            (&none, None, 1),
-            (&none, Some(60), 60),
-            (&none, Some(86_400), 300),
+        for (fact, ttl, secs, meant) in [
+            (&there, Some(0), 30, 0),
+            (&there, Some(60), 60, 60),
+            (&there, Some(10_000_000), 86_400, 86_400),
+            (&none, None, 30, 0),
+            (&none, Some(60), 60, 60),
+            (&none, Some(86_400), 300, 300),
         ] {
-            assert_eq!(cache.lifetime(fact, ttl).as_secs(), secs, "{fact:?} {ttl:?}");
+            let known = cache.known(fact.clone(), ttl, 0, Instant::ZERO);
+            let secs_of = |at: Instant| (at - Instant::ZERO).as_secs();
+            assert_eq!((secs_of(known.expires), secs_of(known.meant)), (secs, meant), "{fact:?}");
         }
     }
 
@@ -297,6 +309,6 @@ mod tests {
     #[test]
     fn an_entry_is_as_small_as_the_documentation_says() {
         // Beside it: the name and the addresses, about 32 bytes each, and 6 for its place.
-        assert!(size_of::<Entry>() <= 128, "{}", size_of::<Entry>());
+        assert!(size_of::<Entry>() <= 144, "{}", size_of::<Entry>());
     }
 }

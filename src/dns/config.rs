@@ -100,9 +100,10 @@ impl Config {
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
     /// Names that are kept; of more, the one that was not used for longest goes. 131,072 by
-    /// default, each about 240 bytes; 0: nothing is kept.
+    /// default, each about 260 bytes; 0: nothing is kept.
     pub entries: usize,
-    /// No answer is kept for less, not even one that says 0. 1 s by default.
+    /// No answer is kept for less, not even one that says 0, unless all its addresses failed to
+    /// connect meanwhile. 30 s by default: many servers say 0 of names that hardly ever move.
     pub min_ttl: Duration,
     /// No answer is kept for more. 1 day by default.
     pub max_ttl: Duration,
@@ -122,7 +123,7 @@ impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             entries: 131_072,
-            min_ttl: Duration::from_secs(1),
+            min_ttl: Duration::from_secs(30),
             max_ttl: Duration::from_secs(86_400),
             negative_max: Duration::from_secs(300),
             stale_for: Duration::from_secs(3600),

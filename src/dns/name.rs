@@ -93,7 +93,7 @@ impl WireName {
         if label.iter().any(|byte| !byte.is_ascii()) {
             return Err("it is not ASCII (internationalised names are asked in their xn-- form)");
         }
-        if label.iter().any(|byte| !byte.is_ascii_graphic() || *byte == b'\\') {
+        if label.iter().any(|byte| !byte.is_ascii_graphic() || b"\\%".contains(byte)) {
             return Err("it has a byte that no host name has");
         }
         self.push_any(label)
@@ -237,7 +237,18 @@ mod tests {
     fn what_is_no_name() {
         let long = "a.".repeat(127) + "b";
         let label = "a".repeat(64);
-        for text in ["", ".", "a..b", ".a", "a b", "a\nb", "b\u{fc}cher.example", &label, &long] {
+        for text in [
+            "",
+            ".",
+            "a..b",
+            ".a",
+            "a b",
+            "a\nb",
+            "fe80::1%eth0",
+            "b\u{fc}cher.example",
+            &label,
+            &long,
+        ] {
             assert!(WireName::parse(text).is_err(), "{text:?}");
         }
         let longest = "a.".repeat(126) + "b";

@@ -109,7 +109,7 @@ impl Servers {
     }
 
     /// Whether there is a server in good standing that is not in `but`.
-    fn has_better(&self, but: Set) -> bool {
+    pub(super) fn has_better(&self, but: Set) -> bool {
         (0..).zip(&self.list).any(|(number, server)| !but.has(number) && server.failures == 0)
     }
 

@@ -65,13 +65,23 @@ impl Resolver {
             from = number + 1;
             state.candidate = number;
             state.name = name.as_bytes().into();
+            let failed = &self.failed;
             let known = self.cache.look_up(&name);
+            // The floor is for names that hardly move: this one seems to have moved.
+            let moved = known.is_some_and(|known| {
+                let all_failed = known.iter().flatten().all(|known| match &known.fact {
+                    Fact::Addresses(list) => list.iter().all(|ip| failed.since(ip, now).is_some()),
+                    Fact::Negative { .. } => true,
+                });
+                all_failed && known.iter().flatten().any(|known| known.fact.has_addresses())
+            });
             for family in Family::BOTH {
                 let fresh = known.and_then(|known| known.get(family.index())?.as_ref());
-                let fresh = fresh.filter(|known| now < known.expires);
+                let fresh =
+                    fresh.filter(|known| now < if moved { known.meant } else { known.expires });
                 *state.side(family) = if !family.wanted(self.config.families) {
                     Side::Unwanted
-                } else if let Some(Known { fact, server, expires }) = fresh {
+                } else if let Some(Known { fact, server, expires, .. }) = fresh {
                     Side::Done(match fact {
                         Fact::Addresses(list) => Found::Addresses(list.clone(), *expires),
                         Fact::Negative { nx } => Found::Negative { nx: *nx, server: *server },
@@ -236,7 +246,8 @@ impl Resolver {
             if let Side::Done(Found::Failed(_)) = side {
                 let fact = Fact::Negative { nx: false };
                 let server = state.server.unwrap_or(0);
-                self.cache.store(&name, family, Known { fact, server, expires });
+                let known = Known { fact, server, expires, meant: expires };
+                self.cache.store(&name, family, known);
             }
         }
     }

@@ -130,6 +130,12 @@ impl<N: Net> Driver<N> {
         self.names.as_ref()
     }
 
+    /// The resolver's side, to be told where hosts are.
+    #[cfg(feature = "dns")]
+    pub fn names_mut(&mut self) -> Option<&mut super::Names> {
+        self.names.as_mut()
+    }
+
     /// Speaks TLS as `tls` says.
     #[cfg(feature = "tls")]
     #[must_use]
@@ -461,14 +467,14 @@ impl<N: Net> Driver<N> {
 
     /// An address did or did not connect: the resolver's order of addresses learns from it.
     #[cfg(feature = "dns")]
-    fn dialled(&mut self, remote: core::net::SocketAddr, works: bool) {
+    fn dialled(&mut self, remote: SocketAddr, works: bool) {
         if let Some(names) = &mut self.names {
             names.dialled(remote, works, self.now);
         }
     }
 
     #[cfg(not(feature = "dns"))]
-    const fn dialled(&self, _: core::net::SocketAddr, _: bool) {}
+    const fn dialled(&self, _: SocketAddr, _: bool) {}
 
     /// Reads until nothing is there, the engine wants no more, or the budget is spent.
     fn pump_reads(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {

@@ -19,10 +19,10 @@ use crate::base::Instant;
 use crate::engine::{Cause, Fault};
 
 pub use driver::{Driver, DriverConfig};
+#[cfg(feature = "dns")]
+pub use names::Names;
 #[cfg(feature = "fetch")]
 pub use names::system_random;
-#[cfg(feature = "dns")]
-pub use names::{Names, Pin};
 
 /// Tokens with this bit name sockets of the resolver: they have slots of their own.
 pub const RESOLVER: usize = 1 << (usize::BITS - 2);

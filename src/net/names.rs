@@ -4,9 +4,9 @@
 //! Owns who waits for which look-up and for how long (names, TCP and TLS share one connect
 //! timeout), and the sockets of questions. What is asked of whom is the resolver's to decide.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::{Driver, Net, RESOLVER, Read};
 use crate::base::Instant;
@@ -18,23 +18,13 @@ use crate::engine::{Cause, DnsFailure, Engine, Fault, Handler, HostKey, Resolved
 /// Datagrams taken from one socket before the others have their turn.
 const READ_BUDGET: u32 = 16;
 
-/// Addresses that the user gave for a name and a port, curl's `--resolve`.
-#[derive(Clone, Debug)]
-pub struct Pin {
-    /// The name, or `*` for all that have no pin of their own.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// Where to connect; all of them take part in the race.
-    pub addresses: Vec<IpAddr>,
-}
-
 /// A resolver, and what ties it to the engine's hosts and the net's sockets.
 pub struct Names {
     resolver: Resolver,
     /// Unpredictable to strangers: ids are made of it.
     random: Box<dyn FnMut() -> u64>,
-    pins: Vec<Pin>,
+    /// Hosts that are to be found under another name and port.
+    routed: HashMap<HostKey, (Box<str>, u16)>,
     /// By a look-up's slot: who waits for it.
     waiting: Vec<Waiting>,
     /// When the longest waiting host has waited long enough.
@@ -82,7 +72,7 @@ impl Names {
         Self {
             resolver,
             random: Box::new(random),
-            pins: Vec::new(),
+            routed: HashMap::new(),
             waiting: Vec::new(),
             patience: VecDeque::new(),
             lines: Vec::new(),
@@ -91,12 +81,11 @@ impl Names {
         }
     }
 
-    /// Addresses that stand before everything that the resolver knows; the last one given for a
-    /// name counts, and one for the name itself more than one for `*`.
-    #[must_use]
-    pub fn with_pins(mut self, pins: Vec<Pin>) -> Self {
-        self.pins = pins;
-        self
+    /// Looks `host` up under another name, and connects to another port there (`--connect-to`).
+    /// What is asked for, and how it is secured, stays. Addresses that are known beforehand
+    /// (`--resolve`) need no look-up: [`Driver::place`] says them.
+    pub fn route(&mut self, host: HostKey, name: &str, port: u16) {
+        self.routed.insert(host, (name.into(), port));
     }
 
     /// What the resolver has done so far.
@@ -132,14 +121,6 @@ impl Names {
     /// An edge at one of our sockets.
     pub(super) fn latch(&mut self, token: usize) {
         self.ready.push_back(token);
-    }
-
-    fn pinned(&self, host: &str, port: u16) -> Option<&Pin> {
-        let of = |name: &str| {
-            let same = |pin: &&Pin| pin.port == port && pin.host.eq_ignore_ascii_case(name);
-            self.pins.iter().rev().find(same)
-        };
-        of(host).or_else(|| of("*"))
     }
 
     fn line(&mut self, query: QueryKey) -> Option<&mut Line> {
@@ -206,21 +187,27 @@ fn token_of(query: QueryKey) -> usize {
     query.pack() | RESOLVER
 }
 
+/// Tells the engine, `port` being another one than the host's own.
 fn tell(
     engine: &mut Engine,
-    host: HostKey,
+    (host, port): (HostKey, Option<u16>),
     result: &Result<Answer, Box<DnsError>>,
     now: Instant,
     handler: &mut dyn Handler,
 ) {
-    match result {
-        Ok(answer) => {
+    match (result, port) {
+        (Ok(answer), None) => {
             let lifetime = answer.expires - now;
             let addresses = &answer.addresses;
             let found = Resolved { addresses, lifetime, stale: answer.stale };
             engine.resolved(host, Ok(found), now, handler);
         }
-        Err(error) => {
+        (Ok(answer), Some(port)) => {
+            let addresses: Vec<_> =
+                answer.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+            engine.place(host, &addresses, answer.expires, now);
+        }
+        (Err(error), _) => {
             let detail = error.to_string();
             let (name, transient) = (error.kind.as_str(), error.kind.is_transient());
             engine.resolved(
@@ -237,16 +224,13 @@ impl<N: Net> Driver<N> {
     /// The engine wants a host's addresses; `false`: there is no resolver here.
     pub(super) fn look_up(&mut self, host: HostKey, handler: &mut dyn Handler) -> bool {
         let Some(names) = &mut self.names else { return false };
-        let origin = self.engine.origin(host);
-        if let Some(pin) = names.pinned(origin.host, origin.port) {
-            let addresses = pin.addresses.clone();
-            let lifetime = Instant::NEVER - self.now;
-            let found = Resolved { addresses: &addresses, lifetime, stale: false };
-            self.engine.resolved(host, Ok(found), self.now, handler);
-            return true;
-        }
-        match names.resolver.resolve(origin.host, self.now) {
-            Lookup::Ready(result) => tell(&mut self.engine, host, &result, self.now, handler),
+        let routed = names.routed.get(&host);
+        let port = routed.map(|(_, port)| *port);
+        let name = routed.map_or(self.engine.origin(host).host, |(name, _)| name);
+        match names.resolver.resolve(name, self.now) {
+            Lookup::Ready(result) => {
+                tell(&mut self.engine, (host, port), &result, self.now, handler);
+            }
             Lookup::Pending(lookup) => {
                 let until = self.now + self.engine.config().connect_timeout;
                 names.wait_for(lookup, host, until);
@@ -287,7 +271,8 @@ impl<N: Net> Driver<N> {
                 }
                 Action::Resolved { lookup, result, more } => {
                     for host in names.waiters(lookup, more) {
-                        tell(&mut self.engine, host, &result, now, handler);
+                        let port = names.routed.get(&host).map(|(_, port)| *port);
+                        tell(&mut self.engine, (host, port), &result, now, handler);
                     }
                 }
             }
@@ -322,7 +307,7 @@ impl<N: Net> Driver<N> {
             && let Some((lookup, host)) = names.next_impatient(self.now)
             && let Some(error) = names.resolver.unfinished(lookup, self.now)
         {
-            tell(&mut self.engine, host, &Err(error), self.now, handler);
+            tell(&mut self.engine, (host, None), &Err(error), self.now, handler);
         }
     }
 }

@@ -27,7 +27,7 @@ fn both_families_side_by_side_and_once() {
 
 #[test]
 fn answers_are_kept_for_their_time() {
-    for (ttl, kept_for) in [(0, 1), (60, 60), (10_000_000, 86_400)] {
+    for (ttl, kept_for) in [(0, 30), (60, 60), (10_000_000, 86_400)] {
         let mut world = World::new(config(1));
         world.ask("www.example", |asked| asked.address(ttl)).unwrap();
         let start = world.now;
@@ -36,6 +36,21 @@ fn answers_are_kept_for_their_time() {
         world.now = start + kept_for * SEC;
         world.pending("www.example");
     }
+}
+
+#[test]
+fn the_floor_does_not_hold_a_name_that_has_moved() {
+    let mut world = World::new(config(1));
+    let answer = world.ask("www.example", |asked| asked.address(5)).unwrap();
+    world.sleep(10 * SEC);
+    assert_eq!(shown(&world.ready("www.example")), BOTH);
+    world.resolver.address_failed(answer.addresses[0], world.now);
+    assert_eq!(shown(&world.ready("www.example")), "192.0.2.1 2001:db8::1");
+    world.resolver.address_failed(answer.addresses[1], world.now);
+    world.ask("www.example", |asked| asked.address(5)).unwrap();
+    // Within its own time it is not asked for again, whatever failed.
+    world.sleep(4 * SEC);
+    assert_eq!(shown(&world.ready("www.example")), BOTH);
 }
 
 #[test]
