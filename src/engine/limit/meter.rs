@@ -6,6 +6,9 @@
 //! response is one unit, and so is every 256 KiB of body, so that a few large bodies do not
 //! pass for many small ones and a mix of both has one scale. Integers throughout.
 
+use core::time::Duration;
+
+use super::Sample;
 use crate::base::Instant;
 
 /// One unit of work, in the fixed-point numbers used here.
@@ -19,6 +22,9 @@ pub(super) fn units(bytes: u64, whole: bool) -> u64 {
     (head + (bytes / BYTES_PER_UNIT_PART).min(1 << 32)).max(1)
 }
 
+/// Times that vary more than this (in 1/1024 of their mean) are taken to vary as much.
+const NOISE_MAX: u128 = 4096;
+
 /// Sums over the samples of one level.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sums {
@@ -28,8 +34,8 @@ pub(super) struct Sums {
     units: u64,
     /// Nanoseconds from request to end of response, added up.
     spent: u64,
-    /// Distance of each from what was usual, added up.
-    deviation: u64,
+    /// Squared distance of each from what was usual (in 1024 ns), added up.
+    squares: u128,
     /// Requests in flight when each was sent, added up.
     in_flight: u64,
     /// Bytes.
@@ -40,24 +46,17 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Adds a response that took `spent` nanoseconds for `units`; `usual` is the time a unit
-    /// took until now, if known.
-    pub(super) fn add(
-        &mut self,
-        spent: u64,
-        units: u64,
-        in_flight: u32,
-        bytes: u64,
-        usual: Option<u64>,
-    ) {
+    /// Adds a response that took `spent` nanoseconds for `units` of work.
+    pub(super) fn add(&mut self, spent: u64, units: u64, in_flight: u32, bytes: u64) {
         self.count = self.count.saturating_add(1);
         self.units = self.units.saturating_add(units);
         self.spent = self.spent.saturating_add(spent);
         self.in_flight = self.in_flight.saturating_add(u64::from(in_flight));
         self.bytes = self.bytes.saturating_add(bytes);
-        let usual = usual.or_else(|| self.per_unit()).unwrap_or(0);
+        let usual = self.per_unit().unwrap_or(0);
         let expected = mul_div(usual, units, UNIT);
-        self.deviation = self.deviation.saturating_add(spent.abs_diff(expected));
+        let distance = u128::from(spent.abs_diff(expected) >> 10);
+        self.squares = self.squares.saturating_add(distance * distance);
     }
 
     /// Adds a first-byte latency.
@@ -71,16 +70,37 @@ impl Sums {
         self.count = self.count.saturating_add(other.count);
         self.units = self.units.saturating_add(other.units);
         self.spent = self.spent.saturating_add(other.spent);
-        self.deviation = self.deviation.saturating_add(other.deviation);
+        self.squares = self.squares.saturating_add(other.squares);
         self.in_flight = self.in_flight.saturating_add(other.in_flight);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.waited = self.waited.saturating_add(other.waited);
         self.waits = self.waits.saturating_add(other.waits);
     }
 
+    /// Makes room for new samples: the old ones count half.
+    pub(super) fn halve(&mut self) {
+        self.count /= 2;
+        self.units /= 2;
+        self.spent /= 2;
+        self.squares /= 2;
+        self.in_flight /= 2;
+        self.bytes /= 2;
+        self.waited /= 2;
+        self.waits /= 2;
+    }
+
     /// Nanoseconds a unit of work took.
     pub(super) fn per_unit(&self) -> Option<u64> {
         (self.units > 0).then(|| mul_div(self.spent, UNIT, self.units).max(1))
+    }
+
+    /// Standard deviation of the times, in 1/1024 of their mean.
+    fn noise(&self) -> u32 {
+        let count = u128::from(self.count);
+        let variance = self.squares / count.saturating_sub(1).max(1);
+        let mean = u128::from(self.spent >> 10) / count.max(1);
+        let noise = (variance.isqrt() * 1024).checked_div(mean.max(1)).unwrap_or(0);
+        noise.min(NOISE_MAX) as u32
     }
 
     /// The mean of requests in flight, in 1/16.
@@ -96,7 +116,7 @@ impl Sums {
             rate,
             per_unit,
             concurrency16: self.concurrency16(),
-            noise: mul_div(self.deviation, 1024, self.spent.max(1)).min(4096) as u32,
+            noise: self.noise(),
             wait: self.waited.checked_div(u64::from(self.waits)),
             mean_time: self.spent / u64::from(self.count.max(1)),
             mostly_bytes: self.bytes / BYTES_PER_UNIT_PART > self.units / 2,
@@ -114,7 +134,7 @@ pub(super) struct Reading {
     pub(super) per_unit: u64,
     /// Mean of requests in flight, in 1/16.
     pub(super) concurrency16: u64,
-    /// Mean distance from the usual time, in 1/1024 of it.
+    /// Standard deviation of the times, in 1/1024 of their mean.
     pub(super) noise: u32,
     /// Mean first-byte latency on reused connections, nanoseconds.
     pub(super) wait: Option<u64>,
@@ -126,18 +146,104 @@ pub(super) struct Reading {
     pub(super) count: u32,
 }
 
-/// Samples of the requests that were sent at one level since a moment.
+impl Reading {
+    /// The standard error of its mean time, in 1/1024.
+    pub(super) fn error(&self) -> u64 {
+        u64::from(self.noise) / u64::from(self.count.isqrt().max(1))
+    }
+}
+
+/// The requests that were sent at one level since a moment.
+///
+/// For a trial it closes after so many were sent and waits for all of them to come back: those
+/// that come back first are the quick ones, and an average of them would flatter the level.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     /// Only what was sent from here on counts.
     pub(super) began: Instant,
+    /// Only what came back from here on counts.
+    pub(super) counts_from: Instant,
+    /// The level: from the least to the most requests in flight at sending.
+    least: u32,
+    most: u32,
+    /// How many were sent at the level, and how many shall be.
+    pub(super) sent: u32,
+    wanted: u32,
+    /// What was sent later does not count.
+    closed: Instant,
     /// The sums.
     pub(super) sums: Sums,
 }
 
 impl Window {
-    pub(super) fn new(began: Instant) -> Self {
-        Self { began, sums: Sums::default() }
+    pub(super) fn new(began: Instant, counts_from: Instant, least: u32, most: u32) -> Self {
+        Self {
+            began,
+            counts_from,
+            least,
+            most,
+            sent: 0,
+            wanted: u32::MAX,
+            closed: Instant::NEVER,
+            sums: Sums::default(),
+        }
+    }
+
+    /// Closes after so many were sent.
+    pub(super) fn close_after(mut self, wanted: u32) -> Self {
+        self.wanted = wanted;
+        self
+    }
+
+    /// The same level, all that was sent since it began, counted from now on: what was sent
+    /// first is back, the slow ones too, so that from here quick and slow come as they are.
+    pub(super) fn reopened(&self, now: Instant) -> Self {
+        Self::new(self.began, now, self.least, self.most)
+    }
+
+    /// Whether it never closes.
+    pub(super) fn is_open(&self) -> bool {
+        self.wanted == u32::MAX
+    }
+
+    /// A request is sent.
+    pub(super) fn sent(&mut self, now: Instant, in_flight: u32) {
+        if self.sent < self.wanted && (self.least..=self.most).contains(&in_flight) {
+            self.sent += 1;
+            if self.sent == self.wanted {
+                self.closed = now;
+            }
+        }
+    }
+
+    fn owns(&self, sample: &Sample) -> bool {
+        sample.sent_at >= self.began
+            && sample.sent_at <= self.closed
+            && (self.least..=self.most).contains(&sample.in_flight)
+    }
+
+    /// A response that is no measure of anything: it is not waited for.
+    pub(super) fn excuse(&mut self, sample: &Sample) {
+        if self.owns(sample) {
+            self.sent = self.sent.saturating_sub(1);
+            self.wanted = if self.closed == Instant::NEVER { self.wanted } else { self.sent };
+        }
+    }
+
+    /// Counts a response, if it belongs here.
+    pub(super) fn add(&mut self, now: Instant, sample: &Sample) -> bool {
+        let belongs = now >= self.counts_from && self.owns(sample);
+        if belongs {
+            let spent = ((now - sample.sent_at).as_nanos() as u64).max(1);
+            let work = units(sample.bytes, sample.whole);
+            self.sums.add(spent, work, sample.in_flight, sample.bytes);
+        }
+        belongs
+    }
+
+    /// Whether all that shall be measured is back, or has been waited for long enough.
+    pub(super) fn is_complete(&self, now: Instant, patience: Duration) -> bool {
+        self.sent >= self.wanted && (self.sums.count >= self.sent || now >= self.closed + patience)
     }
 }
 
@@ -161,8 +267,12 @@ fn step(in_flight: u32) -> usize {
 impl Ladder {
     /// Adds a sample, as [`Sums::add`].
     pub(super) fn add(&mut self, spent: u64, units: u64, in_flight: u32, bytes: u64) {
-        let usual = self.steps[step(in_flight)].per_unit();
-        self.steps[step(in_flight)].add(spent, units, in_flight, bytes, usual);
+        self.steps[step(in_flight)].add(spent, units, in_flight, bytes);
+    }
+
+    /// Samples of all steps.
+    pub(super) fn count(&self) -> u32 {
+        self.steps.iter().map(|sums| sums.count).sum()
     }
 
     /// Compares the highest level that has enough samples with one of half its size or less.
@@ -172,22 +282,42 @@ impl Ladder {
         let enough = |at: usize, least: u32| {
             let sums = self.steps.get(at)?;
             let reading = sums.reading()?;
-            // Mean deviation d: variance about 1.5 d²; ask for a standard error of 1/6.
-            let noisy = (u64::from(reading.noise).pow(2) * 54) >> 20;
-            (sums.count >= least && u64::from(sums.count) >= noisy).then_some(reading)
+            // A standard error of a sixth at most.
+            (sums.count >= least && reading.error() <= UNIT / 6).then_some(reading)
         };
         let high = [high, high.saturating_sub(1)].into_iter().find_map(|at| {
-            let least = (self.steps[at].concurrency16() / 32).clamp(12, 64) as u32;
+            let least = (self.steps[at].concurrency16() / 64).clamp(8, 64) as u32;
             enough(at, least)
         })?;
-        let low = (0..STEPS)
-            .rev()
-            .filter(|&at| {
-                let level = self.steps[at].concurrency16();
-                level > 0 && level * 2 <= high.concurrency16 + 8
-            })
-            .find_map(|at| enough(at, 4))?;
+        // The nearest levels of half the size, and lower ones until they are enough.
+        let mut low = Sums::default();
+        for sums in self.steps.iter().rev() {
+            let level = sums.concurrency16();
+            if level > 0 && level * 2 <= high.concurrency16 + 8 {
+                if low.count >= 4 && low.reading().is_some_and(|low| low.error() <= UNIT / 6) {
+                    break;
+                }
+                low.merge(sums);
+            }
+        }
+        let low = low.reading().filter(|reading| reading.count >= 4)?;
         Some((low, high))
+    }
+
+    /// The time of a unit at the lowest levels.
+    pub(super) fn calm(&self) -> Option<u64> {
+        self.lowest(6).and_then(|sums| sums.per_unit())
+    }
+
+    /// The sums of the lowest steps that have so many samples together.
+    fn lowest(&self, least: u32) -> Option<Sums> {
+        let mut low = Sums::default();
+        for sums in &self.steps {
+            if low.count < least {
+                low.merge(sums);
+            }
+        }
+        (low.count >= least).then_some(low)
     }
 
     /// The knee by Little's law: the best goodput times the time a unit takes without a crowd.
@@ -198,15 +328,19 @@ impl Ladder {
             .filter(|sums| sums.count >= 8)
             .filter_map(Sums::reading)
             .max_by_key(|reading| reading.rate)?;
-        let mut low = Sums::default();
-        for sums in &self.steps {
-            if low.count < 6 {
-                low.merge(sums);
-            }
-        }
-        let calm = low.reading()?;
-        let level = (mul_div(best.rate, calm.per_unit, 1_000_000_000) + UNIT - 64) / UNIT;
-        Some(Knee { level: level.clamp(1, 1 << 15) as u32, calm, best })
+        let calm = self.lowest(6)?.reading()?;
+        // The time at the lowest levels, of enough samples that chance has little part in it.
+        let low = self.lowest(16).and_then(|sums| sums.reading()).unwrap_or(calm);
+        let low = if calm.error() <= UNIT / 16 { calm } else { low };
+        let level = (mul_div(best.rate, low.per_unit, 1_000_000_000) + UNIT - 64) / UNIT;
+        let below = step((best.concurrency16 / 16) as u32);
+        // How much times vary at one level: the middle of the steps up to there.
+        let noise = self.steps.iter().take(below + 1).filter(|sums| sums.count >= 3);
+        let (count, sum) = noise.fold((0, 0), |(count, sum), sums| {
+            (count + sums.count, sum + sums.count * sums.noise())
+        });
+        let noise = sum.checked_div(count).unwrap_or(best.noise);
+        Some(Knee { level: level.clamp(1, 1 << 15) as u32, calm, best, noise })
     }
 }
 
@@ -219,6 +353,8 @@ pub(super) struct Knee {
     pub(super) calm: Reading,
     /// The level of the best goodput seen.
     pub(super) best: Reading,
+    /// Standard deviation of the times at a level, in 1/1024 of their mean.
+    pub(super) noise: u32,
 }
 
 /// `a·b/c` without overflow on the way, saturating; 0 when `c` is 0.
@@ -257,7 +393,7 @@ mod tests {
     fn goodput_is_requests_in_flight_over_time_each() {
         let mut sums = Sums::default();
         for _ in 0..10 {
-            sums.add(20_000_000, UNIT, 8, 100, None);
+            sums.add(20_000_000, UNIT, 8, 100);
         }
         let reading = sums.reading().unwrap();
         assert_eq!(reading.rate / UNIT, 400);

@@ -192,8 +192,9 @@ impl Limit {
     /// A request was handed to the socket.
     ///
     /// `in_flight` counts the requests to this host that are unanswered, this one included.
-    /// `queued` says that the host has more work which only this limit holds back: not a pace,
-    /// not the cap of all hosts, not another limit.
+    /// `queued` says that the host has more work waiting which nothing but this limit holds
+    /// back: no pace, not the cap of all hosts, no other limit. That connections within the
+    /// limit are still being opened for it changes nothing.
     pub fn sent(&mut self, now: Instant, in_flight: u32, queued: bool) {
         if let Self::Adaptive(adaptive) = self {
             adaptive.sent(now, in_flight, queued);
