@@ -82,8 +82,8 @@ pub(super) struct Exchange {
     /// The window in which the body's speed is measured.
     pub(super) window: Window,
     pub(super) paused: bool,
-    /// Busy connections of the host when this request was sent.
-    pub(super) in_flight: u32,
+    /// Busy connections of the host, and of its address, when this request was sent.
+    pub(super) in_flight: (u32, u32),
 }
 
 /// Bytes of a body since a point in time.

@@ -388,17 +388,19 @@ impl Engine {
         host.proven += u32::from(served == 1);
         host.stats.responses += 1;
         host.habits.outlived(served);
-        let sample = Sample {
+        let mut sample = Sample {
             sent_at: sent_at.unwrap_or(started),
             bytes: content,
-            in_flight,
+            in_flight: in_flight.0,
             reused,
             served: !matches!(delivery, Delivery::Again(429 | 503)),
             whole: true,
         };
         host.limit.done(now, &sample);
         let group = &mut self.groups[conn.group as usize];
+        group.busy -= 1;
         if group.origins > 1 {
+            sample.in_flight = in_flight.1;
             group.limit.done(now, &sample);
         }
         let keeps = matches!(persistence, Persistence::KeepAlive)

@@ -147,6 +147,8 @@ pub enum Next {
 struct Group {
     limit: Limit,
     conns: u32,
+    /// Those of them that are busy.
+    busy: u32,
     /// Origins that were seen at this address: the limit bites only where there are several.
     origins: u32,
     /// Hosts that were turned away, each at most once.

@@ -272,6 +272,11 @@ impl Engine {
             // This one counts as open: it is the one too many.
             let open = host.slots() + 1;
             host.limit.complaint(now, complaint, dial.started, open);
+            if let Some(address) = address {
+                let group = self.group_of(address) as usize;
+                let group = &mut self.groups[group];
+                group.limit.complaint(now, complaint, dial.started, group.conns + 1);
+            }
         }
         self.opening_failed(dial.host, failing, Phase::Connect, dial.started, now, handler);
     }
@@ -286,7 +291,7 @@ impl Engine {
         handler: &mut dyn Handler,
     ) {
         let conn = &self.conns[key];
-        let (host_key, opened) = (conn.host, conn.opened);
+        let (host_key, opened, group) = (conn.host, conn.opened, conn.group);
         self.drop_conn(key, true, now);
         let host = &mut self.hosts[host_key];
         let complaint = match failing.kind {
@@ -297,6 +302,8 @@ impl Engine {
         if let (Some(complaint), true) = (complaint, host.has_served()) {
             let open = host.slots() + 1;
             host.limit.complaint(now, complaint, opened, open);
+            let group = &mut self.groups[group as usize];
+            group.limit.complaint(now, complaint, opened, group.conns + 1);
         }
         if is_final && host.proven == 0 {
             self.drain_with(host_key, &failing, Phase::Tls, now, handler);

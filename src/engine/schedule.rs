@@ -229,6 +229,7 @@ impl Engine {
         self.groups.push(Group {
             limit: Limit::new(&config, self.random.u64(..), Instant::ZERO),
             conns: 0,
+            busy: 0,
             origins: 0,
             waiting: alloc::collections::VecDeque::new(),
             idle: List::new(),
@@ -334,6 +335,7 @@ impl Engine {
     /// Puts a job on a connection.
     pub(super) fn start(&mut self, key: ConnKey, job: JobKey, now: Instant) {
         self.leave_idle(key);
+        let below_cap = (self.conns.len() as u32) < self.cap;
         let conn = &mut self.conns[key];
         let host_key = conn.host;
         let host = &mut self.hosts[host_key];
@@ -344,9 +346,20 @@ impl Engine {
         host.budget.earn();
         self.overall_budget.earn();
         host.stats.requests += 1;
-        let limited =
-            !host.queues.iter().all(List::is_empty) && host.slots() >= host.limit.allowed();
-        host.limit.sent(now, host.busy, limited);
+        // Whether more work waits that nothing but the limit of its host, or of its address,
+        // holds back: no pace, and not the cap of all.
+        let group = &mut self.groups[conn.group as usize];
+        group.busy += 1;
+        let shared = group.origins > 1;
+        let group_full = shared && group.conns >= group.limit.allowed();
+        let paced = host.pace.ready_at(now).max(self.overall_pace.ready_at(now)) > now;
+        let waits = !host.queues.iter().all(List::is_empty) && !paced && below_cap;
+        let host_full = host.slots() >= host.limit.allowed();
+        host.limit.sent(now, host.busy, waits && (host_full || !group_full));
+        if shared {
+            group.limit.sent(now, group.busy, waits || !group.waiting.is_empty());
+        }
+        let in_flight = (host.busy, group.busy);
         let record = &mut self.jobs[job];
         record.state = JobState::Running(key);
         record.started.get_or_insert(now);
@@ -362,7 +375,7 @@ impl Engine {
             last_byte: now,
             window: Window { since: now, bytes: 0 },
             paused: false,
-            in_flight: host.busy,
+            in_flight,
         });
         self.actions.push_back(Action::Transmit(key));
         self.arm(key);
@@ -461,6 +474,7 @@ impl Engine {
         self.conn_timers.cancel(key.index());
         self.actions.push_back(Action::Close { conn: key, reset });
         let host = &mut self.hosts[conn.host];
+        let group = &mut self.groups[conn.group as usize];
         match conn.state {
             State::Opening(_) => {}
             State::Securing { .. } => {
@@ -474,6 +488,7 @@ impl Engine {
             State::Busy(_) => {
                 host.conns -= 1;
                 host.busy -= 1;
+                group.busy -= 1;
             }
             State::Idle { .. } | State::Ready => host.conns -= 1,
         }
@@ -483,7 +498,6 @@ impl Engine {
         if host.busy == 0 && host.has_no_queue() {
             host.limit.idle(now);
         }
-        let group = &mut self.groups[conn.group as usize];
         group.conns -= 1;
         // As many as there is room for: the limit may have grown meanwhile.
         let mut room = group.limit.allowed().saturating_sub(group.conns);
