@@ -595,7 +595,8 @@ fn an_early_answer_does_not_wait_for_the_request() {
     let mut client = Client::new(server.addr());
     client.ask("POST", "/", "Content-Length: 10\r\n");
     assert_eq!(client.answer().status(), 413);
-    client.send("0123456789");
+    // Not what a method could begin with, in case it is taken for one.
+    client.send("()[]{}<>@,");
     assert_eq!(client.get("/").status(), 413, "the rest was read away");
     // And without reading the rest.
     let server = serve([Action::Early, Action::Status(413), Action::Close]);
