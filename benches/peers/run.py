@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""gannet beside its peers on the same work: `python3 benches/peers/run.py [--rounds N] [--only W1,W2] [--peers a,b]`.
+
+Starts nginx (Debian's package) pinned to one core, runs each client pinned to another, interleaved, and prints CPU a
+request, wall time, connections accepted and peak memory: medians with their spread, and the median of the ratios to
+gannet within each round. A peer that is missing is skipped by name. Needs Python 3 and nothing else of it.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+PLAIN, TLS, CLOSING, STATUS = 18080, 18443, 18444, 18081
+
+
+def hosts(n):
+    return [f"127.0.{1 + i // 200}.{1 + i % 200}" for i in range(n)]
+
+
+def start_nginx(folder):
+    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+    www = os.path.join(folder, "www")
+    os.makedirs(www)
+    for name, size in (("1k", 1 << 10), ("64k", 1 << 16), ("1g", 1 << 30)):
+        with open(os.path.join(www, name), "wb") as out:
+            block = os.urandom(min(size, 1 << 20))
+            for _ in range(max(1, size // len(block))):
+                out.write(block)
+    names = ",".join(f"IP:{host}" for host in ["127.0.0.1"] + hosts(200))
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=bench", "-addext", f"subjectAltName={names}", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/ca.pem"],
+        check=True, stderr=subprocess.DEVNULL)
+    many = "".join(f"listen {host}:{PLAIN}; listen {host}:{TLS} ssl;" for host in hosts(200))
+    config = f"""
+        worker_processes 1; worker_cpu_affinity 0001; worker_rlimit_nofile 20000; daemon on;
+        pid {folder}/pid; error_log {folder}/err;
+        events {{ worker_connections 16000; }}
+        http {{
+            access_log off; root {www}; keepalive_requests 1000000000; sendfile on; tcp_nopush on;
+            client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+            uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+            ssl_certificate {folder}/ca.pem; ssl_certificate_key {folder}/key.pem; ssl_protocols TLSv1.3;
+            server {{ listen 127.0.0.1:{PLAIN} backlog=4096; listen 127.0.0.1:{TLS} ssl backlog=4096; {many} }}
+            server {{ listen 127.0.0.1:{CLOSING} ssl backlog=4096; keepalive_timeout 0; ssl_session_tickets off; ssl_session_cache none; }}
+            server {{ listen 127.0.0.1:{STATUS}; location / {{ stub_status; }} }}
+        }}"""
+    path = os.path.join(folder, "nginx.conf")
+    with open(path, "w") as out:
+        out.write(config)
+    subprocess.run([nginx, "-c", path], check=True)
+
+
+def accepted():
+    with urllib.request.urlopen(f"http://127.0.0.1:{STATUS}/") as answer:
+        return int(answer.read().decode().split("\n")[2].split()[0])
+
+
+def build(folder):
+    """The peers that can be built or are installed: name -> command maker."""
+    peers = {}
+    gannet = os.environ.get("GANNET", os.path.join(ROOT, "target/release/gannet"))
+    if not os.path.exists(gannet):
+        subprocess.run(["cargo", "build", "--release", "--locked"], cwd=ROOT, check=True)
+    peers["gannet"] = lambda w: [gannet, "-q", "-i", w["list"], "--per-host", str(w["per_host"]), "--no-summary", "--progress", "never",
+                                 "--results", "/dev/null", "--results-overwrite", "--cacert", f"{folder}/ca.pem"]
+    peers["gannet auto"] = lambda w: [gannet, "-q", "-i", w["list"], "--no-summary", "--progress", "never",
+                                      "--results", "/dev/null", "--results-overwrite", "--cacert", f"{folder}/ca.pem"]
+    compiler = shutil.which("cc")
+    if compiler:
+        subprocess.run([compiler, "-O2", "-o", f"{folder}/floor", f"{HERE}/floor.c"], check=True)
+        peers["floor"] = lambda w: None if w["tls"] or w["hosts"] > 1 or w["name"] == "W7" else [
+            f"{folder}/floor", "127.0.0.1", str(PLAIN), w["path"], str(w["requests"]), str(w["per_host"])]
+        made = subprocess.run([compiler, "-O2", "-o", f"{folder}/multi", f"{HERE}/multi.c", "-lcurl"], stderr=subprocess.DEVNULL)
+        if made.returncode == 0:
+            peers["libcurl multi"] = lambda w: ([f"{folder}/multi", str(w["together"])] + ([f"{folder}/ca.pem"] if w["tls"] else []), w["list"])
+    go = shutil.which("go")
+    if go:
+        made = subprocess.run([go, "build", "-o", f"{folder}/gopeer", f"{HERE}/peer.go"], env={**os.environ, "GO111MODULE": "off"})
+        if made.returncode == 0:
+            for kind in ("tuned", "default"):
+                peers[f"go {kind}"] = lambda w, kind=kind: (
+                    [f"{folder}/gopeer", str(w["together"]), kind] + ([f"{folder}/ca.pem"] if w["tls"] else []), w["list"])
+    target = os.path.join(tempfile.gettempdir(), "gannet-peer-hyper")
+    made = subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", target], cwd=f"{HERE}/hyper")
+    if made.returncode == 0:
+        peers["hyper"] = lambda w: ([f"{target}/release/peer-hyper", str(w["together"])] + ([f"{folder}/ca.pem"] if w["tls"] else []), w["list"])
+    if shutil.which("wrk"):
+        peers["wrk"] = lambda w: None if w["hosts"] > 1 or w["name"] not in ("W1", "W2", "W6") else [
+            "wrk", "-t1", f"-c{w['together']}", "-d2", w["first"]]
+    if shutil.which("curl"):
+        peers["curl --parallel"] = lambda w: None if w["requests"] > 40000 else [
+            "curl", "-s", "--parallel", "--parallel-immediate", "--parallel-max", str(w["together"]), "--cacert", f"{folder}/ca.pem",
+            "-K", w["config"]]
+    if shutil.which("wget2"):
+        peers["wget2"] = lambda w: None if w["name"] in ("W5", "W5t") else [
+            "wget2", "-q", "--no-http2", "--max-threads", str(w["together"]), "--ca-certificate", f"{folder}/ca.pem", "-O", "/dev/null", "-i", w["list"]]
+    for name in ("floor", "libcurl multi", "go tuned", "hyper", "wrk", "curl --parallel", "wget2"):
+        if name not in peers:
+            print(f"skipped: {name} is not here", file=sys.stderr)
+    return peers
+
+
+def workloads(folder):
+    rows = [
+        ("W1", "plain keep-alive, 30,000 x 1 KiB", PLAIN, "1k", 1, 30000, 64, 64),
+        ("W2", "the same over TLS 1.3", TLS, "1k", 1, 30000, 64, 64),
+        ("W3", "200 hosts x 75", PLAIN, "1k", 200, 75, 4, 64),
+        ("W3t", "200 hosts x 20, TLS", TLS, "1k", 200, 20, 4, 64),
+        ("W4", "TLS, the server closes each, no resumption", CLOSING, "1k", 1, 1000, 64, 64),
+        ("W5", "1 GiB plain", PLAIN, "1g", 1, 1, 1, 1),
+        ("W5t", "1 GiB TLS", TLS, "1g", 1, 1, 1, 1),
+        ("W6", "64 KiB bodies", PLAIN, "64k", 1, 10000, 64, 64),
+        ("W7", "one URL", PLAIN, "1k", 1, 1, 1, 1),
+    ]
+    for name, what, port, file, count, each, per_host, together in rows:
+        tls = port != PLAIN
+        scheme = "https" if tls else "http"
+        names = hosts(count) if count > 1 else ["127.0.0.1"]
+        urls = [f"{scheme}://{host}:{port}/{file}?{n}" for n in range(each) for host in names]
+        listed, config = os.path.join(folder, f"{name}.txt"), os.path.join(folder, f"{name}.curl")
+        with open(listed, "w") as out:
+            out.write("\n".join(urls) + "\n")
+        with open(config, "w") as out:
+            out.write("".join(f'url = "{url}"\noutput = "/dev/null"\n' for url in urls))
+        yield {"name": name, "what": what, "tls": tls, "hosts": count, "requests": len(urls), "per_host": per_host, "together": together,
+               "list": listed, "config": config, "first": urls[0], "path": f"/{file}"}
+
+
+def run(command, core):
+    stdin = None
+    if isinstance(command, tuple):
+        command, listed = command
+        stdin = open(listed)
+    before, begun = accepted(), time.monotonic()
+    output = subprocess.PIPE if command[0] == "wrk" else subprocess.DEVNULL
+    child = subprocess.Popen(command, stdin=stdin or subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL,
+                             preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+    text = child.stdout.read().decode() if output == subprocess.PIPE else ""
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    wall = time.monotonic() - begun
+    requests = None
+    for line in text.split("\n"):
+        if "requests in" in line:
+            requests = int(line.split()[0])
+    return {"cpu": usage.ru_utime + usage.ru_stime, "user": usage.ru_utime, "wall": wall, "rss": usage.ru_maxrss / 1024,
+            # The status page is a connection of its own.
+            "connections": accepted() - before - 1, "requests": requests, "failed": status != 0}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--peers", default="")
+    parser.add_argument("--core", type=int, default=1)
+    options = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="gannet-peers-")
+    start_nginx(folder)
+    try:
+        peers = build(folder)
+        if options.peers:
+            wanted = options.peers.split(",")
+            peers = {name: make for name, make in peers.items() if name in wanted or name == "gannet"}
+        for work in workloads(folder):
+            if options.only and work["name"] not in options.only.split(","):
+                continue
+            results = {name: [] for name in peers}
+            for _ in range(options.rounds):
+                for name, make in peers.items():
+                    command = make(work)
+                    if command:
+                        results[name].append(run(command, options.core))
+            show(work, results)
+    finally:
+        with open(f"{folder}/pid") as pid:
+            os.kill(int(pid.read()), signal.SIGTERM)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def show(work, results):
+    per = work["requests"]
+    print(f"\n{work['name']}: {work['what']}")
+    print(f"{'client':18} {'CPU us/request':>24} {'user':>8} {'wall s':>8} {'conns':>7} {'RSS MiB':>8} {'CPU / gannet':>13}")
+    base = results["gannet"]
+
+    def cost(sample):
+        return sample["cpu"] / (sample["requests"] or per) * 1e6
+
+    for name, samples in results.items():
+        if not samples:
+            continue
+        costs = sorted(cost(s) for s in samples)
+        ratio = statistics.median(cost(s) / cost(b) for s, b in zip(samples, base))
+        middle = statistics.median(costs)
+        user = statistics.median(s["user"] / (s["requests"] or per) * 1e6 for s in samples)
+        failed = "  FAILED" if any(s["failed"] for s in samples) else ""
+        print(f"{name:18} {middle:9.1f} ({costs[0]:.1f}-{costs[-1]:.1f})".ljust(43)
+              + f" {user:8.1f} {statistics.median(s['wall'] for s in samples):8.2f}"
+              + f" {statistics.median(s['connections'] for s in samples):7.0f} {max(s['rss'] for s in samples):8.1f} {ratio:13.2f}{failed}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
