@@ -53,3 +53,6 @@ pub mod proto;
 pub mod sim;
 #[cfg(feature = "tls")]
 pub mod tls;
+
+#[cfg(feature = "fetch")]
+pub use fetch::Fetcher;

@@ -41,6 +41,8 @@ pub enum CurlCode {
     BadDownloadResume = 36,
     /// Stopped by the one who asked.
     AbortedByCallback = 42,
+    /// An option makes no sense.
+    BadFunctionArgument = 43,
     /// Too many redirects.
     TooManyRedirects = 47,
     /// The server closed without an answer.

@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::{Auth, Field, RangeSpec, Url};
+use crate::engine::ResumeFrom;
 
 /// One transfer.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub struct Profile {
     /// Whether redirects are followed.
     pub follow: Follow,
     /// Who asks (`-u`, `--oauth2-bearer`). Goes to the first origin only, unless
-    /// `Options::location_trusted`.
+    /// [`RedirectRules::trusted`](super::RedirectRules::trusted).
     pub auth: Option<Auth>,
     /// Ask for a compressed answer and decode it (`--compressed`).
     pub compressed: bool,
@@ -65,26 +66,8 @@ pub struct Profile {
     /// Only the first so many bytes of the body are wanted; that is a success (`--truncate`).
     pub truncate: Option<u64>,
     /// Begin in the middle: what an earlier run left. The answer must prove that it continues it,
-    /// else `Visitor::restart` comes first.
+    /// else [`Visitor::restart`](super::Visitor::restart) comes first.
     pub resume: Option<ResumeFrom>,
-}
-
-/// What an earlier run left of a body.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ResumeFrom {
-    /// Content bytes that are there.
-    pub offset: u64,
-    /// By what the rest is known to belong to them.
-    pub validator: Validator,
-}
-
-/// By what two answers are known to be of the same representation (RFC 9110 section 8.8).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Validator {
-    /// A strong entity tag, quotes included.
-    ETag(Box<[u8]>),
-    /// A `Last-Modified` value, as it was sent.
-    LastModified(Box<[u8]>),
 }
 
 /// A request's body.
@@ -95,13 +78,28 @@ pub enum Body {
     None,
     /// In memory; can be sent again.
     Bytes(Arc<[u8]>),
-    /// Asked for piece by piece through `Visitor::upload`.
+    /// Asked for piece by piece through [`Visitor::upload`](super::Visitor::upload).
     Stream {
         /// Its length, if known; else it is sent in chunks.
         length: Option<u64>,
         /// Whether the visitor can produce it again from the start.
         replayable: bool,
     },
+}
+
+impl Profile {
+    /// The method that the request has by its nature.
+    pub(super) const fn nature(&self) -> &'static str {
+        if self.head {
+            "HEAD"
+        } else if self.upload {
+            "PUT"
+        } else if self.body.is_some() {
+            "POST"
+        } else {
+            "GET"
+        }
+    }
 }
 
 impl Body {

@@ -54,6 +54,13 @@ impl Scheme {
         }
     }
 
+    pub(super) const fn of_engine(self) -> crate::engine::Scheme {
+        match self {
+            Self::Http => crate::engine::Scheme::Http,
+            Self::Https => crate::engine::Scheme::Https,
+        }
+    }
+
     pub(super) const fn prefix(self) -> &'static str {
         match self {
             Self::Http => "http://",
@@ -293,6 +300,14 @@ impl Url {
     /// The zone of an IPv6 address (`eth0` of `[fe80::1%25eth0]`).
     pub fn zone(&self) -> Option<&str> {
         self.zone.as_deref()
+    }
+
+    /// The host with its zone, without brackets: what a resolver needs to know.
+    pub fn host_and_zone(&self) -> Cow<'_, str> {
+        match &self.zone {
+            None => Cow::Borrowed(self.host()),
+            Some(zone) => Cow::Owned(format!("{}%{zone}", self.host())),
+        }
     }
 
     /// The host as an address, if it is one.

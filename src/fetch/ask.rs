@@ -1,0 +1,227 @@
+//! From a profile and a station to the request that the engine sends.
+//!
+//! Owns the default fields and their order, what a user's field replaces, who is said to ask, and
+//! what of all that stays behind after a redirect. Allocates nothing for a plain GET.
+
+use core::time::Duration;
+
+use super::names::Directory;
+use super::redirect::goes_along;
+use super::slots::{Slot, State};
+use super::{Auth, Body, Error, ErrorKind, Expect, Field, Profile};
+use crate::base::Instant;
+use crate::engine::{self, JobKey, Origin, Payload, Phase, SubmitError};
+use crate::net::Driver;
+use crate::net::mio::Mio;
+
+const USER_AGENT: &str = concat!("gannet/", env!("CARGO_PKG_VERSION"));
+/// Bodies above this are announced first (`Expect`), as curl does.
+const EXPECT_FROM: u64 = 1 << 20;
+
+/// Field lines, in place as long as there are few.
+struct Lines<'a> {
+    few: [(&'a str, &'a [u8]); 24],
+    count: usize,
+    many: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Lines<'a> {
+    const fn new() -> Self {
+        Self { few: [("", b""); 24], count: 0, many: Vec::new() }
+    }
+
+    fn push(&mut self, name: &'a str, value: &'a [u8]) {
+        if self.many.is_empty() && self.count < self.few.len() {
+            self.few[self.count] = (name, value);
+            self.count += 1;
+            return;
+        }
+        if self.many.is_empty() {
+            self.many.extend_from_slice(&self.few);
+        }
+        self.many.push((name, value));
+    }
+
+    fn as_slice(&self) -> &[(&'a str, &'a [u8])] {
+        if self.many.is_empty() { &self.few[..self.count] } else { &self.many }
+    }
+}
+
+/// Hands the request of a slot, at its present station, to the engine.
+pub(super) fn submit(
+    driver: &mut Driver<Mio>,
+    directory: &Directory,
+    state: &mut State,
+    index: usize,
+) -> Result<JobKey, Error> {
+    let host = {
+        let slot = &state.slots[index];
+        let name = slot.url.host_and_zone();
+        let origin =
+            Origin { scheme: slot.url.scheme().of_engine(), host: &name, port: slot.url.port() };
+        driver.host(&origin)
+    };
+    state.introduce(driver, directory, host, index);
+    let slot = &state.slots[index];
+    let profile = &*slot.request.profile;
+    let options = &state.options;
+    let at_home = slot.at_home();
+    let trusted = options.redirects.trusted;
+    let along = |field: &&Field| goes_along(field.name(), at_home, slot.body_dropped, trusted);
+    let user = |name: &str| profile.fields.iter().filter(along).find(|field| field.is(name));
+    let is_default = |name: &str| profile.fields.is_empty() || user(name).is_none();
+    let has_body = profile.body.is_some() && !slot.body_dropped;
+
+    let authority;
+    let authorization;
+    let mut lines = Lines::new();
+    if slot.url.zone().is_some() && is_default("host") {
+        // The zone is our own business.
+        authority = slot.url.authority();
+        lines.push("Host", authority.as_bytes());
+    }
+    if is_default("authorization")
+        && let Some(auth) = who(state, slot, profile, at_home || trusted)
+    {
+        authorization = auth.value();
+        lines.push("Authorization", authorization.as_bytes());
+    }
+    if let Some(range) = &profile.range
+        && is_default("range")
+    {
+        lines.push("Range", range.value().as_bytes());
+    }
+    let user_agent = profile.user_agent.as_deref().unwrap_or(USER_AGENT);
+    if !user_agent.is_empty() && is_default("user-agent") {
+        lines.push("User-Agent", user_agent.as_bytes());
+    }
+    if is_default("accept") {
+        lines.push("Accept", b"*/*");
+    }
+    if profile.compressed && is_default("accept-encoding") {
+        lines.push("Accept-Encoding", super::decode::ACCEPT_ENCODING.as_bytes());
+    }
+    if let Some(referer) = slot.referer()
+        && is_default("referer")
+    {
+        lines.push("Referer", referer.as_bytes());
+    }
+    for field in profile.fields.iter().filter(along) {
+        if let Field::Set { name, value } = field
+            && !field.is("expect")
+        {
+            lines.push(name, value);
+        }
+    }
+    if has_body
+        && let Some(kind) = &profile.content_type
+        && is_default("content-type")
+    {
+        lines.push("Content-Type", kind.as_bytes());
+    }
+
+    let chunked = user("transfer-encoding").is_some_and(|field| matches!(field, Field::Set { .. }));
+    let body = if has_body { payload(&profile.body, chunked) } else { Payload::None };
+    let expects = has_body && !slot.no_expect && expects(profile, user("expect"), &body);
+    let timeout = match profile.timeout.or(driver.engine().config().attempt_timeout) {
+        None => None,
+        Some(limit) if slot.spent.is_zero() => Some(limit),
+        // The time of one attempt goes over all its hops.
+        Some(limit) => match limit.checked_sub(slot.spent).filter(|left| !left.is_zero()) {
+            None => {
+                let kind = ErrorKind::Engine(engine::Kind::AttemptTimeout);
+                return Err(Error::new(kind, Phase::Queue));
+            }
+            left => left,
+        },
+    };
+    let request = engine::Request {
+        host,
+        method: slot.method(),
+        target: slot.url.target(),
+        fields: lines.as_slice(),
+        body,
+        tag: index as u64,
+        options: engine::Options {
+            attempt_timeout: timeout,
+            attempts: profile.attempts,
+            retry_unsafe: profile.retry_unsafe,
+            urgent: profile.urgent,
+            max_body_bytes: None,
+            resume_from: profile.resume.clone().map(Box::new),
+            expect_continue: expects.then_some(options.expect_timeout),
+        },
+    };
+    let result = driver.submit(&request);
+    state.slots[index].expects = expects;
+    result.map_err(|error| {
+        let kind = match error {
+            SubmitError::Request(error) => ErrorKind::Request(error),
+            _ => ErrorKind::Full,
+        };
+        Error::new(kind, Phase::Queue)
+    })
+}
+
+/// Who is said to ask at this station.
+///
+/// The options' credentials go to the first origin (or wherever the user trusts), those in a URL
+/// where the URL leads, those of netrc to their own host.
+fn who(state: &State, slot: &Slot, profile: &Profile, trusted: bool) -> Option<Auth> {
+    if trusted && let Some(auth) = &profile.auth {
+        return Some(auth.clone());
+    }
+    let options = &state.options;
+    let first = slot.request.url.userinfo().filter(|_| trusted);
+    let userinfo = slot
+        .url
+        .userinfo()
+        .or(first)
+        .filter(|_| !(options.netrc_required && options.netrc.is_some()));
+    let netrc = |user: Option<&[u8]>| {
+        options.netrc.as_ref().and_then(|netrc| netrc.lookup(slot.url.host(), user))
+    };
+    match userinfo {
+        Some(userinfo) if userinfo.password.is_none() => {
+            Some(netrc(Some(&userinfo.user)).unwrap_or_else(|| Auth::from(userinfo)))
+        }
+        Some(userinfo) => Some(Auth::from(userinfo)),
+        None => netrc(None),
+    }
+}
+
+fn payload(body: &Body, chunked: bool) -> Payload {
+    match body {
+        Body::None => Payload::None,
+        Body::Bytes(_) if chunked => Payload::Stream { length: None, replayable: true },
+        Body::Bytes(bytes) => Payload::Bytes(bytes.clone()),
+        Body::Stream { length, replayable } => {
+            Payload::Stream { length: length.filter(|_| !chunked), replayable: *replayable }
+        }
+    }
+}
+
+fn expects(profile: &Profile, field: Option<&Field>, body: &Payload) -> bool {
+    match (profile.expect, field) {
+        (Expect::Never, _) | (Expect::Auto, Some(Field::Remove { .. })) => false,
+        (Expect::Always, _) => true,
+        (Expect::Auto, Some(Field::Set { value, .. })) => {
+            value.eq_ignore_ascii_case(b"100-continue")
+        }
+        (Expect::Auto, None) => match body {
+            Payload::None => false,
+            Payload::Bytes(bytes) => bytes.len() as u64 > EXPECT_FROM,
+            Payload::Stream { length, .. } => length.is_none_or(|length| length > EXPECT_FROM),
+        },
+    }
+}
+
+/// What an attempt took, from its start to its end.
+pub(super) fn attempt_time(times: &engine::Times) -> Duration {
+    times.dns + times.connect + times.tls + times.first_byte + times.body
+}
+
+/// The distance to a point in time, zero when it has passed.
+pub(super) fn until(at: Instant, now: Instant) -> Duration {
+    if at > now { at - now } else { Duration::ZERO }
+}

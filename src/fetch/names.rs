@@ -1,0 +1,253 @@
+//! Where hosts are, as the user and the system say: `--resolve`, `--connect-to`, zones of
+//! addresses, resolv.conf and the hosts file.
+//!
+//! Owns what is known before anything is looked up; looking up is the driver's. All files
+//! (resolv.conf, hosts, the names of interfaces) are read when it is made.
+
+use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::io;
+
+use crate::base::Instant;
+use crate::dns::{self, Resolver};
+use crate::engine::HostKey;
+use crate::net::mio::Mio;
+use crate::net::{Driver, Names, system_random};
+
+/// Where hosts are, as the user and the system say.
+#[derive(Clone, Debug, Default)]
+pub struct NameOptions {
+    /// Whom to ask, and how. `None`: what resolv.conf and the hosts file of this machine say.
+    pub dns: Option<dns::Config>,
+    /// Addresses that are known beforehand (`--resolve`).
+    pub known: Vec<KnownHost>,
+    /// Hosts that are connected to elsewhere (`--connect-to`). The first that fits counts.
+    pub routes: Vec<Route>,
+}
+
+/// The addresses of a host, given by the user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownHost {
+    /// In lower case; `None`: every host.
+    pub host: Option<Box<str>>,
+    /// The port.
+    pub port: u16,
+    /// In the order of trying.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl KnownHost {
+    /// Reads `[+]HOST:PORT:ADDRESS[,ADDRESS]...`, `*` being every host.
+    ///
+    /// ```
+    /// use gannet::fetch::KnownHost;
+    ///
+    /// let known = KnownHost::parse("Example.org:443:192.0.2.1,[2001:db8::1]").unwrap();
+    /// assert_eq!((known.host.as_deref(), known.port, known.addresses.len()), (Some("example.org"), 443, 2));
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix('+').unwrap_or(text);
+        let (host, rest) = split_host(text)?;
+        let (port, addresses) = rest.split_once(':')?;
+        let port = port_number(port)?;
+        let addresses: Option<Vec<IpAddr>> = addresses
+            .split(',')
+            .map(|address| address.trim_matches(['[', ']']).parse().ok())
+            .collect();
+        let host = (host != "*").then(|| host.to_ascii_lowercase().into());
+        Some(Self { host, port, addresses: addresses.filter(|list| !list.is_empty())? })
+    }
+}
+
+/// A host that is connected to elsewhere; what is asked, and how it is secured, stays.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// Which host, in lower case; `None`: every one.
+    pub host: Option<Box<str>>,
+    /// Which port; `None`: every one.
+    pub port: Option<u16>,
+    /// Where to instead; `None`: the same host.
+    pub to_host: Option<Box<str>>,
+    /// At which port; `None`: the same one.
+    pub to_port: Option<u16>,
+}
+
+impl Route {
+    /// Reads `HOST1:PORT1:HOST2:PORT2`, each of which may be empty.
+    ///
+    /// ```
+    /// use gannet::fetch::Route;
+    ///
+    /// let route = Route::parse("::127.0.0.1:8080").unwrap();
+    /// assert_eq!((route.host, route.to_host.as_deref(), route.to_port), (None, Some("127.0.0.1"), Some(8080)));
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, rest) = split_host(text)?;
+        let (port, rest) = rest.split_once(':')?;
+        let (to_host, to_port) = split_host(rest)?;
+        let name = |name: &str| (!name.is_empty()).then(|| Box::from(name.to_ascii_lowercase()));
+        let number =
+            |text: &str| if text.is_empty() { Some(None) } else { port_number(text).map(Some) };
+        Some(Self {
+            host: name(host),
+            port: number(port)?,
+            to_host: name(to_host),
+            to_port: number(to_port)?,
+        })
+    }
+}
+
+/// `HOST:rest`, brackets of an IPv6 address left out.
+fn split_host(text: &str) -> Option<(&str, &str)> {
+    match text.strip_prefix('[') {
+        Some(inner) => inner.split_once("]:"),
+        None => text.split_once(':'),
+    }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|&port| port != 0 && text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What is known of hosts before they are looked up.
+#[derive(Debug)]
+pub(super) struct Directory {
+    known: Vec<KnownHost>,
+    routes: Vec<Route>,
+    /// The interfaces of this machine by name, for zones.
+    zones: Vec<(String, u32)>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Directory {
+    /// Reads the system's files where the options leave it to them; gives the driver's part too.
+    pub(super) fn new(options: NameOptions) -> io::Result<(Self, Names)> {
+        // Ids of questions must be unpredictable: without that nothing is asked at all.
+        let random = system_random().map_err(|error| io::Error::other(error.to_string()))?;
+        let zones = zones();
+        let mut warnings = Vec::new();
+        let config = match options.dns {
+            Some(config) => config,
+            None => {
+                let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+                let (config, said) = dns::Config::from_system(
+                    &read("/etc/resolv.conf"),
+                    &read("/etc/hosts"),
+                    |name| zone_of(&zones, name),
+                );
+                warnings = said;
+                config
+            }
+        };
+        let names = Names::new(Resolver::new(config), random);
+        Ok((Self { known: options.known, routes: options.routes, zones, warnings }, names))
+    }
+
+    /// A host was named for the first time: if the user said where it is, so it is.
+    pub(super) fn introduce(&self, driver: &mut Driver<Mio>, host: HostKey) {
+        let origin = driver.engine().origin(host);
+        if self.known.is_empty() && self.routes.is_empty() && !origin.host.contains('%') {
+            return;
+        }
+        let (mut name, mut port): (Box<str>, u16) = (origin.host.into(), origin.port);
+        let fits = |route: &&Route| {
+            route.host.as_deref().is_none_or(|host| host == origin.host)
+                && route.port.is_none_or(|port| port == origin.port)
+        };
+        let route = self.routes.iter().find(fits);
+        if let Some(route) = route {
+            if let Some(to) = &route.to_host {
+                name.clone_from(to);
+            }
+            port = route.to_port.unwrap_or(port);
+        }
+        let at_port = || self.known.iter().rev().filter(|known| known.port == port);
+        let exact = at_port().find(|known| known.host.as_ref() == Some(&name));
+        let known = exact.or_else(|| at_port().find(|known| known.host.is_none()));
+        if let Some(known) = known {
+            let addresses: Vec<_> =
+                known.addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect();
+            driver.place(host, &addresses, Instant::NEVER);
+        } else if let Some(address) = self.literal(&name, port) {
+            driver.place(host, &[address], Instant::NEVER);
+        } else if let (Some(_), Some(names)) = (route, driver.names_mut()) {
+            names.route(host, &name, port);
+        }
+    }
+
+    /// An address that stands in place of a name, its zone included.
+    fn literal(&self, name: &str, port: u16) -> Option<SocketAddr> {
+        if let Some((address, zone)) = name.split_once('%') {
+            let address: Ipv6Addr = address.parse().ok()?;
+            let zone = zone_of(&self.zones, zone)?;
+            return Some(SocketAddrV6::new(address, port, 0, zone).into());
+        }
+        name.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port))
+    }
+}
+
+/// The interfaces of this machine and their numbers, where the system tells them by files.
+fn zones() -> Vec<(String, u32)> {
+    let Ok(entries) = std::fs::read_dir("/sys/class/net") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let number = std::fs::read_to_string(entry.path().join("ifindex")).ok()?;
+            Some((entry.file_name().into_string().ok()?, number.trim().parse().ok()?))
+        })
+        .collect()
+}
+
+fn zone_of(zones: &[(String, u32)], name: &str) -> Option<u32> {
+    let number = || name.parse().ok().filter(|&number| number != 0);
+    zones.iter().find(|(zone, _)| zone == name).map(|&(_, number)| number).or_else(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_hosts() {
+        let known = |host: Option<&str>, port, addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            Some(KnownHost { host: host.map(Box::from), port, addresses })
+        };
+        for (text, expected) in [
+            ("h:80:1.2.3.4", known(Some("h"), 80, &["1.2.3.4"])),
+            ("+H:80:1.2.3.4", known(Some("h"), 80, &["1.2.3.4"])),
+            ("*:443:::1", known(None, 443, &["::1"])),
+            ("h:443:[::1],1.2.3.4,::2", known(Some("h"), 443, &["::1", "1.2.3.4", "::2"])),
+            ("[::5]:80:1.2.3.4", known(Some("::5"), 80, &["1.2.3.4"])),
+            ("h:80:", None),
+            ("h:0:1.2.3.4", None),
+            ("h:+80:1.2.3.4", None),
+            ("h:80:name", None),
+            ("h:80:1.2.3.4,", None),
+            ("h:80", None),
+            ("h", None),
+            ("", None),
+        ] {
+            assert_eq!(KnownHost::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn routes() {
+        let route = |host: Option<&str>, port, to: Option<&str>, to_port| {
+            Some(Route { host: host.map(Box::from), port, to_host: to.map(Box::from), to_port })
+        };
+        for (text, expected) in [
+            ("a:80:b:81", route(Some("a"), Some(80), Some("b"), Some(81))),
+            ("A::B:", route(Some("a"), None, Some("b"), None)),
+            ("::127.0.0.1:8080", route(None, None, Some("127.0.0.1"), Some(8080))),
+            (":::", route(None, None, None, None)),
+            ("[::1]:80:[::2]:81", route(Some("::1"), Some(80), Some("::2"), Some(81))),
+            ("a:80:b", None),
+            ("a:x:b:1", None),
+            ("a:0:b:1", None),
+            ("", None),
+        ] {
+            assert_eq!(Route::parse(text), expected, "{text}");
+        }
+    }
+}

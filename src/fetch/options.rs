@@ -1,0 +1,104 @@
+//! What an embedder or the command line decides once for a fetcher.
+
+use core::fmt;
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use super::{AddressRules, DecodeLimits, NameOptions, Netrc, RedirectRules, Schemes};
+use crate::engine::Config;
+use crate::net::DriverConfig;
+use crate::net::mio::SocketOptions;
+use crate::tls;
+
+/// Everything that holds for all requests of a [`Fetcher`](super::Fetcher).
+///
+/// ```
+/// use gannet::fetch::Options;
+///
+/// let mut options = Options::default();
+/// options.engine.max_connections = 64;
+/// options.redirects.max = Some(5);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Attempts, timeouts, limits and pacing. A seed of zero is replaced by a random one.
+    pub engine: Config,
+    /// Buffers and the work of one turn.
+    pub driver: DriverConfig,
+    /// What is trusted, and with what we prove who we are.
+    pub tls: tls::Options,
+    /// Interfaces and probes.
+    pub sockets: SocketOptions,
+    /// Who is asked for addresses, and what is known of them beforehand.
+    pub names: NameOptions,
+    /// Which schemes may be used (`--proto`).
+    pub schemes: Schemes,
+    /// Where redirects may lead.
+    pub redirects: RedirectRules,
+    /// Names and passwords by host.
+    pub netrc: Option<Arc<Netrc>>,
+    /// What netrc says goes before what the URL says (`-n`; off is `--netrc-optional`).
+    pub netrc_required: bool,
+    /// Bounds of decoding.
+    pub decode: DecodeLimits,
+    /// Which addresses may be spoken to.
+    pub addresses: AddressRules,
+    /// How long `100 Continue` is waited for before the body is sent all the same.
+    pub expect_timeout: Duration,
+    /// Events that are taken from the system at once.
+    pub events: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            engine: Config::default(),
+            driver: DriverConfig::default(),
+            tls: tls::Options::default(),
+            sockets: SocketOptions::default(),
+            names: NameOptions::default(),
+            schemes: Schemes::ALL,
+            redirects: RedirectRules::default(),
+            netrc: None,
+            netrc_required: false,
+            decode: DecodeLimits::default(),
+            addresses: AddressRules::default(),
+            expect_timeout: Duration::from_secs(1),
+            events: 256,
+        }
+    }
+}
+
+/// Why a fetcher can't be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The TLS options can't be used.
+    Tls(tls::ConfigError),
+    /// The system gave no poll, or no randomness.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls(error) => error.fmt(f),
+            Self::System(error) => write!(f, "the system refuses what is needed to begin: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl From<tls::ConfigError> for StartError {
+    fn from(error: tls::ConfigError) -> Self {
+        Self::Tls(error)
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}

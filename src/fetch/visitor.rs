@@ -1,0 +1,225 @@
+//! The upward seam: how whoever submits requests sees what happens to them.
+//!
+//! Plain borrowed values go up; what a visitor wants changed goes through [`Control`], which only
+//! queues it.
+
+use core::time::Duration;
+
+use super::{Error, Url};
+use crate::engine::{self, ConnInfo, Ctl, JobKey, Times, Try, Upload};
+use crate::proto::{Body, Fields, Head};
+
+/// Names a request that was submitted, for as long as it lasts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Ticket {
+    pub(super) slot: u32,
+    pub(super) generation: u32,
+    /// The submitter's own number.
+    pub tag: u64,
+}
+
+/// What to do with an answer whose head is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// Deliver the body.
+    Body,
+    /// The body is of no interest; the request ends well.
+    NoBody,
+    /// This is not what was wanted: the request ends as
+    /// [`Filtered`](super::ErrorKind::Filtered).
+    Stop,
+}
+
+/// An answer's head, the final one of its request.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Answer<'a> {
+    /// Where it came from, after redirects.
+    pub url: &'a Url,
+    /// The method that it answers.
+    pub method: &'a str,
+    /// Status and fields.
+    pub head: &'a Head<'a>,
+    /// How its body is delimited.
+    pub body: Body,
+    /// Whether the body is decoded before it is delivered.
+    pub decoded: bool,
+    /// Redirects before it.
+    pub redirects: u32,
+}
+
+/// A redirect that is about to be followed.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Redirect<'a> {
+    /// Where it came from.
+    pub url: &'a Url,
+    /// The method that it answers.
+    pub method: &'a str,
+    /// Status and fields.
+    pub head: &'a Head<'a>,
+    /// Where it leads.
+    pub to: &'a Url,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Outcome<'a> {
+    /// The final status, or why the request failed.
+    pub result: Result<u16, &'a Error>,
+    /// The last status that came, also where the request failed afterwards.
+    pub status: Option<u16>,
+    /// What was asked for.
+    pub url: &'a Url,
+    /// Where that led.
+    pub final_url: &'a Url,
+    /// The method of the last hop.
+    pub method: &'a str,
+    /// Redirects that were followed.
+    pub redirects: u32,
+    /// How long the hops before the last one took.
+    pub redirect_time: Duration,
+    /// Bytes of the body that were delivered, after decoding.
+    pub body_bytes: u64,
+    /// Bytes on the wire, heads and framing included, TLS not; all hops and attempts.
+    pub wire_bytes: u64,
+    /// The body was cut off where [`Profile::truncate`](super::Profile::truncate) said.
+    pub truncated: bool,
+    /// Attempts made, over all hops.
+    pub attempts: u32,
+    /// Attempts that failed, over all hops.
+    pub tries: &'a [Try],
+    /// How long the last attempt's phases took.
+    pub times: Times,
+    /// The connection of the last attempt.
+    pub conn: Option<ConnInfo>,
+    /// Where the last verified continuation began, in bytes before decoding.
+    pub resumed_at: Option<u64>,
+}
+
+/// Receives what happens to requests.
+pub trait Visitor {
+    /// An interim answer (1xx) came.
+    fn interim(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, head: &Head<'_>) {
+        let _ = (ctl, ticket, head);
+    }
+
+    /// A redirect came, and is followed.
+    fn redirect(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, redirect: &Redirect<'_>) {
+        let _ = (ctl, ticket, redirect);
+    }
+
+    /// The answer's head came. It comes again after [`restart`](Self::restart).
+    fn head(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, answer: &Answer<'_>) -> Want;
+
+    /// Bytes of the body came, decoded where that was asked for.
+    fn body(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, bytes: &[u8]);
+
+    /// Trailer fields came.
+    fn trailers(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, fields: Fields<'_>) {
+        let _ = (ctl, ticket, fields);
+    }
+
+    /// What was delivered, in this run or in the one that [`Profile::resume`](super::Profile::resume)
+    /// tells of, is void: the body comes from the start.
+    fn restart(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, why: engine::Kind) {
+        let _ = (ctl, ticket, why);
+    }
+
+    /// The body goes on, verified, from offset `at` (in bytes before decoding).
+    fn resumed(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, at: u64) {
+        let _ = (ctl, ticket, at);
+    }
+
+    /// More of a streamed request body is wanted: append at most `room` bytes of it, from offset
+    /// `at` on, to `out`. Another attempt, and a redirect that keeps the body, begin at zero again.
+    fn upload(
+        &mut self,
+        ctl: &mut Control<'_, '_>,
+        ticket: Ticket,
+        at: u64,
+        out: &mut Vec<u8>,
+        room: usize,
+    ) -> Upload {
+        let _ = (ctl, ticket, at, out, room);
+        Upload::End
+    }
+
+    /// The request is at its end, exactly once; its ticket is dead from now on.
+    fn done(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, outcome: &Outcome<'_>);
+}
+
+/// Where a slot's request is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// There is none.
+    Free,
+    /// With the engine, under this key.
+    Engine(JobKey),
+    /// Between two hops.
+    Between,
+    /// Called off between two hops.
+    Doomed,
+}
+
+/// Which request is where; what [`Control`] needs to find it.
+#[derive(Debug, Default)]
+pub(super) struct Places(pub(super) Vec<(u32, Place)>);
+
+impl Places {
+    pub(super) fn get(&self, ticket: Ticket) -> Place {
+        match self.0.get(ticket.slot as usize) {
+            Some(&(generation, place)) if generation == ticket.generation => place,
+            _ => Place::Free,
+        }
+    }
+
+    fn doom(&mut self, ticket: Ticket) {
+        if self.get(ticket) == Place::Between {
+            self.0[ticket.slot as usize].1 = Place::Doomed;
+        }
+    }
+}
+
+/// What may be asked for, from within a visitor or from outside. Queued, and applied after what is
+/// being handled.
+#[derive(Debug)]
+pub struct Control<'a, 'e> {
+    pub(super) ctl: &'a mut Ctl<'e>,
+    pub(super) places: &'a mut Places,
+}
+
+impl Control<'_, '_> {
+    /// Stops reading this answer; at most one read buffer is still delivered.
+    pub fn pause(&mut self, ticket: Ticket) {
+        if let Place::Engine(job) = self.places.get(ticket) {
+            self.ctl.pause(job);
+        }
+    }
+
+    /// Goes on reading, or asks for more of a streamed request body.
+    pub fn resume(&mut self, ticket: Ticket) {
+        if let Place::Engine(job) = self.places.get(ticket) {
+            self.ctl.resume(job);
+        }
+    }
+
+    /// Calls a request off: it ends as cancelled.
+    pub fn cancel(&mut self, ticket: Ticket) {
+        match self.places.get(ticket) {
+            Place::Engine(job) => self.ctl.cancel(job),
+            _ => self.places.doom(ticket),
+        }
+    }
+
+    /// Calls everything off.
+    pub fn cancel_all(&mut self) {
+        self.ctl.cancel_all();
+        for (_, place) in &mut self.places.0 {
+            if *place == Place::Between {
+                *place = Place::Doomed;
+            }
+        }
+    }
+}
