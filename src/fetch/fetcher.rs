@@ -123,7 +123,7 @@ impl Fetcher {
     /// Hands a slot's request to the engine.
     fn start(&mut self, slot: usize) -> Result<(), Error> {
         let job = ask::submit(&mut self.driver, &self.directory, &mut self.state, slot)?;
-        self.state.places.0[slot].1 = Place::Engine(job);
+        self.state.places.0[slot].place = Place::Engine(job);
         Ok(())
     }
 
@@ -147,7 +147,7 @@ impl Fetcher {
         let mut between = core::mem::take(&mut self.state.between);
         for slot in between.drain(..) {
             let slot = slot as usize;
-            let result = if self.state.places.0[slot].1 == Place::Doomed {
+            let result = if self.state.places.0[slot].doomed {
                 Err(Error::new(ErrorKind::Engine(engine::Kind::Cancelled), Phase::Queue))
             } else {
                 self.start(slot)

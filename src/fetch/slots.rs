@@ -12,7 +12,7 @@ use super::ask::attempt_time;
 use super::decode::{self, Decoder};
 use super::names::Directory;
 use super::redirect::{self, Asked, Hop, Trail};
-use super::visitor::{Place, Places};
+use super::visitor::{Entry, Place, Places};
 use super::{
     Answer, Control, Error, ErrorKind, Options, Outcome, Profile, Redirect, RedirectError, Request,
     Ticket, Url, Visitor, Want, address, date, pace,
@@ -292,13 +292,13 @@ impl State {
             }
             None => {
                 self.slots.push(Slot::new(request));
-                self.places.0.push((0, Place::Free));
+                self.places.0.push(Entry { generation: 0, place: Place::Here, doomed: false });
                 (self.slots.len() - 1) as u32
             }
         };
-        let (generation, place) = &mut self.places.0[slot as usize];
-        *place = Place::Between;
-        Ticket { slot, generation: *generation, tag: request.tag }
+        let entry = &mut self.places.0[slot as usize];
+        entry.doomed = false;
+        Ticket { slot, generation: entry.generation, tag: request.tag }
     }
 
     /// A slot is free again; tickets to it are dead.
@@ -306,16 +306,16 @@ impl State {
         if let Some(decoder) = self.slots[slot].decoder.take() {
             self.keep_decoder(decoder);
         }
-        let (generation, place) = &mut self.places.0[slot];
-        *generation = generation.wrapping_add(1);
-        *place = Place::Free;
+        let entry = &mut self.places.0[slot];
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.place = Place::Here;
         self.free.push(slot as u32);
     }
 
     pub(super) fn ticket(&self, slot: usize) -> Ticket {
         Ticket {
             slot: slot as u32,
-            generation: self.places.0[slot].0,
+            generation: self.places.0[slot].generation,
             tag: self.slots[slot].request.tag,
         }
     }
@@ -615,7 +615,7 @@ impl Handler for Pass<'_> {
             slot.redirect_time += report.times.total;
             slot.spent += attempt_time(&report.times);
             slot.begin_station();
-            self.state.places.0[index].1 = Place::Between;
+            self.state.places.0[index].place = Place::Here;
             self.state.between.push(index as u32);
             return;
         }

@@ -153,31 +153,35 @@ pub trait Visitor {
 /// Where a slot's request is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    /// There is none.
-    Free,
+    /// There is none, or it is between two hops.
+    Here,
     /// With the engine, under this key.
     Engine(JobKey),
-    /// Between two hops.
-    Between,
-    /// Called off between two hops.
-    Doomed,
 }
 
-/// Which request is where; what [`Control`] needs to find it.
+/// What [`Control`] needs to know of a slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// Tickets of another one are dead.
+    pub(super) generation: u32,
+    pub(super) place: Place,
+    /// It was called off: should a hop end before the engine hears of it, no other follows.
+    pub(super) doomed: bool,
+}
+
+/// Which request is where, by slot.
 #[derive(Debug, Default)]
-pub(super) struct Places(pub(super) Vec<(u32, Place)>);
+pub(super) struct Places(pub(super) Vec<Entry>);
 
 impl Places {
-    pub(super) fn get(&self, ticket: Ticket) -> Place {
-        match self.0.get(ticket.slot as usize) {
-            Some(&(generation, place)) if generation == ticket.generation => place,
-            _ => Place::Free,
-        }
+    fn get(&mut self, ticket: Ticket) -> Option<&mut Entry> {
+        self.0.get_mut(ticket.slot as usize).filter(|entry| entry.generation == ticket.generation)
     }
 
-    fn doom(&mut self, ticket: Ticket) {
-        if self.get(ticket) == Place::Between {
-            self.0[ticket.slot as usize].1 = Place::Doomed;
+    fn job(&mut self, ticket: Ticket) -> Option<JobKey> {
+        match self.get(ticket)?.place {
+            Place::Engine(job) => Some(job),
+            Place::Here => None,
         }
     }
 }
@@ -193,33 +197,33 @@ pub struct Control<'a, 'e> {
 impl Control<'_, '_> {
     /// Stops reading this answer; at most one read buffer is still delivered.
     pub fn pause(&mut self, ticket: Ticket) {
-        if let Place::Engine(job) = self.places.get(ticket) {
+        if let Some(job) = self.places.job(ticket) {
             self.ctl.pause(job);
         }
     }
 
     /// Goes on reading, or asks for more of a streamed request body.
     pub fn resume(&mut self, ticket: Ticket) {
-        if let Place::Engine(job) = self.places.get(ticket) {
+        if let Some(job) = self.places.job(ticket) {
             self.ctl.resume(job);
         }
     }
 
     /// Calls a request off: it ends as cancelled.
     pub fn cancel(&mut self, ticket: Ticket) {
-        match self.places.get(ticket) {
-            Place::Engine(job) => self.ctl.cancel(job),
-            _ => self.places.doom(ticket),
+        if let Some(entry) = self.places.get(ticket) {
+            entry.doomed = true;
+            if let Place::Engine(job) = entry.place {
+                self.ctl.cancel(job);
+            }
         }
     }
 
     /// Calls everything off.
     pub fn cancel_all(&mut self) {
         self.ctl.cancel_all();
-        for (_, place) in &mut self.places.0 {
-            if *place == Place::Between {
-                *place = Place::Doomed;
-            }
+        for entry in &mut self.places.0 {
+            entry.doomed = true;
         }
     }
 }
