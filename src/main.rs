@@ -1,4 +1,8 @@
 //! The `gannet` command.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gannet::cli::main()
+}

@@ -4,14 +4,19 @@
 //! |---|---|
 //! | `lexer`, `args`, `values` | what was typed |
 //! | `plan`, `data`, `glob` | what it means |
-//! | `template`, `names` | names of files |
-//! | `json`, `date`, `hash`, `writeout` | forms of output |
+//! | `input`, `wait`, `signals` | what comes in |
+//! | `run` | the two ways to run, over the fetcher |
+//! | `template`, `names`, `sink`, `stdio` | where bodies go |
+//! | `record`, `results`, `writeout`, `summary`, `progress` | what is said |
+//! | `json`, `date`, `hash` | forms of output |
+//! | `demo`, `replay` | the other commands |
 //! | `exit` | the exit status |
 
 mod about;
 mod args;
 mod data;
 mod date;
+mod demo;
 mod exit;
 mod glob;
 mod hash;
@@ -20,11 +25,69 @@ mod json;
 mod lexer;
 mod names;
 mod plan;
+mod progress;
 mod record;
+mod replay;
 mod results;
+mod run;
+mod signals;
 mod sink;
 mod stdio;
+mod summary;
 mod template;
 mod values;
 mod wait;
 mod writeout;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use exit::Exit;
+use plan::Command;
+
+/// Runs the command with this process's arguments.
+pub fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    command(&words).into()
+}
+
+/// The first word may be a command; all else is fetched.
+fn command(words: &[OsString]) -> Exit {
+    match words.split_first().map(|(first, rest)| (first.to_str().unwrap_or(""), rest)) {
+        Some(("demo", [])) => demo::run(),
+        Some(("demo", _)) => usage("demo takes no options"),
+        Some(("replay", [file])) if !file.as_encoded_bytes().starts_with(b"-") => replay::run(Path::new(file)),
+        Some(("replay", _)) => usage("gannet replay FILE"),
+        Some(("tune", _)) => usage("'tune' is planned for a later version of gannet and does not exist yet"),
+        Some((demo::SERVER, _)) => demo::server(),
+        Some((demo::NAIVE, rest)) => demo::naive(rest),
+        _ => fetch(words),
+    }
+}
+
+fn fetch(words: &[OsString]) -> Exit {
+    let first = words.first().and_then(|word| word.to_str()).unwrap_or("");
+    // -q counts only as the first option, in a bundle too, as curl has it.
+    let unread = first == "--disable" || (first.starts_with("-q") && !first.starts_with("--"));
+    let config = if unread { None } else { lexer::default_config(|name| std::env::var_os(name)) };
+    let words = match lexer::lex(words, config.as_deref()) {
+        Ok(words) => words,
+        Err(error) => return usage(&error),
+    };
+    match plan::plan(&words.groups, words.warnings) {
+        Ok(Command::Print(text)) => match stdio::Stdout.write_all(text.as_bytes()) {
+            Ok(()) => Exit::SUCCESS,
+            Err(_) => Exit::WRITE,
+        },
+        Ok(Command::Run(plan)) => run::run(*plan),
+        Err(error) => usage(&error.0),
+    }
+}
+
+fn usage(message: &str) -> Exit {
+    eprintln!("gannet: {}", stdio::safe(message));
+    eprintln!("gannet: 'gannet --help' shows what there is");
+    Exit::USAGE
+}

@@ -27,6 +27,8 @@ pub struct Results {
     out: Box<dyn Write>,
     /// The name for messages.
     pub name: String,
+    /// For people: columns instead of JSON.
+    pub columns: bool,
     /// Lines that are not written yet.
     pub buffer: Vec<u8>,
     since: Option<Instant>,

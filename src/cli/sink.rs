@@ -390,19 +390,6 @@ impl FileSink {
         Ok(())
     }
 
-    /// What was written is void.
-    pub fn restart(&mut self) -> Result<(), FileError> {
-        let back = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
-        back.map_err(|error| FileError::Io(self.path.clone(), error))?;
-        self.written = 0;
-        if std::mem::take(&mut self.noted)
-            && let Some(part) = &self.part
-        {
-            let _ = fs::remove_file(note_name(part));
-        }
-        Ok(())
-    }
-
     /// Feeds what is there to `hash`, before an earlier run's part goes on.
     pub fn read_back(&self, mut hash: impl FnMut(&[u8])) -> io::Result<()> {
         let Some(part) = &self.part else { return Ok(()) };
@@ -500,10 +487,9 @@ mod tests {
         let (dir, mut files) = files(Existing::Default);
         let path = dir.path().join("a/b");
         let mut sink = files.begin(&path, false, false).unwrap();
-        sink.write(b"ha").unwrap();
+        sink.write(b"hel").unwrap();
         assert_eq!(list(&dir.path().join("a")), ["b.gannet-part"]);
-        sink.restart().unwrap();
-        sink.write(b"hello").unwrap();
+        sink.write(b"lo").unwrap();
         files.finish(sink, None).unwrap();
         assert_eq!(list(&dir.path().join("a")), ["b"]);
         assert_eq!(fs::read(&path).unwrap(), b"hello");

@@ -76,6 +76,19 @@ pub fn safe(text: &str) -> std::borrow::Cow<'_, str> {
     out.into()
 }
 
+/// The CPU time that this process has used, in user and system mode.
+#[cfg(unix)]
+pub fn cpu_time() -> std::time::Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    std::time::Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+pub fn cpu_time() -> std::time::Duration {
+    std::time::Duration::ZERO
+}
+
 #[cfg(test)]
 mod tests {
     use super::safe;

@@ -1,0 +1,171 @@
+//! What a person sees while it runs: one line on standard error, redrawn a few times a second.
+//!
+//! Owns the line and the moments at which it is drawn; indicatif owns the terminal. Nothing here
+//! is seen when standard error is not a terminal, unless it was asked for.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::stdio;
+use super::summary::bytes;
+use super::values::When;
+
+/// Between two drawings.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// The line.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    begun: Instant,
+    next: Instant,
+    /// For the rate of the last moments.
+    last: (Instant, u64, u64),
+    rates: (f64, f64),
+}
+
+/// What the line says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct State<'a> {
+    pub done: u64,
+    pub failed: u64,
+    pub in_flight: u64,
+    pub bytes: u64,
+    pub repeats: u64,
+    /// How much of the list was read, in millionths, if its length is known.
+    pub read: Option<u64>,
+    /// The limit that was found, when there is one host.
+    pub limit: Option<u32>,
+    /// The most frequent failure.
+    pub worst: Option<(&'a str, u64)>,
+    /// For one transfer: how many bytes it will have.
+    pub total: Option<u64>,
+}
+
+impl Progress {
+    /// A line, if it is wanted.
+    pub fn new(when: When, now: Instant) -> Self {
+        let wanted = match when {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => stdio::stderr_is_terminal(),
+        };
+        let bar = wanted.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            // Fails only for a template that does not parse, and this one does (tested).
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, begun: now, next: now + EVERY, last: (now, 0, 0), rates: (0.0, 0.0) }
+    }
+
+    /// When it wants to be drawn.
+    pub fn due(&self) -> Option<Instant> {
+        self.bar.as_ref().map(|_| self.next)
+    }
+
+    /// Draws, if it is time.
+    pub fn tick(&mut self, now: Instant, state: impl FnOnce() -> State<'static>) {
+        self.tick_with(now, state);
+    }
+
+    /// Draws, if it is time.
+    pub fn tick_with<'a>(&mut self, now: Instant, state: impl FnOnce() -> State<'a>) {
+        let Some(bar) = &self.bar else { return };
+        if now < self.next {
+            return;
+        }
+        let state = state();
+        let seconds = now.duration_since(self.last.0).as_secs_f64().max(0.001);
+        let smooth = |old: f64, new: f64| if old == 0.0 { new } else { old * 0.7 + new * 0.3 };
+        self.rates.0 = smooth(self.rates.0, state.done.saturating_sub(self.last.1) as f64 / seconds);
+        self.rates.1 = smooth(self.rates.1, state.bytes.saturating_sub(self.last.2) as f64 / seconds);
+        self.last = (now, state.done, state.bytes);
+        self.next = now + EVERY;
+        bar.set_message(line(&state, self.rates, now.duration_since(self.begun)));
+        bar.tick();
+    }
+
+    /// Says something above the line.
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Takes the line away.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn line(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> String {
+    let mut text = String::new();
+    if let Some(read) = state.read {
+        let _ = write!(text, "{:>3}% ", read / 10_000);
+    }
+    let clock = |time: Duration| {
+        let seconds = time.as_secs();
+        if seconds < 3600 { format!("{}:{:02}", seconds / 60, seconds % 60) } else { format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60) }
+    };
+    let _ = write!(text, "{}", clock(elapsed));
+    if state.done > 0 || state.total.is_none() {
+        let _ = write!(text, "  {} done", state.done);
+    }
+    if state.failed > 0 {
+        let _ = write!(text, ", {} failed", state.failed);
+        if let Some((kind, count)) = state.worst {
+            let _ = write!(text, " ({count} {kind})");
+        }
+    }
+    if rates.0 >= 0.5 {
+        let _ = write!(text, "  {:.0}/s", rates.0);
+    }
+    let _ = write!(text, "  {}", bytes(state.bytes));
+    if let Some(total) = state.total {
+        let _ = write!(text, " of {}", bytes(total));
+    }
+    let _ = write!(text, "  {}/s  {} in flight", bytes(rates.1 as u64), state.in_flight);
+    if let Some(limit) = state.limit {
+        let _ = write!(text, " of {limit}");
+    }
+    if state.repeats > 0 {
+        let _ = write!(text, "  {} repeated", state.repeats);
+    }
+    if let Some(left) = left(state, rates, elapsed) {
+        let _ = write!(text, "  {} left", clock(left));
+    }
+    text
+}
+
+/// How long it may take still.
+fn left(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> Option<Duration> {
+    let seconds = if let Some(read) = state.read.filter(|read| *read > 10_000) {
+        elapsed.as_secs_f64() * (1_000_000 - read.min(1_000_000)) as f64 / read as f64
+    } else {
+        let total = state.total?.checked_sub(state.bytes)?;
+        total as f64 / rates.1.max(1.0)
+    };
+    (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_fits_a_terminal() {
+        assert!(ProgressStyle::with_template("{msg}").is_ok());
+        let state = State { done: 51_234, failed: 12, in_flight: 24, bytes: 52_428_800, repeats: 31, read: Some(430_000), limit: Some(24), worst: Some(("refused", 9)), total: None };
+        let text = line(&state, (1176.0, 1.2e6), Duration::from_secs(44));
+        assert_eq!(text, " 43% 0:44  51234 done, 12 failed (9 refused)  1176/s  52 MB  1.2 MB/s  24 in flight of 24  31 repeated  0:58 left");
+        let one = State { bytes: 1_000_000, total: Some(5_000_000), in_flight: 1, ..State::default() };
+        assert_eq!(line(&one, (0.0, 1e6), Duration::from_secs(1)), "0:01  1.0 MB of 5.0 MB  1.0 MB/s  1 in flight  0:04 left");
+    }
+}

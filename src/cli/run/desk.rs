@@ -1,0 +1,692 @@
+//! What happens to each URL, seen from the command line: the fetcher's visitor.
+//!
+//! Owns the jobs under way and the verdicts that only the command line knows (`-f`, types, expected
+//! digests, continued files). What comes out of it goes to sinks, records and counts.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::job::{Dest, Dump, GoOn, Job, Sink, Terms};
+use crate::cli::plan::{Display, Existing, Fail, RecordHeaders, Records, Upload as UploadFrom};
+use crate::cli::results::Results;
+use crate::cli::sink::{FileError, Files, Note};
+use crate::cli::stdio::Stdout;
+use crate::cli::summary::Counts;
+use crate::cli::{date, names, record, template};
+use crate::engine;
+use crate::fetch::{Answer, ContentRange, Control, Redirect, Ticket, Upload, Visitor, Want};
+use crate::proto::{Head, Version};
+
+/// Bytes that a limited transfer may be ahead of its rate.
+const BURST: u64 = 16 * 1024;
+
+/// The desk.
+pub struct Desk {
+    pub jobs: Vec<Job>,
+    pub free: Vec<usize>,
+    pub tickets: Vec<Option<Ticket>>,
+    pub files: Files,
+    pub records: Records,
+    pub results: Option<Results>,
+    pub writer: record::Writer,
+    pub counts: Counts,
+    pub display: Display,
+    pub batch: bool,
+    /// Things to say, each with its line's end; said after the turn.
+    pub said: Vec<String>,
+    /// curl's code of the last transfer that failed.
+    pub last_exit: u8,
+    /// Writing on this machine failed.
+    pub local_failed: bool,
+    /// Standard output is closed: there is nobody to work for.
+    pub closed: bool,
+    pub limit_rate: Option<u64>,
+    pub limit_total: Option<u64>,
+    pub total: (Option<Instant>, u64),
+    /// Paused for their rate, and until when.
+    pub paused: Vec<(Instant, Ticket)>,
+    /// An upload that waits for standard input.
+    pub upload_waits: Option<Ticket>,
+    pub upload: Option<(usize, File)>,
+    /// For formats: which transfer it is.
+    pub transfers: u64,
+    /// `-k`: said in records.
+    pub insecure: bool,
+    /// Dump files that were begun in this run.
+    pub dumped: Vec<PathBuf>,
+}
+
+impl Desk {
+    /// A job to fill in.
+    pub fn take(&mut self) -> usize {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.jobs.push(Job::default());
+            self.tickets.push(None);
+            self.jobs.len() - 1
+        });
+        self.jobs[index].clear();
+        index
+    }
+
+    /// Jobs under way.
+    pub fn in_flight(&self) -> usize {
+        self.jobs.len() - self.free.len()
+    }
+
+    /// The job is over.
+    pub fn release(&mut self, index: usize) {
+        if self.upload.as_ref().is_some_and(|(of, _)| *of == index) {
+            self.upload = None;
+        }
+        self.tickets[index] = None;
+        self.free.push(index);
+    }
+
+    fn wants_heads(&self, terms: &Terms) -> bool {
+        terms.dump.is_some()
+            || terms.keep.show_headers
+            || terms.head_only
+            || terms.format.is_some()
+            || self.records.headers != RecordHeaders::None
+    }
+
+    /// Appends a head as it came: names, values and order are the server's.
+    fn keep_lines(&mut self, index: usize, head: &Head<'_>) {
+        let Some(terms) = self.jobs[index].terms.clone() else { return };
+        if !self.wants_heads(&terms) {
+            return;
+        }
+        let out = &mut self.jobs[index].heads;
+        let version = if head.version == Version::Http10 { "1.0" } else { "1.1" };
+        let _ = write!(out, "HTTP/{version} {:03} ", head.status);
+        out.extend_from_slice(head.reason);
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in head.fields.iter() {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// What to do with an answer.
+    fn judge(&mut self, index: usize, answer: &Answer<'_>) -> Want {
+        let status = answer.head.status;
+        let Some(terms) = self.jobs[index].terms.clone() else { return Want::NoBody };
+        let job = &mut self.jobs[index];
+        if status >= 400 && terms.keep.fail != Fail::No {
+            job.fail("http_error", 22, "", format!("the server answered {status}"));
+            if terms.keep.fail == Fail::Quietly {
+                return self.no_body(index, &terms);
+            }
+        }
+        if let Some(want) = continued(job, answer) {
+            return want;
+        }
+        if !wanted_type(&terms, job.content_type().unwrap_or(b"")) {
+            return Want::Stop;
+        }
+        let job = &mut self.jobs[index];
+        if status == 304 || unmet(&terms, job) {
+            job.unchanged = true;
+            return self.no_body(index, &terms);
+        }
+        if self.batch && status >= 400 && !terms.keep.errors && !matches!(job.dest, Dest::Nowhere) {
+            return Want::NoBody;
+        }
+        match self.open(index, &terms, answer) {
+            Ok(()) => {}
+            Err(error) => {
+                self.file_failed(index, &error);
+                return Want::Stop;
+            }
+        }
+        if !self.pour_heads(index, &terms) {
+            return Want::Stop;
+        }
+        // A body that nobody keeps is still delivered: whether it is whole is part of the record.
+        Want::Body
+    }
+
+    /// Heads alone are output too.
+    fn no_body(&mut self, index: usize, terms: &Arc<Terms>) -> Want {
+        let job = &mut self.jobs[index];
+        if (terms.keep.show_headers || terms.head_only) && matches!(job.dest, Dest::Stdout | Dest::Whole) {
+            job.sink = if job.dest == Dest::Whole { Sink::Whole(Default::default()) } else { Sink::Stdout };
+            self.pour_heads(index, terms);
+        }
+        Want::NoBody
+    }
+
+    /// Opens where the body goes, now that the head is known.
+    fn open(&mut self, index: usize, terms: &Terms, answer: &Answer<'_>) -> Result<(), FileError> {
+        let job = &mut self.jobs[index];
+        let dest = std::mem::take(&mut job.dest);
+        let (path, shared, fresh) = match &dest {
+            Dest::Nowhere => {
+                return Ok(());
+            }
+            Dest::Stdout => {
+                job.sink = Sink::Stdout;
+                job.dest = dest;
+                return Ok(());
+            }
+            Dest::Whole => {
+                job.sink = Sink::Whole(Default::default());
+                job.dest = dest;
+                return Ok(());
+            }
+            Dest::Named => {
+                let Some(template) = &terms.template else { return Ok(()) };
+                let content_type = String::from_utf8_lossy(job.content_type().unwrap_or(b"")).into_owned();
+                let id = job.more.as_deref().and_then(crate::cli::input::More::id_text);
+                let values = template::Values {
+                    n: job.n,
+                    id: id.as_deref(),
+                    url: &job.typed,
+                    host: &job.host,
+                    path: &job.path,
+                    content_type: &content_type,
+                };
+                let mut name = String::new();
+                template.write(&values, &mut name);
+                (in_dir(terms, &name), !template.is_unique(), false)
+            }
+            Dest::File { path, shared, fresh, header_name } => {
+                let named = header_name.then(|| answer.head.fields.get("content-disposition").and_then(names::disposition_name)).flatten();
+                match named {
+                    Some(name) => (in_dir(terms, &name), true, terms.keep.existing != Existing::Clobber),
+                    None => (path.clone(), *shared, *fresh),
+                }
+            }
+        };
+        job.dest = dest;
+        let mut sink = match std::mem::replace(&mut job.go_on, GoOn::No) {
+            GoOn::No => self.files.begin(&path, shared, fresh)?,
+            GoOn::Part(left) => {
+                let sink = self.files.go_on(&path, left.offset)?;
+                if let Some(hash) = &mut job.hash {
+                    sink.read_back(|bytes| hash.update(bytes)).map_err(|error| FileError::Io(path.clone(), error))?;
+                }
+                job.received = left.offset;
+                job.go_on = GoOn::Part(left);
+                sink
+            }
+            GoOn::At(offset) => {
+                job.go_on = GoOn::At(offset);
+                self.files.append(&path, offset)?
+            }
+        };
+        if !job.decoded && job.status == 200 {
+            let text = |value: Option<&[u8]>| value.and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned);
+            sink.note(Some(Note {
+                url: job.url.clone(),
+                etag: text(job.etag()).filter(|etag| !etag.starts_with("W/")),
+                last_modified: text(job.last_modified()),
+            }));
+        }
+        job.output = Some(sink.path().display().to_string());
+        job.sink = Sink::File(Box::new(sink));
+        Ok(())
+    }
+
+    /// Writes the heads before the body; false: it can't be written.
+    fn pour_heads(&mut self, index: usize, terms: &Terms) -> bool {
+        if !(terms.keep.show_headers || terms.head_only) {
+            return true;
+        }
+        let heads = std::mem::take(&mut self.jobs[index].heads);
+        let result = self.write(index, &heads);
+        self.jobs[index].heads = heads;
+        result
+    }
+
+    /// Bytes to where the body goes; false: that failed, and was noted.
+    fn write(&mut self, index: usize, bytes: &[u8]) -> bool {
+        let job = &mut self.jobs[index];
+        let failed = match &mut job.sink {
+            Sink::None => None,
+            Sink::Stdout => {
+                job.poured += bytes.len() as u64;
+                Stdout.write_all(bytes).err().map(|error| (error, true))
+            }
+            Sink::Whole(spool) => spool.write(bytes).err().map(|error| (error, false)),
+            Sink::File(file) => match file.write(bytes) {
+                Ok(()) => None,
+                Err(error) => {
+                    self.file_failed(index, &error);
+                    return false;
+                }
+            },
+        };
+        match failed {
+            None => true,
+            Some((error, stdout)) => {
+                self.stdout_failed(index, &error, stdout);
+                false
+            }
+        }
+    }
+
+    fn stdout_failed(&mut self, index: usize, error: &std::io::Error, stdout: bool) {
+        self.local_failed = true;
+        if stdout && error.kind() == std::io::ErrorKind::BrokenPipe {
+            self.closed = true;
+        }
+        let what = if stdout { "standard output" } else { "the spool file" };
+        self.jobs[index].fail("write_failed", 23, "", format!("can't write to {what}: {error}"));
+    }
+
+    fn file_failed(&mut self, index: usize, error: &FileError) {
+        let (kind, hint) = match error {
+            FileError::Exists(_) => ("output_exists", "--clobber overwrites, --no-clobber finds another name"),
+            FileError::Collision(_) => ("output_collision", "a template with {n} or {hash} gives each URL a name of its own"),
+            FileError::Io(..) => {
+                self.local_failed = true;
+                ("write_failed", "make room, or choose another folder with --output-dir")
+            }
+        };
+        self.jobs[index].fail(kind, 23, hint, error.to_string());
+    }
+
+    /// Expected size and digest of a line.
+    fn check(&mut self, index: usize, digest: Option<[u8; 32]>) {
+        let job = &mut self.jobs[index];
+        let Some(more) = job.more.as_deref() else { return };
+        if job.unchanged || job.status >= 300 {
+            return;
+        }
+        let (size, sha256) = (more.size, more.sha256);
+        if let Some(size) = size.filter(|size| *size != job.received) {
+            let message = format!("the body has {} bytes, the list says {size}", job.received);
+            job.fail("checksum", 23, "the file on the server is not the expected one", message);
+        } else if sha256.is_some() && sha256 != digest {
+            job.fail("checksum", 23, "the file on the server is not the expected one", "the body's SHA-256 is not the one in the list");
+        }
+    }
+
+    /// Ends the sink; a file gets its name or stays a part.
+    fn settle(&mut self, index: usize, whole: bool, terms: &Terms) {
+        let job = &mut self.jobs[index];
+        match std::mem::take(&mut job.sink) {
+            Sink::None | Sink::Stdout => {}
+            Sink::Whole(mut spool) => {
+                if whole && let Err(error) = spool.pour() {
+                    self.stdout_failed(index, &error, true);
+                }
+            }
+            Sink::File(sink) => {
+                if !whole {
+                    let void = job.trouble.as_ref().is_some_and(|trouble| trouble.kind == "checksum");
+                    job.output = None;
+                    self.files.give_up(*sink, terms.keep.remove_on_error || void);
+                    return;
+                }
+                let modified = if terms.keep.remote_time { job.last_modified().and_then(|value| date::parse(std::str::from_utf8(value).ok()?)) } else { None };
+                let modified = modified.and_then(|seconds| {
+                    std::time::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+                });
+                match self.files.finish(*sink, modified) {
+                    Ok(path) => self.jobs[index].output = Some(path.display().to_string()),
+                    Err(error) => {
+                        self.jobs[index].output = None;
+                        self.file_failed(index, &error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `-D`.
+    fn dump(&mut self, index: usize, terms: &Terms) {
+        let Some(dump) = &terms.dump else { return };
+        let job = &self.jobs[index];
+        let result = match dump {
+            Dump::Stdout => Stdout.write_all(&job.heads).map_err(|error| ("standard output".to_owned(), error)),
+            Dump::Stderr => std::io::stderr().write_all(&job.heads).map_err(|error| ("standard error".to_owned(), error)),
+            Dump::File(path) => {
+                let again = self.dumped.contains(path);
+                let opened = std::fs::OpenOptions::new().create(true).write(true).append(again).truncate(!again).open(path);
+                if !again {
+                    self.dumped.push(path.clone());
+                }
+                opened.and_then(|mut file| file.write_all(&job.heads)).map_err(|error| (path.display().to_string(), error))
+            }
+            Dump::Template(template) => {
+                let id = job.more.as_deref().and_then(crate::cli::input::More::id_text);
+                let values = template::Values {
+                    n: job.n,
+                    id: id.as_deref(),
+                    url: &job.typed,
+                    host: &job.host,
+                    path: &job.path,
+                    content_type: "",
+                };
+                let mut name = String::new();
+                template.write(&values, &mut name);
+                let path = in_dir(terms, &name);
+                let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+                made.and_then(|()| std::fs::write(&path, &job.heads)).map_err(|error| (path.display().to_string(), error))
+            }
+        };
+        if let Err((name, error)) = result {
+            self.local_failed = true;
+            self.jobs[index].fail("write_failed", 23, "", format!("can't write {name}: {error}"));
+        }
+    }
+
+    /// The verdict of a transfer's end that only the command line knows. Whether the body counts.
+    pub(super) fn conclude(&mut self, index: usize, ok: bool, exhausted: bool) -> Option<[u8; 32]> {
+        let Some(terms) = self.jobs[index].terms.clone() else { return None };
+        let job = &mut self.jobs[index];
+        let digest = job.hash.take().map(|hash| <[u8; 32]>::from(hash.finalize()));
+        if ok && job.trouble.is_none() {
+            self.check(index, digest);
+        }
+        let job = &self.jobs[index];
+        // The last answer of one that was told to come back later is an answer to look at.
+        let counts = ok || (exhausted && (!self.batch || terms.keep.errors));
+        let with_body = job.trouble.as_ref().is_none_or(|trouble| trouble.kind == "http_error" && terms.keep.fail == Fail::WithBody);
+        self.settle(index, counts && with_body, &terms);
+        self.dump(index, &terms);
+        if ok && self.jobs[index].trouble.is_none() {
+            self.save_etag(index, &terms);
+        }
+        digest
+    }
+
+    fn save_etag(&mut self, index: usize, terms: &Terms) {
+        let job = &self.jobs[index];
+        let (Some(path), Some(etag)) = (&terms.etag_save, job.etag()) else { return };
+        if !(200..300).contains(&job.status) {
+            return;
+        }
+        let mut line = etag.to_vec();
+        line.push(b'\n');
+        if let Err(error) = std::fs::write(path, line) {
+            self.local_failed = true;
+            let message = format!("can't write {}: {error}", path.display());
+            self.jobs[index].fail("write_failed", 23, "", message);
+        }
+    }
+
+    fn slow_down(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, index: usize, bytes: u64) {
+        let now = Instant::now();
+        let mut until = None;
+        if let Some(rate) = self.limit_rate {
+            let pace = &mut self.jobs[index].pace;
+            let since = *pace.since.get_or_insert(now);
+            pace.bytes += bytes;
+            until = ahead(since, pace.bytes, rate, now);
+        }
+        if let Some(rate) = self.limit_total {
+            let since = *self.total.0.get_or_insert(now);
+            self.total.1 += bytes;
+            let other = ahead(since, self.total.1, rate, now);
+            if other.is_none() && now.duration_since(since) > Duration::from_secs(5) {
+                // What was not used is not saved up for ever.
+                self.total = (Some(now), 0);
+            }
+            until = until.max(other);
+        }
+        if let Some(until) = until
+            && !self.jobs[index].pace.paused
+        {
+            self.jobs[index].pace.paused = true;
+            ctl.pause(ticket);
+            self.paused.push((until, ticket));
+        }
+    }
+}
+
+/// When bytes that came too early would have been due.
+fn ahead(since: Instant, bytes: u64, rate: u64, now: Instant) -> Option<Instant> {
+    let bytes = bytes.saturating_sub(BURST.min(rate / 4));
+    let micros = u128::from(bytes) * 1_000_000 / u128::from(rate.max(1));
+    let due = since + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX / 2).min(1 << 50));
+    (due > now).then_some(due)
+}
+
+/// The folder for files and a name in it.
+pub fn in_dir(terms: &Terms, name: &str) -> PathBuf {
+    match &terms.keep.dir {
+        Some(dir) => dir.join(name),
+        None => PathBuf::from(name),
+    }
+}
+
+/// Whether `-z` is not met, though the server sent a body.
+fn unmet(terms: &Terms, job: &Job) -> bool {
+    let Some(condition) = &terms.time_cond else { return false };
+    let modified = job.last_modified().and_then(|value| date::parse(std::str::from_utf8(value).ok()?));
+    match modified {
+        None => false,
+        Some(modified) if condition.unless => modified > condition.date,
+        Some(modified) => modified <= condition.date,
+    }
+}
+
+/// `--accept-type` and `--reject-type`.
+fn wanted_type(terms: &Terms, content_type: &[u8]) -> bool {
+    if terms.accept_types.is_empty() && terms.reject_types.is_empty() {
+        return true;
+    }
+    let text = String::from_utf8_lossy(content_type);
+    let essence = text.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let fits = |globs: &[String]| globs.iter().any(|glob| fits_glob(glob.as_bytes(), essence.as_bytes()));
+    (terms.accept_types.is_empty() || fits(&terms.accept_types)) && !fits(&terms.reject_types)
+}
+
+/// `*` stands for any text, `?` for one character.
+fn fits_glob(glob: &[u8], text: &[u8]) -> bool {
+    let (mut g, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                star = Some((g + 1, t));
+                g += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == text[t] => {
+                g += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((after, at)) => {
+                    star = Some((after, at + 1));
+                    g = after;
+                    t = at + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[g..].iter().all(|&byte| byte == b'*')
+}
+
+/// `-C` on a file that has its final name, as curl judges it.
+fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Want> {
+    let GoOn::At(offset) = job.go_on else { return None };
+    let range = answer.head.fields.get("content-range").and_then(ContentRange::parse);
+    match (answer.head.status, range) {
+        (206, Some(ContentRange::Part { first, .. })) if first == offset => None,
+        (416, Some(ContentRange::Unsatisfied { whole })) if whole == offset => {
+            // It was whole already.
+            job.unchanged = true;
+            Some(Want::NoBody)
+        }
+        (416, _) => {
+            job.fail("range_refused", 33, "remove the file to start again", "the file here is not a beginning of the one there");
+            Some(Want::Stop)
+        }
+        (206, _) => {
+            job.fail("range_refused", 33, "", "the server sent another part than the one that was asked for");
+            Some(Want::Stop)
+        }
+        (status, _) if status >= 400 => {
+            job.fail("http_error", 22, "", format!("the server answered {status}"));
+            Some(Want::Stop)
+        }
+        _ => {
+            job.fail("range_refused", 33, "without -C it starts again", "the server does not continue: it has no ranges for this");
+            Some(Want::Stop)
+        }
+    }
+}
+
+impl Visitor for Desk {
+    fn interim(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, head: &Head<'_>) {
+        self.keep_lines(ticket.tag as usize, head);
+    }
+
+    fn redirect(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, redirect: &Redirect<'_>) {
+        self.keep_lines(ticket.tag as usize, redirect.head);
+    }
+
+    fn head(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, answer: &Answer<'_>) -> Want {
+        let index = ticket.tag as usize;
+        let job = &mut self.jobs[index];
+        job.keep_head(answer.head.status, answer.head.fields.iter());
+        job.decoded = answer.decoded;
+        self.keep_lines(index, answer.head);
+        self.judge(index, answer)
+    }
+
+    fn body(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, bytes: &[u8]) {
+        let index = ticket.tag as usize;
+        let most = self.records.body.map(|_| self.records.body_max);
+        let job = &mut self.jobs[index];
+        job.note_body(bytes, most);
+        if !self.write(index, bytes) {
+            ctl.cancel(ticket);
+        }
+        if self.limit_rate.is_some() || self.limit_total.is_some() {
+            self.slow_down(ctl, ticket, index, bytes.len() as u64);
+        }
+    }
+
+    fn restart(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, _: engine::Kind) {
+        let index = ticket.tag as usize;
+        let job = &mut self.jobs[index];
+        job.go_on = GoOn::No;
+        job.void_body();
+        job.heads.clear();
+        if job.poured > 0 {
+            job.fail("eof_in_body", 18, "", "the connection was lost, and what has left for standard output can't be taken back");
+            ctl.cancel(ticket);
+            return;
+        }
+        // The head comes again, and with it the name.
+        if let Sink::File(sink) = std::mem::take(&mut job.sink) {
+            self.files.give_up(*sink, true);
+        }
+    }
+
+    fn upload(
+        &mut self,
+        _: &mut Control<'_, '_>,
+        ticket: Ticket,
+        at: u64,
+        out: &mut Vec<u8>,
+        room: usize,
+    ) -> Upload {
+        let index = ticket.tag as usize;
+        let from = out.len();
+        let mut room_for = |out: &mut Vec<u8>| {
+            out.resize(from + room.min(64 * 1024), 0);
+        };
+        let read = match self.jobs[index].upload.clone() {
+            None => return Upload::End,
+            Some(UploadFrom::Stdin) => {
+                if !crate::cli::wait::stdin_ready() {
+                    self.upload_waits = Some(ticket);
+                    return Upload::Pending;
+                }
+                room_for(out);
+                crate::cli::wait::read_stdin(&mut out[from..])
+            }
+            Some(UploadFrom::File(path)) => {
+                room_for(out);
+                self.upload_file(index, &path).and_then(|file| {
+                    file.seek(SeekFrom::Start(at))?;
+                    file.read(&mut out[from..])
+                })
+            }
+        };
+        match read {
+            Ok(0) => {
+                out.truncate(from);
+                Upload::End
+            }
+            Ok(read) => {
+                out.truncate(from + read);
+                Upload::More
+            }
+            Err(error) => {
+                out.truncate(from);
+                self.jobs[index].fail("read_failed", 26, "", format!("can't read what is to be sent: {error}"));
+                Upload::End
+            }
+        }
+    }
+
+    fn done(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, outcome: &crate::fetch::Outcome<'_>) {
+        self.finished(ticket.tag as usize, outcome);
+    }
+}
+
+impl Desk {
+    fn upload_file(&mut self, index: usize, path: &Path) -> std::io::Result<&mut File> {
+        if self.upload.as_ref().is_none_or(|(of, _)| *of != index) {
+            self.upload = Some((index, File::open(path)?));
+        }
+        match &mut self.upload {
+            Some((_, file)) => Ok(file),
+            None => Err(std::io::Error::other("the file to send is gone")),
+        }
+    }
+
+    /// A digest is wanted for the record, or to compare.
+    pub fn hash_for(&self, job: &Job) -> Option<Sha256> {
+        let expected = job.more.as_deref().is_some_and(|more| more.sha256.is_some());
+        (self.records.sha256 || expected).then(Sha256::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_fit_globs() {
+        for (glob, text, want) in [
+            ("text/html", "text/html", true),
+            ("text/*", "text/html", true),
+            ("*/*", "a/b", true),
+            ("*", "", true),
+            ("text/*", "image/png", false),
+            ("image/?ng", "image/png", true),
+            ("*json", "application/ld+json", true),
+            ("a*b*c", "axxbyybzc", true),
+            ("a*b*c", "axxbyybz", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(fits_glob(glob.as_bytes(), text.as_bytes()), want, "{glob} {text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_kept_over_time() {
+        let start = Instant::now();
+        assert_eq!(ahead(start, 1000, 1_000_000, start), None);
+        let due = ahead(start, 2_000_000, 1_000_000, start).unwrap();
+        assert!((1_980..=2_000).contains(&due.duration_since(start).as_millis()));
+        assert_eq!(ahead(start, 2_000_000, 1_000_000, start + Duration::from_secs(2)), None);
+    }
+}

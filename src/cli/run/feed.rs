@@ -1,0 +1,603 @@
+//! What to fetch next: entries of lists, or the URLs of the command line one after another.
+//!
+//! Owns numbering, shards, what an earlier run has done, and the turning of an entry into a job
+//! and a request. Reads no more than is wanted.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desk::{Desk, in_dir};
+use super::job::{Dest, Dump, GoOn, Job, Terms};
+use super::tell::Early;
+use crate::cli::hash::in_shard;
+use crate::cli::input::{self, Entry, Line, Lines, More, Next};
+use crate::cli::plan::{Ask, Continue, Hosts, Keep, List, Source, Target, Upload, Where};
+use crate::cli::results::Done;
+use crate::cli::sink::Files;
+use crate::cli::template::{Template, Values};
+use crate::cli::values::Shard;
+use crate::cli::writeout::Format;
+use crate::cli::{date, glob::Glob, names};
+use crate::fetch::{
+    Body, Field, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError, UrlRules, mask,
+};
+
+/// What came of asking for more.
+#[derive(Debug)]
+pub enum Step {
+    /// A job, and a request in [`Feed::request`].
+    Job(usize),
+    /// An entry that needs no fetching; it was dealt with.
+    Dealt,
+    /// Nothing yet.
+    Wait,
+    /// That was all.
+    End,
+    /// The list can't be read on.
+    Fatal(String),
+}
+
+/// What is asked of all entries, ready for the fetcher.
+#[derive(Debug)]
+pub struct Common {
+    pub ask: Ask,
+    pub terms: Arc<Terms>,
+    pub profile: Arc<Profile>,
+    /// The same without credentials, for hosts that may not have them.
+    bare: Arc<Profile>,
+    auth_hosts: Hosts,
+    rules: UrlRules,
+}
+
+impl Common {
+    /// Of a group's or a batch's options.
+    pub fn new(ask: Ask, keep: Keep, auth_hosts: Hosts, batch: bool) -> Result<Self, String> {
+        let mut profile = ask.profile.clone();
+        if let Some(condition) = &ask.time_cond {
+            let name = if condition.unless { "If-Unmodified-Since" } else { "If-Modified-Since" };
+            profile.fields.extend(Field::new(name, date::http(condition.date).as_bytes()));
+        }
+        if let Some(path) = &ask.etag_compare {
+            let etag = std::fs::read_to_string(path).unwrap_or_default();
+            let etag = etag.lines().next().unwrap_or("").trim();
+            let value = if etag.is_empty() { "\"\"" } else { etag };
+            let field = Field::new("If-None-Match", value.as_bytes());
+            profile.fields.push(field.map_err(|error| format!("{}: {error}", path.display()))?);
+        }
+        let mut bare = profile.clone();
+        bare.auth = None;
+        bare.fields.retain(|field| !(matches!(field, Field::Set { .. }) && field.is_secret()));
+        let template = match (&keep.output, batch) {
+            (Where::Name(text), true) => Some(Template::parse(text)?),
+            _ => None,
+        };
+        let dump = match keep.dump_header.as_deref() {
+            None => None,
+            Some("-") => Some(Dump::Stdout),
+            Some("%") => Some(Dump::Stderr),
+            Some(text) if batch => Some(Dump::Template(Template::parse(text)?)),
+            Some(text) => Some(Dump::File(text.into())),
+        };
+        let format = keep.write_out.as_deref().map(Format::parse).transpose()?;
+        let terms = Terms {
+            accept_types: ask.accept_types.clone(),
+            reject_types: ask.reject_types.clone(),
+            time_cond: ask.time_cond.clone(),
+            etag_save: ask.etag_save.clone(),
+            head_only: profile.head && !batch,
+            format,
+            template,
+            dump,
+            keep,
+        };
+        let rules = ask.rules;
+        Ok(Self { ask, terms: Arc::new(terms), profile: Arc::new(profile), bare: Arc::new(bare), auth_hosts, rules })
+    }
+
+    fn profile_for(&self, host: &str) -> &Arc<Profile> {
+        match &self.auth_hosts {
+            Hosts::All => &self.profile,
+            Hosts::These(hosts) if hosts.iter().any(|one| one == host) => &self.profile,
+            Hosts::These(_) => &self.bare,
+        }
+    }
+}
+
+/// The feed.
+pub struct Feed {
+    source: Entries,
+    /// The request of the last [`Step::Job`], used again and again.
+    pub request: Request,
+    /// The last entry's number.
+    pub n: u64,
+    /// How much of the lists was read, and of how much, in bytes.
+    pub read: Option<(u64, u64)>,
+}
+
+enum Entries {
+    Batch(Box<BatchEntries>),
+    Transfers(TransferEntries),
+}
+
+/// The entries of lists.
+pub struct BatchEntries {
+    pub common: Common,
+    pub lists: VecDeque<List>,
+    pub lines: Option<(Lines, String)>,
+    pub glob: Option<(Glob, u64)>,
+    pub entry: Entry,
+    pub shard: Option<Shard>,
+    pub done: Option<Done>,
+    pub max_line: usize,
+    /// Parts of an earlier run go on.
+    pub go_on: bool,
+    /// The one name that all would get: a second entry is an error.
+    pub constant: Option<u64>,
+}
+
+/// The URLs of the command line.
+pub struct TransferEntries {
+    pub commons: Vec<Arc<Common>>,
+    /// Of which group each is.
+    pub targets: VecDeque<(usize, Target)>,
+    pub glob: Option<(usize, Target, Glob, u64)>,
+    pub lines: Option<(usize, Target, Lines)>,
+    pub parallel: bool,
+}
+
+impl Feed {
+    pub fn batch(entries: BatchEntries, read: Option<(u64, u64)>) -> Self {
+        let request = Request { url: Url::blank(), tag: 0, profile: Arc::clone(&entries.common.profile) };
+        Self { source: Entries::Batch(Box::new(entries)), request, n: 0, read }
+    }
+
+    pub fn transfers(entries: TransferEntries) -> Self {
+        let profile = entries.commons.first().map_or_else(Arc::default, |common| Arc::clone(&common.profile));
+        let request = Request { url: Url::blank(), tag: 0, profile };
+        Self { source: Entries::Transfers(entries), request, n: 0, read: None }
+    }
+
+    /// Whether what is waited for is standard input.
+    pub fn waits_for_stdin(&self) -> bool {
+        match &self.source {
+            Entries::Batch(batch) => batch.lines.as_ref().is_some_and(|(lines, _)| lines.is_stdin()),
+            Entries::Transfers(transfers) => transfers.lines.as_ref().is_some_and(|(_, _, lines)| lines.is_stdin()),
+        }
+    }
+
+    /// The next one.
+    pub fn step(&mut self, desk: &mut Desk) -> Step {
+        match &mut self.source {
+            Entries::Batch(batch) => batch.step(desk, &mut self.request, &mut self.n, &mut self.read),
+            Entries::Transfers(transfers) => transfers.step(desk, &mut self.request, &mut self.n),
+        }
+    }
+}
+
+enum Got {
+    Entry,
+    Bad(String),
+    Wait,
+    End,
+    Fatal(String),
+}
+
+impl BatchEntries {
+    /// Reads up to the next entry.
+    fn read(&mut self, read: &mut Option<(u64, u64)>) -> Got {
+        loop {
+            if let Some((glob, next)) = &mut self.glob {
+                if *next < glob.count() {
+                    self.entry.url.clear();
+                    self.entry.more = None;
+                    glob.write(*next, &mut self.entry.url);
+                    *next += 1;
+                    return Got::Entry;
+                }
+                self.glob = None;
+            }
+            if let Some((lines, name)) = &mut self.lines {
+                let failed = |error: io::Error| Got::Fatal(format!("can't read {name}: {error}"));
+                match lines.next() {
+                    Err(error) => return failed(error),
+                    Ok(Next::Wait) => return Got::Wait,
+                    Ok(Next::End) => self.lines = None,
+                    Ok(Next::TooLong(number)) => {
+                        self.entry.url.clear();
+                        self.entry.more = None;
+                        return Got::Bad(format!("line {number} of {name} is longer than --max-line"));
+                    }
+                    Ok(Next::Line(line, number)) => {
+                        if let Some((done, _)) = read {
+                            *done += line.len() as u64 + 1;
+                        }
+                        match input::read(line, &mut self.entry) {
+                            Line::Nothing => {}
+                            Line::Entry => return Got::Entry,
+                            Line::Bad(why) => return Got::Bad(format!("line {number} of {name}: {why}")),
+                            Line::Aria2 => {
+                                return Got::Fatal(format!(
+                                    "{name} looks like a list of aria2 (line {number}): gannet takes a URL a line, or JSON Lines with \"output\" for names"
+                                ));
+                            }
+                        }
+                    }
+                }
+                continue;
+            }
+            match self.lists.pop_front() {
+                None => return Got::End,
+                Some(List::Url(glob)) => self.glob = Some((glob, 0)),
+                Some(List::Stdin) => self.lines = Some((Lines::stdin(self.max_line), "standard input".to_owned())),
+                Some(List::File(path)) => match Lines::open(&path, self.max_line) {
+                    Ok(lines) => self.lines = Some((lines, path.display().to_string())),
+                    Err(error) => return Got::Fatal(format!("can't read {}: {error}", path.display())),
+                },
+            }
+        }
+    }
+
+    fn step(&mut self, desk: &mut Desk, request: &mut Request, n: &mut u64, read: &mut Option<(u64, u64)>) -> Step {
+        let bad = match self.read(read) {
+            Got::Wait => return Step::Wait,
+            Got::Fatal(message) => return Step::Fatal(message),
+            Got::End => {
+                return match self.done.as_ref().and_then(Done::rest) {
+                    Some(first) => Step::Fatal(format!(
+                        "the results hold entry {first}, and the list ends before: this is another list"
+                    )),
+                    None => Step::End,
+                };
+            }
+            Got::Entry => None,
+            Got::Bad(why) => Some(why),
+        };
+        *n += 1;
+        desk.counts.entries += 1;
+        if let Some(first) = &mut self.constant {
+            *first += 1;
+            if *first > 1 {
+                return Step::Fatal("-o names one file and the list has several URLs: use a template such as {n}{ext}".to_owned());
+            }
+        }
+        let masked = mask(&self.entry.url);
+        if let Some(done) = &mut self.done {
+            let id = self.entry.more.as_deref().and_then(|more| more.id.as_deref());
+            match done.has(*n, id, &masked) {
+                Err(message) => return Step::Fatal(message),
+                Ok(true) => {
+                    desk.counts.skipped += 1;
+                    return Step::Dealt;
+                }
+                Ok(false) => {}
+            }
+        }
+        let parsed = if bad.is_none() { request.url.set(&self.entry.url, &self.common.rules) } else { Ok(()) };
+        if let (Some(shard), None, Ok(())) = (self.shard, &bad, &parsed)
+            && !in_shard(request.url.host(), shard)
+        {
+            desk.counts.elsewhere += 1;
+            return Step::Dealt;
+        }
+        // Lines that are no URLs have no host: the first shard reports them.
+        if self.shard.is_some_and(|shard| shard.index != 1) && (bad.is_some() || parsed.is_err()) {
+            desk.counts.elsewhere += 1;
+            return Step::Dealt;
+        }
+        let index = desk.take();
+        let job = &mut desk.jobs[index];
+        job.n = *n;
+        job.url.push_str(&masked);
+        job.typed.push_str(&self.entry.url);
+        job.started = date::now_millis();
+        job.more = self.entry.more.take();
+        if let Some(message) = bad {
+            desk.early(index, &Early { kind: "bad_line", message: &message, hint: "mend the line and run again with --resume", exit: 2 });
+            return Step::Dealt;
+        }
+        if let Err(error) = parsed {
+            refuse_url(desk, index, &error);
+            return Step::Dealt;
+        }
+        if let Some(query) = &self.common.ask.query {
+            request.url.append_query(query);
+        }
+        desk.jobs[index].terms = Some(Arc::clone(&self.common.terms));
+        let dest = self.dest(&mut desk.jobs[index], request);
+        if let Dest::File { path, .. } = &dest
+            && desk.files.is_done(path)
+        {
+            let shown = path.display().to_string();
+            desk.skipped(index, shown);
+            return Step::Dealt;
+        }
+        let mut own: Option<Profile> = None;
+        let base = self.common.profile_for(request.url.host());
+        if let Some(more) = desk.jobs[index].more.as_deref()
+            && let Err(message) = personal(more, base, &mut own)
+        {
+            desk.early(index, &Early { kind: "bad_line", message: &message, hint: "", exit: 2 });
+            return Step::Dealt;
+        }
+        if self.go_on {
+            go_on(&dest, &mut desk.jobs[index], base, &mut own, self.common.ask.resume == Continue::Auto);
+        }
+        match own {
+            Some(profile) => request.profile = Arc::new(profile),
+            None if Arc::ptr_eq(&request.profile, base) => {}
+            None => request.profile = Arc::clone(base),
+        }
+        let hash = desk.hash_for(&desk.jobs[index]);
+        let job = &mut desk.jobs[index];
+        job.hash = hash;
+        job.dest = dest;
+        request.tag = index as u64;
+        Step::Job(index)
+    }
+
+    /// Where this entry's body goes.
+    fn dest(&self, job: &mut Job, request: &Request) -> Dest {
+        let terms = &self.common.terms;
+        if let Some(output) = job.more.as_deref().and_then(|more| more.output.clone()) {
+            return Dest::File { path: in_dir(terms, &output), shared: true, fresh: false, header_name: false };
+        }
+        match &terms.keep.output {
+            Where::Nowhere => Dest::Nowhere,
+            Where::Stdout => Dest::Whole,
+            Where::Remote => {
+                let mut name = String::new();
+                names::push_piece(names::remote_name(request.url.path()), &mut name);
+                names::finish_part(&mut name, 0);
+                Dest::File { path: in_dir(terms, &name), shared: true, fresh: false, header_name: terms.keep.header_name }
+            }
+            Where::Name(_) => {
+                let Some(template) = &terms.template else { return Dest::Nowhere };
+                let authority = request.url.authority();
+                job.host.push_str(&authority);
+                job.path.push_str(request.url.path());
+                if template.needs_head() {
+                    return Dest::Named;
+                }
+                let id = job.more.as_deref().and_then(More::id_text);
+                let values = Values {
+                    n: job.n,
+                    id: id.as_deref(),
+                    url: &job.typed,
+                    host: &job.host,
+                    path: &job.path,
+                    content_type: "",
+                };
+                let mut name = String::new();
+                template.write(&values, &mut name);
+                Dest::File { path: in_dir(terms, &name), shared: !template.is_unique(), fresh: false, header_name: false }
+            }
+        }
+    }
+}
+
+fn refuse_url(desk: &mut Desk, index: usize, error: &UrlError) {
+    let message = error.to_string();
+    let exit = if matches!(error, UrlError::Scheme(_)) { 1 } else { 3 };
+    desk.early(index, &Early { kind: error.name(), message: &message, hint: error.hint(), exit });
+}
+
+/// What a line asks otherwise than the others.
+fn personal(more: &More, base: &Arc<Profile>, own: &mut Option<Profile>) -> Result<(), String> {
+    let asks = more.method.is_some()
+        || !more.headers.is_empty()
+        || more.body.is_some()
+        || more.etag.is_some()
+        || more.last_modified.is_some()
+        || more.timeout.is_some()
+        || more.retry.is_some();
+    if !asks {
+        return Ok(());
+    }
+    let profile = own.get_or_insert_with(|| (**base).clone());
+    if let Some(method) = &more.method {
+        profile.method = Some(method.as_str().into());
+    }
+    for field in &more.headers {
+        // The line's own word counts.
+        profile.fields.retain(|other| !other.is(field.name()) || more.headers.iter().any(|own| own == other));
+    }
+    profile.fields.extend(more.headers.iter().cloned());
+    if let Some(body) = &more.body {
+        profile.body = Body::Bytes(body.as_slice().into());
+        profile.content_type = None;
+    }
+    let conditions = [("If-None-Match", &more.etag), ("If-Modified-Since", &more.last_modified)];
+    for (name, value) in conditions {
+        if let Some(value) = value {
+            profile.fields.push(Field::new(name, value.as_bytes()).map_err(|error| error.to_string())?);
+        }
+    }
+    if let Some(timeout) = more.timeout {
+        profile.timeout = Some(Duration::from_secs_f64(timeout));
+    }
+    if let Some(retry) = more.retry {
+        profile.attempts = Some(retry.saturating_add(1));
+    }
+    Ok(())
+}
+
+/// What an earlier run left of this file goes on; with `-C -` what has its final name, too.
+fn go_on(dest: &Dest, job: &mut Job, base: &Arc<Profile>, own: &mut Option<Profile>, also_final: bool) {
+    let Dest::File { path, .. } = dest else { return };
+    let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+    if also_final && let Some(length) = length.filter(|length| *length > 0) {
+        own.get_or_insert_with(|| (**base).clone()).range = Some(RangeSpec::from_offset(length));
+        job.go_on = GoOn::At(length);
+    } else if let Some(left) = Files::leftover(path, &job.url) {
+        let profile = own.get_or_insert_with(|| (**base).clone());
+        if profile.range.is_none() && !profile.compressed {
+            profile.resume = Some(ResumeFrom { offset: left.offset, validator: left.validator.clone() });
+            job.go_on = GoOn::Part(left);
+        }
+    }
+}
+
+impl TransferEntries {
+    fn step(&mut self, desk: &mut Desk, request: &mut Request, n: &mut u64) -> Step {
+        loop {
+            if let Some((group, target, glob, next)) = &mut self.glob {
+                if *next < glob.count() {
+                    let number = *next;
+                    *next += 1;
+                    let (group, target, glob) = (*group, target.clone(), glob.clone());
+                    let mut typed = String::new();
+                    glob.write(number, &mut typed);
+                    return self.job(desk, request, n, group, &target, typed, Some((&glob, number)));
+                }
+                self.glob = None;
+            }
+            if let Some((group, target, lines)) = &mut self.lines {
+                match lines.next() {
+                    Err(error) => return Step::Fatal(format!("can't read the URLs: {error}")),
+                    Ok(Next::Wait) => return Step::Wait,
+                    Ok(Next::End) => self.lines = None,
+                    Ok(Next::TooLong(number)) => return Step::Fatal(format!("line {number} of the URLs is too long")),
+                    Ok(Next::Line(line, _)) => {
+                        let text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
+                        if !text.is_empty() && !text.starts_with('#') {
+                            let (group, target) = (*group, target.clone());
+                            return self.job(desk, request, n, group, &target, text, None);
+                        }
+                    }
+                }
+                continue;
+            }
+            let Some((group, target)) = self.targets.pop_front() else { return Step::End };
+            match &target.url {
+                Source::Glob(glob) => {
+                    let glob = glob.clone();
+                    self.glob = Some((group, target, glob, 0));
+                }
+                Source::Stdin => self.lines = Some((group, target, Lines::stdin(1 << 20))),
+                Source::File(path) => match Lines::open(path, 1 << 20) {
+                    Ok(lines) => self.lines = Some((group, target, lines)),
+                    Err(error) => return Step::Fatal(format!("can't read {}: {error}", path.display())),
+                },
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of what one URL is made of")]
+    fn job(
+        &self,
+        desk: &mut Desk,
+        request: &mut Request,
+        n: &mut u64,
+        group: usize,
+        target: &Target,
+        typed: String,
+        glob: Option<(&Glob, u64)>,
+    ) -> Step {
+        let common = &self.commons[group];
+        *n += 1;
+        desk.counts.entries += 1;
+        let index = desk.take();
+        let job = &mut desk.jobs[index];
+        job.n = *n;
+        job.url.push_str(&mask(&typed));
+        job.started = date::now_millis();
+        job.typed = typed;
+        let typed = std::mem::take(&mut job.typed);
+        let parsed = request.url.set(&typed, &common.rules);
+        job.typed = typed;
+        if let Err(error) = parsed {
+            refuse_url(desk, index, &error);
+            return Step::Dealt;
+        }
+        if let Some(query) = &common.ask.query {
+            request.url.append_query(query);
+        }
+        let job = &mut desk.jobs[index];
+        job.terms = Some(Arc::clone(&common.terms));
+        let terms = &common.terms;
+        let dest = match &target.output {
+            Where::Nowhere => Dest::Nowhere,
+            Where::Stdout if self.parallel => Dest::Whole,
+            Where::Stdout => Dest::Stdout,
+            Where::Name(name) => {
+                let name = glob.map_or_else(|| name.clone(), |(glob, number)| glob.name(number, name));
+                Dest::File { path: in_dir(terms, &name), shared: false, fresh: false, header_name: false }
+            }
+            Where::Remote => {
+                let name = names::remote_name(request.url.path());
+                let fresh = terms.keep.header_name && terms.keep.existing != crate::cli::plan::Existing::Clobber;
+                Dest::File { path: in_dir(terms, name), shared: false, fresh, header_name: terms.keep.header_name }
+            }
+        };
+        if let Dest::File { path, .. } = &dest
+            && desk.files.is_done(path)
+        {
+            let shown = path.display().to_string();
+            desk.skipped(index, shown);
+            return Step::Dealt;
+        }
+        let mut own = None;
+        match common.ask.resume {
+            Continue::No => {}
+            Continue::Auto if target.upload.is_none() => go_on(&dest, &mut desk.jobs[index], &common.profile, &mut own, true),
+            Continue::Auto => {}
+            Continue::At(offset) => {
+                own.get_or_insert_with(|| (*common.profile).clone()).range = Some(RangeSpec::from_offset(offset));
+                desk.jobs[index].go_on = GoOn::At(offset);
+            }
+        }
+        if let Some(upload) = &target.upload {
+            let profile = own.get_or_insert_with(|| (*common.profile).clone());
+            if let Err(message) = prepare_upload(upload, profile, &mut request.url, &desk.jobs[index].typed, &common.rules) {
+                desk.early(index, &Early { kind: "read_failed", message: &message, hint: "", exit: 26 });
+                return Step::Dealt;
+            }
+            desk.jobs[index].upload = Some(upload.clone());
+        }
+        request.profile = own.map_or_else(|| Arc::clone(&common.profile), Arc::new);
+        let hash = desk.hash_for(&desk.jobs[index]);
+        let job = &mut desk.jobs[index];
+        job.hash = hash;
+        job.dest = dest;
+        request.tag = index as u64;
+        Step::Job(index)
+    }
+}
+
+/// The body of `-T`, and the file's name after a URL that ends with a slash.
+fn prepare_upload(
+    upload: &Upload,
+    profile: &mut Profile,
+    url: &mut Url,
+    typed: &str,
+    rules: &UrlRules,
+) -> Result<(), String> {
+    profile.upload = true;
+    match upload {
+        Upload::Stdin => profile.body = Body::Stream { length: None, replayable: false },
+        Upload::File(path) => {
+            let meta = std::fs::metadata(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
+            if meta.is_dir() {
+                return Err(format!("{} is a folder", path.display()));
+            }
+            let length = meta.is_file().then_some(meta.len());
+            profile.body = Body::Stream { length, replayable: length.is_some() };
+            if url.path().ends_with('/') && url.query().is_none() {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let mut encoded = Vec::new();
+                crate::fetch::form::urlencode(name.as_bytes(), &mut encoded);
+                let encoded = String::from_utf8_lossy(&encoded).replace('+', "%20");
+                let mut text = typed.split('#').next().unwrap_or(typed).to_owned();
+                if !text.ends_with('/') {
+                    text.push('/');
+                }
+                text.push_str(&encoded);
+                url.set(&text, rules).map_err(|error| error.to_string())?;
+            }
+        }
+    }
+    Ok(())
+}
+

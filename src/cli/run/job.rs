@@ -1,0 +1,345 @@
+//! One URL on its way, as the command line sees it. Jobs are used again, so that a plain line of a
+//! list costs no allocation once their buffers have grown.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::cli::input::More;
+use crate::cli::plan::{Keep, TimeCond, Upload};
+use crate::cli::sink::{FileSink, Leftover, Spool};
+
+/// What holds for all URLs of a group.
+#[derive(Debug)]
+pub struct Terms {
+    pub keep: Keep,
+    pub accept_types: Vec<String>,
+    pub reject_types: Vec<String>,
+    pub time_cond: Option<TimeCond>,
+    pub etag_save: Option<PathBuf>,
+    /// `-I`: heads are the output.
+    pub head_only: bool,
+    pub format: Option<crate::cli::writeout::Format>,
+    /// A batch's template.
+    pub template: Option<crate::cli::template::Template>,
+    pub dump: Option<Dump>,
+}
+
+/// Where heads go (`-D`).
+#[derive(Debug)]
+pub enum Dump {
+    Stdout,
+    Stderr,
+    File(PathBuf),
+    Template(crate::cli::template::Template),
+}
+
+/// Where a body is to go.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Dest {
+    /// Nowhere.
+    #[default]
+    Nowhere,
+    /// Straight to standard output.
+    Stdout,
+    /// To standard output, whole.
+    Whole,
+    /// To this file.
+    File {
+        path: PathBuf,
+        /// Other URLs may come to the same name.
+        shared: bool,
+        /// It must not be there.
+        fresh: bool,
+        /// The server may give another name, in this folder.
+        header_name: bool,
+    },
+    /// To a file whose name is known with the head.
+    Named,
+}
+
+/// Where a body goes now.
+#[derive(Debug, Default)]
+pub enum Sink {
+    /// Nowhere: there was no head yet, or nobody wants it.
+    #[default]
+    None,
+    Stdout,
+    Whole(Spool),
+    File(Box<FileSink>),
+}
+
+/// How a file that is there goes on.
+#[derive(Debug)]
+pub enum GoOn {
+    /// From the start.
+    No,
+    /// A part of an earlier run, by its validator.
+    Part(Leftover),
+    /// At the end of what has its final name, as curl.
+    At(u64),
+}
+
+/// Our own reason why a URL failed.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    pub kind: &'static str,
+    pub message: String,
+    pub hint: &'static str,
+    /// curl's code.
+    pub exit: u8,
+}
+
+/// A URL.
+#[derive(Debug)]
+pub struct Job {
+    pub n: u64,
+    /// As it stands in the list, secrets masked.
+    pub url: String,
+    /// As it stands in the list.
+    pub typed: String,
+    pub host: String,
+    pub path: String,
+    pub more: Option<Box<More>>,
+    pub terms: Option<Arc<Terms>>,
+    pub dest: Dest,
+    pub sink: Sink,
+    pub go_on: GoOn,
+    pub upload: Option<Upload>,
+    pub hash: Option<Sha256>,
+    pub trouble: Option<Trouble>,
+    /// Milliseconds since 1970.
+    pub started: i64,
+    pub status: u16,
+    /// Values of the last head, one after another.
+    kept: Vec<u8>,
+    content_type: Option<Range<usize>>,
+    etag: Option<Range<usize>>,
+    last_modified: Option<Range<usize>>,
+    location: Option<Range<usize>>,
+    pub content_length: Option<u64>,
+    /// All heads, where somebody wants them.
+    pub heads: Vec<u8>,
+    /// For the record.
+    pub body: Vec<u8>,
+    pub body_cut: bool,
+    /// Bytes of the body, as delivered.
+    pub received: u64,
+    /// Bytes that have left for an output that can't be taken back.
+    pub poured: u64,
+    pub output: Option<String>,
+    pub truncated: bool,
+    pub unchanged: bool,
+    /// A part or a range was continued.
+    pub decoded: bool,
+    /// For `--limit-rate`.
+    pub pace: Pace,
+}
+
+/// Bytes against time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    pub since: Option<std::time::Instant>,
+    pub bytes: u64,
+    pub paused: bool,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self {
+            n: 0,
+            url: String::new(),
+            typed: String::new(),
+            host: String::new(),
+            path: String::new(),
+            more: None,
+            terms: None,
+            dest: Dest::Nowhere,
+            sink: Sink::None,
+            go_on: GoOn::No,
+            upload: None,
+            hash: None,
+            trouble: None,
+            started: 0,
+            status: 0,
+            kept: Vec::new(),
+            content_type: None,
+            etag: None,
+            last_modified: None,
+            location: None,
+            content_length: None,
+            heads: Vec::new(),
+            body: Vec::new(),
+            body_cut: false,
+            received: 0,
+            poured: 0,
+            output: None,
+            truncated: false,
+            unchanged: false,
+            decoded: false,
+            pace: Pace::default(),
+        }
+    }
+}
+
+impl Job {
+    /// Ready for another URL; the buffers stay.
+    pub fn clear(&mut self) {
+        self.url.clear();
+        self.typed.clear();
+        self.host.clear();
+        self.path.clear();
+        self.more = None;
+        self.terms = None;
+        self.dest = Dest::Nowhere;
+        self.sink = Sink::None;
+        self.go_on = GoOn::No;
+        self.upload = None;
+        self.hash = None;
+        self.trouble = None;
+        self.status = 0;
+        self.forget_head();
+        self.heads.clear();
+        self.body.clear();
+        self.body_cut = false;
+        self.received = 0;
+        self.poured = 0;
+        self.output = None;
+        self.truncated = false;
+        self.unchanged = false;
+        self.decoded = false;
+        self.pace = Pace::default();
+        // One long body or head must not be held for ever.
+        for buffer in [&mut self.kept, &mut self.heads, &mut self.body] {
+            if buffer.capacity() > 64 * 1024 {
+                *buffer = Vec::new();
+            }
+        }
+    }
+
+    fn forget_head(&mut self) {
+        self.kept.clear();
+        self.content_type = None;
+        self.etag = None;
+        self.last_modified = None;
+        self.location = None;
+        self.content_length = None;
+    }
+
+    /// Keeps of a head what records say, in one pass.
+    pub fn keep_head<'a>(&mut self, status: u16, fields: impl Iterator<Item = (&'a str, &'a [u8])>) {
+        self.status = status;
+        self.forget_head();
+        for (name, value) in fields {
+            let slot = match name.len() {
+                12 if name.eq_ignore_ascii_case("content-type") => &mut self.content_type,
+                4 if name.eq_ignore_ascii_case("etag") => &mut self.etag,
+                13 if name.eq_ignore_ascii_case("last-modified") => &mut self.last_modified,
+                8 if name.eq_ignore_ascii_case("location") => &mut self.location,
+                14 if name.eq_ignore_ascii_case("content-length") => {
+                    self.content_length = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+                    continue;
+                }
+                16 if name.eq_ignore_ascii_case("content-encoding") => {
+                    self.decoded = !value.eq_ignore_ascii_case(b"identity");
+                    continue;
+                }
+                _ => continue,
+            };
+            if slot.is_none() {
+                let from = self.kept.len();
+                self.kept.extend_from_slice(value);
+                *slot = Some(from..self.kept.len());
+            }
+        }
+    }
+
+    fn value(&self, range: Option<&Range<usize>>) -> Option<&[u8]> {
+        self.kept.get(range?.clone())
+    }
+
+    pub fn content_type(&self) -> Option<&[u8]> {
+        self.value(self.content_type.as_ref())
+    }
+
+    pub fn etag(&self) -> Option<&[u8]> {
+        self.value(self.etag.as_ref())
+    }
+
+    pub fn last_modified(&self) -> Option<&[u8]> {
+        self.value(self.last_modified.as_ref())
+    }
+
+    pub fn location(&self) -> Option<&[u8]> {
+        self.value(self.location.as_ref())
+    }
+
+    /// The first trouble counts.
+    pub fn fail(&mut self, kind: &'static str, exit: u8, hint: &'static str, message: impl Into<String>) {
+        if self.trouble.is_none() {
+            self.trouble = Some(Trouble { kind, message: message.into(), hint, exit });
+        }
+    }
+
+    /// More of the body, for the digest and the record.
+    pub fn note_body(&mut self, bytes: &[u8], record_max: Option<u64>) {
+        self.received += bytes.len() as u64;
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
+        if let Some(most) = record_max {
+            let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(self.body.len());
+            self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.body_cut |= bytes.len() > room;
+        }
+    }
+
+    /// What was delivered is void.
+    pub fn void_body(&mut self) {
+        self.received = 0;
+        self.body.clear();
+        self.body_cut = false;
+        if let Some(hash) = &mut self.hash {
+            *hash = Sha256::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_kept_in_one_pass() {
+        let mut job = Job::default();
+        let fields: [(&str, &[u8]); 6] = [
+            ("Content-Type", b"a/b"),
+            ("ETag", b"\"x\""),
+            ("content-length", b"12"),
+            ("Location", b"/y"),
+            ("Content-Type", b"c/d"),
+            ("X-Other", b"z"),
+        ];
+        job.keep_head(200, fields.iter().map(|(name, value)| (*name, *value)));
+        assert_eq!(job.content_type(), Some(b"a/b".as_slice()));
+        assert_eq!(job.etag(), Some(b"\"x\"".as_slice()));
+        assert_eq!(job.location(), Some(b"/y".as_slice()));
+        assert_eq!((job.content_length, job.last_modified()), (Some(12), None));
+        job.keep_head(204, std::iter::empty());
+        assert_eq!((job.status, job.content_type(), job.content_length), (204, None, None));
+    }
+
+    #[test]
+    fn bodies_in_records_are_bounded() {
+        let mut job = Job { hash: Some(Sha256::new()), ..Job::default() };
+        job.note_body(b"hello", Some(7));
+        job.note_body(b"world", Some(7));
+        assert_eq!((job.body.as_slice(), job.body_cut, job.received), (b"hellowo".as_slice(), true, 10));
+        job.void_body();
+        job.note_body(b"abc", Some(7));
+        assert_eq!((job.body_cut, job.received), (false, 3));
+        assert_eq!(<[u8; 32]>::from(job.hash.take().unwrap().finalize())[0], 0xba);
+    }
+}

@@ -1,0 +1,528 @@
+//! The two ways to run, over one fetcher: feed it while it wants more, turn, say what happened.
+//!
+//! Owns the loop and what ends it: the end of the list, a signal, a deadline, too many failures, a
+//! reader that has gone. One thread; nothing here waits but the turn itself and, for a slow list,
+//! the wait for standard input beside it.
+
+mod desk;
+mod feed;
+mod job;
+mod setup;
+mod tell;
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use desk::Desk;
+use feed::{BatchEntries, Common, Feed, Step, TransferEntries};
+use setup::Refusal;
+use tell::Early;
+
+use super::exit::{BatchEnd, Exit};
+use super::input::Entry;
+use super::plan::{Batch, Continue, Display, Engine, Group, Hosts, Keep, List, Plan, Records, Transfers, Way, Where};
+use super::progress::{Progress, State};
+use super::record::Writer;
+use super::results::{Done, Results};
+use super::signals::Signals;
+use super::sink::Files;
+use super::stdio::{self, Stdout};
+use super::summary::{self, Counts, Summary};
+use crate::fetch::Fetcher;
+
+/// No wait is longer: a signal that falls between the look at its flag and the wait must not stay
+/// unseen.
+const MOST: Duration = Duration::from_millis(250);
+/// What is under way when it is called off has this long to end.
+const GRACE: Duration = Duration::from_millis(900);
+/// Hosts of the JSON summary.
+const MOST_HOSTS: usize = 1000;
+
+/// Carries out a plan.
+pub fn run(plan: Plan) -> Exit {
+    let Plan { way, display, records, warnings } = plan;
+    let signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("gannet: signals can't be handled: {error}");
+            return Exit::USAGE;
+        }
+    };
+    let mut setting = Setting { display, records, warnings, signals, begun: Instant::now() };
+    proxy_warning(&mut setting.warnings);
+    let result = match way {
+        Way::Batch(batch) => self::batch(*batch, &mut setting),
+        Way::Transfers(transfers) => self::transfers(transfers, &mut setting),
+    };
+    result.unwrap_or_else(|refusal| {
+        setting.warn();
+        if setting.display.errors {
+            eprintln!("gannet: {}", stdio::safe(&refusal.message));
+        }
+        refusal.exit
+    })
+}
+
+/// What holds for the whole run.
+struct Setting {
+    display: Display,
+    records: Records,
+    warnings: Vec<String>,
+    signals: Signals,
+    begun: Instant,
+}
+
+impl Setting {
+    /// Says the warnings that have gathered.
+    fn warn(&mut self) {
+        for warning in self.warnings.drain(..) {
+            if !self.display.silent {
+                eprintln!("gannet: warning: {}", stdio::safe(&warning));
+            }
+        }
+    }
+
+    fn desk(&self, keep: &Keep, engine: &Engine, results: Option<Results>, batch: bool) -> Desk {
+        let template = batch && keep.output != Where::Nowhere;
+        Desk {
+            jobs: Vec::new(),
+            free: Vec::new(),
+            tickets: Vec::new(),
+            files: Files::new(keep.existing, keep.create_dirs || template || batch, keep.fsync),
+            records: self.records.clone(),
+            results,
+            writer: Writer::default(),
+            counts: Counts::default(),
+            display: self.display,
+            batch,
+            said: Vec::new(),
+            last_exit: 0,
+            local_failed: false,
+            closed: false,
+            limit_rate: engine.limit_rate,
+            limit_total: engine.limit_rate_total,
+            total: (None, 0),
+            paused: Vec::new(),
+            upload_waits: None,
+            upload: None,
+            transfers: 0,
+            insecure: engine.insecure,
+            dumped: Vec::new(),
+        }
+    }
+}
+
+/// Proxies are for a later version; who relies on one should know.
+fn proxy_warning(warnings: &mut Vec<String>) {
+    let names = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    if let Some(name) = names.iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+        warnings.push(format!("{name} is set, but gannet does not use proxies yet: it connects directly"));
+    }
+}
+
+/// Why the loop came to its end.
+#[derive(Debug, Default)]
+struct Ended {
+    signal: Option<i32>,
+    /// Why it ended before its time.
+    why: Option<String>,
+    /// A list that can't be read on, or is another one.
+    usage: Option<String>,
+}
+
+/// Bounds of a batch.
+#[derive(Clone, Copy, Default)]
+struct Bounds {
+    deadline: Option<Instant>,
+    max_failures: Option<u64>,
+    /// One after another.
+    alone: bool,
+    fail_early: bool,
+    window: usize,
+}
+
+/// Feeds the fetcher until all is done.
+fn drive(
+    fetcher: &mut Fetcher,
+    feed: &mut Feed,
+    desk: &mut Desk,
+    progress: &mut Progress,
+    signals: &Signals,
+    bounds: Bounds,
+) -> Ended {
+    let mut ended = Ended::default();
+    let mut feeding = true;
+    let mut called_off: Option<Instant> = None;
+    loop {
+        let now = Instant::now();
+        let end = if called_off.is_some() { None } else { reason_to_end(desk, &bounds, signals, now) };
+        if let Some((signal, why)) = end {
+            ended.signal = signal;
+            ended.why = Some(why);
+            feeding = false;
+            called_off = Some(now);
+            fetcher.cancel_all();
+        }
+        let mut starved = false;
+        while feeding && fetcher.wants() > 0 && desk.in_flight() < bounds.window && !(bounds.alone && desk.in_flight() > 0) {
+            match feed.step(desk) {
+                Step::Job(index) => match fetcher.submit(&feed.request) {
+                    Ok(ticket) => desk.tickets[index] = Some(ticket),
+                    Err(error) => {
+                        let message = error.to_string();
+                        let early = Early { kind: error.name(), message: &message, hint: error.hint().unwrap_or(""), exit: error.exit().code() };
+                        desk.early(index, &early);
+                    }
+                },
+                Step::Dealt => {
+                    // A list of a million bad lines must not keep the sockets waiting.
+                    if desk.closed || !desk.said.is_empty() {
+                        break;
+                    }
+                }
+                Step::Wait => {
+                    starved = true;
+                    break;
+                }
+                Step::End => feeding = false,
+                Step::Fatal(message) => {
+                    ended.usage = Some(message);
+                    feeding = false;
+                }
+            }
+            if bounds.fail_early && desk.last_exit != 0 {
+                break;
+            }
+        }
+        desk.speak(progress);
+        if !feeding && desk.in_flight() == 0 {
+            break;
+        }
+        if called_off.is_some_and(|since| now.duration_since(since) > GRACE) {
+            break;
+        }
+        let timeout = patience(desk, progress, &bounds, now, called_off);
+        let waits_for_stdin = (starved && feed.waits_for_stdin()) || desk.upload_waits.is_some();
+        let turned = if waits_for_stdin {
+            let wait = fetcher.next_timeout().map_or(timeout, |next| next.min(timeout));
+            // What was just submitted has to go out before anything is waited for.
+            let first = fetcher.turn(Some(Duration::ZERO), desk);
+            if first.is_ok() && !wait.is_zero() {
+                wait_beside(fetcher, wait);
+            }
+            first.and_then(|()| fetcher.turn(Some(Duration::ZERO), desk))
+        } else {
+            fetcher.turn(Some(timeout), desk)
+        };
+        if let Err(error) = turned
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            ended.why = Some(format!("the system's poll failed: {error}"));
+            break;
+        }
+        after_turn(fetcher, feed, desk, progress);
+    }
+    ended
+}
+
+#[cfg(unix)]
+fn wait_beside(fetcher: &Fetcher, wait: Duration) {
+    let raw = fetcher.as_raw_fd();
+    // SAFETY-free: the descriptor is borrowed through the owner below.
+    let _ = raw;
+    super::wait::stdin_or(fetcher_fd(fetcher), wait);
+}
+
+fn reason_to_end(desk: &Desk, bounds: &Bounds, signals: &Signals, now: Instant) -> Option<(Option<i32>, String)> {
+    if let Some(signal) = signals.received() {
+        let name = match signal {
+            2 => "SIGINT".to_owned(),
+            15 => "SIGTERM".to_owned(),
+            1 => "SIGHUP".to_owned(),
+            other => format!("signal {other}"),
+        };
+        return Some((Some(signal), name));
+    }
+    if desk.closed {
+        return Some((None, "the output is closed".to_owned()));
+    }
+    if bounds.deadline.is_some_and(|deadline| deadline <= now) {
+        return Some((None, "--deadline".to_owned()));
+    }
+    if bounds.max_failures.is_some_and(|most| desk.counts.failed >= most) {
+        return Some((None, "--max-failures".to_owned()));
+    }
+    if bounds.fail_early && desk.last_exit != 0 {
+        return Some((None, "--fail-early".to_owned()));
+    }
+    None
+}
+
+/// How long a turn may wait.
+fn patience(desk: &Desk, progress: &Progress, bounds: &Bounds, now: Instant, called_off: Option<Instant>) -> Duration {
+    let paused = desk.paused.iter().map(|(until, _)| *until).min();
+    let results = desk.results.as_ref().and_then(Results::due);
+    let grace = called_off.map(|since| since + GRACE);
+    let moments = [progress.due(), results, bounds.deadline.filter(|_| called_off.is_none()), paused, grace];
+    let until = moments.into_iter().flatten().min();
+    until.map_or(MOST, |until| until.saturating_duration_since(now).min(MOST))
+}
+
+fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mut Progress) {
+    let now = Instant::now();
+    if let Some(results) = &mut desk.results {
+        let result = results.tick(now);
+        desk.results_done(result);
+    }
+    if let Some(ticket) = desk.upload_waits
+        && super::wait::stdin_ready()
+    {
+        desk.upload_waits = None;
+        fetcher.resume(ticket);
+    }
+    if !desk.paused.is_empty() {
+        let mut paused = std::mem::take(&mut desk.paused);
+        paused.retain(|(until, ticket)| {
+            if *until > now {
+                return true;
+            }
+            let index = ticket.tag as usize;
+            if desk.tickets.get(index).copied().flatten() == Some(*ticket) {
+                desk.jobs[index].pace.paused = false;
+            }
+            fetcher.resume(*ticket);
+            false
+        });
+        paused.append(&mut desk.paused);
+        desk.paused = paused;
+    }
+    let counts = &desk.counts;
+    progress.tick_with(now, || {
+        let mut hosts = fetcher.host_stats();
+        let limit = match (hosts.next(), hosts.next()) {
+            (Some(one), None) => Some(one.limit),
+            _ => None,
+        };
+        let alone = desk.jobs.iter().find(|job| job.terms.is_some()).filter(|_| !desk.batch);
+        let arriving: u64 = desk.jobs.iter().filter(|job| job.terms.is_some()).map(|job| job.received).sum();
+        State {
+            done: counts.ok + counts.failed,
+            failed: counts.failed,
+            in_flight: u64::from(fetcher.running()),
+            bytes: counts.body_bytes + arriving,
+            repeats: counts.repeats,
+            read: feed.read.map(|(read, whole)| read.saturating_mul(1_000_000) / whole.max(1)),
+            limit,
+            worst: counts.kinds.iter().max_by_key(|(_, count)| **count).map(|(kind, count)| (kind.as_str(), *count)),
+            total: alone.and_then(|job| job.content_length),
+        }
+    });
+}
+
+fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
+    let Batch { lists, ask, keep, engine, window, shard, auth_hosts, deadline, max_failures, max_line } = batch;
+    let usage = |message: String| Refusal { exit: Exit::USAGE, message };
+    let done = match (&setting.records.resume, &setting.records.results) {
+        (Some(resume), Some(path)) => Some(Done::read(path, resume).map_err(usage)?),
+        _ => None,
+    };
+    if let Some(done) = &done {
+        if done.mended {
+            setting.warnings.push("the last record was torn; it is mended".to_owned());
+        }
+        if done.again > 0 && !setting.display.silent {
+            setting.warnings.push(format!("{} URLs of the earlier run are fetched again", done.again));
+        }
+    }
+    let bodies_on_stdout = keep.output == Where::Stdout;
+    let results = Results::open(&setting.records, !bodies_on_stdout && setting.records.summary.as_deref() != Some("-".as_ref())).map_err(usage)?;
+    let netrc = ask.netrc.clone();
+    let options = setup::options(&engine, netrc.as_ref(), window, &mut setting.warnings)?;
+    let mut fetcher = Fetcher::new(options)?;
+    if keep.output == Where::Nowhere && !setting.records.sha256 && setting.records.body.is_none() && results.as_ref().is_some_and(|results| results.columns) {
+        setting.warnings.push("bodies are not kept (-o TEMPLATE or --output-dir keeps them)".to_owned());
+    }
+    setting.warn();
+    let read = sizes(&lists);
+    let go_on = setting.records.resume.is_some() || ask.resume == Continue::Auto;
+    let mut desk = setting.desk(&keep, &engine, results, true);
+    let common = Common::new(ask, keep, auth_hosts, true).map_err(usage)?;
+    let constant = common.terms.template.as_ref().is_some_and(super::template::Template::is_constant).then_some(0);
+    let mut feed = Feed::batch(
+        BatchEntries {
+            common,
+            lists: lists.into_iter().collect::<VecDeque<List>>(),
+            lines: None,
+            glob: None,
+            entry: Entry::default(),
+            shard,
+            done,
+            max_line,
+            go_on,
+            constant,
+        },
+        read,
+    );
+    let mut progress = Progress::new(setting.display.progress, Instant::now());
+    let bounds = Bounds {
+        deadline: deadline.map(|time| setting.begun + time),
+        max_failures,
+        window: window as usize,
+        ..Bounds::default()
+    };
+    let ended = drive(&mut fetcher, &mut feed, &mut desk, &mut progress, &setting.signals, bounds);
+    let end = BatchEnd {
+        signal: ended.signal,
+        usage: ended.usage.is_some(),
+        failed: desk.counts.failed,
+        local_failed: false,
+    };
+    Ok(close(setting, &mut desk, &fetcher, progress, &ended, end))
+}
+
+/// Flushes, sums up, and says how it ends.
+fn close(setting: &mut Setting, desk: &mut Desk, fetcher: &Fetcher, mut progress: Progress, ended: &Ended, mut end: BatchEnd) -> Exit {
+    if let Some(results) = &mut desk.results {
+        let result = results.flush();
+        desk.results_done(result);
+    }
+    desk.speak(&progress);
+    progress.clear();
+    if let Some(message) = &ended.usage
+        && setting.display.errors
+    {
+        eprintln!("gannet: {}", stdio::safe(message));
+    }
+    desk.counts.parts = (desk.files.left.0, desk.files.left.1.iter().map(|path| path.display().to_string()).collect());
+    if desk.counts.entries == 0 && ended.usage.is_none() && ended.why.is_none() {
+        desk.counts.notes.push("the list is empty".to_owned());
+    }
+    let summary = Summary {
+        counts: &desk.counts,
+        hosts: summary::worst(fetcher.host_stats(), MOST_HOSTS),
+        wall: setting.begun.elapsed(),
+        cpu: stdio::cpu_time(),
+        ended: ended.why.as_deref(),
+    };
+    if desk.batch && setting.display.summary && !desk.closed {
+        eprint!("{}", summary.text());
+    }
+    if let Some(path) = &setting.records.summary {
+        use std::io::Write;
+        let json = summary.json();
+        let written = if path.as_os_str() == "-" { Stdout.write_all(&json) } else { std::fs::write(path, &json) };
+        if let Err(error) = written {
+            desk.local_failed = true;
+            if setting.display.errors {
+                eprintln!("gannet: can't write the summary to {}: {error}", path.display());
+            }
+        }
+    }
+    end.local_failed = desk.local_failed;
+    end.exit()
+}
+
+/// Bytes of all lists, if they are files.
+fn sizes(lists: &[List]) -> Option<(u64, u64)> {
+    let mut whole = 0;
+    for list in lists {
+        match list {
+            List::File(path) => {
+                let meta = std::fs::metadata(path).ok()?;
+                if !meta.is_file() {
+                    return None;
+                }
+                whole += meta.len();
+            }
+            List::Stdin | List::Url(_) => return None,
+        }
+    }
+    Some((0, whole))
+}
+
+fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal> {
+    let Transfers { groups, parallel, fail_early } = transfers;
+    let usage = |message: String| Refusal { exit: Exit::USAGE, message };
+    let mut results = Results::open(&setting.records, false).map_err(usage)?;
+    let mut exit = 0;
+    let mut local_failed = false;
+    let mut counts = Counts::default();
+    let mut number = 0;
+    let mut dumped = Vec::new();
+    let mut transfers_done = 0;
+    let mut signal = None;
+    let mut groups = groups.into_iter().peekable();
+    let mut last: Option<(Engine, Fetcher)> = None;
+    let mut why = None;
+    while let Some(group) = groups.next() {
+        // Groups that are fetched in the same way share connections, and with -Z their time.
+        let Group { targets, ask, keep, engine } = group;
+        let mut fetcher = match last.take() {
+            Some((same, fetcher)) if same == engine && ask.netrc.is_none() => fetcher,
+            _ => {
+                let options = setup::options(&engine, ask.netrc.as_ref(), 4096, &mut setting.warnings)?;
+                Fetcher::new(options)?
+            }
+        };
+        setting.warn();
+        let mut desk = setting.desk(&keep, &engine, results.take(), false);
+        desk.counts = counts;
+        desk.dumped = dumped;
+        desk.transfers = transfers_done;
+        desk.last_exit = exit;
+        let first = Common::new(ask, keep, Hosts::All, false).map_err(usage)?;
+        for unknown in first.terms.format.iter().flat_map(|format| &format.unknown) {
+            setting.warnings.push(format!("unknown variable in -w: '{unknown}'"));
+        }
+        let mut commons = vec![Arc::new(first)];
+        let mut all: VecDeque<_> = targets.into_iter().map(|target| (0, target)).collect();
+        while parallel
+            && let Some(next) = groups.next_if(|next| next.engine == engine && next.ask.netrc.is_none())
+        {
+            let at = commons.len();
+            all.extend(next.targets.into_iter().map(|target| (at, target)));
+            commons.push(Arc::new(Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?));
+        }
+        setting.warn();
+        let entries = TransferEntries { commons, targets: all, glob: None, lines: None, parallel };
+        let mut feed = Feed::transfers(entries);
+        feed.n = number;
+        let mut progress = Progress::new(progress_of_transfers(setting, &feed), Instant::now());
+        let bounds = Bounds { alone: !parallel, fail_early, window: 4096, ..Bounds::default() };
+        let ended = drive(&mut fetcher, &mut feed, &mut desk, &mut progress, &setting.signals, bounds);
+        progress.clear();
+        if let Some(message) = &ended.usage {
+            desk.last_exit = 26;
+            if setting.display.errors {
+                eprintln!("gannet: {}", stdio::safe(message));
+            }
+        }
+        number = feed.n;
+        exit = desk.last_exit;
+        local_failed |= desk.local_failed;
+        signal = ended.signal;
+        why = ended.why.clone();
+        let stop = ended.why.is_some();
+        if groups.peek().is_none() || stop {
+            desk.last_exit = exit;
+            let end = BatchEnd::default();
+            let closed = close(setting, &mut desk, &fetcher, progress, &ended, end);
+            if closed != Exit::SUCCESS && exit == 0 {
+                exit = closed.code();
+            }
+            break;
+        }
+        counts = std::mem::take(&mut desk.counts);
+        dumped = std::mem::take(&mut desk.dumped);
+        transfers_done = desk.transfers;
+        results = desk.results.take();
+        last = Some((engine, fetcher));
+    }
+    let _ = (local_failed, why);
+    Ok(match signal {
+        Some(number) => Exit::signal(number),
+        None => Exit::curl(exit),
+    })
+}

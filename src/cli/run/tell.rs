@@ -1,0 +1,386 @@
+//! What is said of a URL that is at its end: its record, its line for people, its `-w`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use super::desk::Desk;
+use super::job::Job;
+use crate::cli::plan::RecordHeaders;
+use crate::cli::record::{Body, Conn, Error, Record};
+use crate::cli::stdio::{Stdout, safe};
+use crate::cli::values::BodyForm;
+use crate::cli::{summary, writeout};
+use crate::engine::{self, Try};
+use crate::fetch::{ErrorKind, Outcome, redirect};
+
+/// An end without an outcome of the fetcher: a bad line, a URL that can't be begun.
+pub struct Early<'a> {
+    pub kind: &'a str,
+    pub message: &'a str,
+    pub hint: &'a str,
+    pub exit: u8,
+}
+
+/// The kinds of the engine that mean that time or the user ended it, not the URL.
+fn is_exhausted(outcome: &Outcome<'_>) -> bool {
+    outcome.result.is_err_and(|error| matches!(error.kind, ErrorKind::Engine(engine::Kind::StatusExhausted)))
+}
+
+impl Desk {
+    /// A job is at its end.
+    pub fn finished(&mut self, index: usize, outcome: &Outcome<'_>) {
+        let exhausted = is_exhausted(outcome);
+        let digest = self.conclude(index, outcome.result.is_ok(), exhausted);
+        let mut job = std::mem::take(&mut self.jobs[index]);
+        job.truncated = outcome.truncated;
+        let message;
+        let error = match (&job.trouble, outcome.result) {
+            (Some(trouble), _) => Some(Error {
+                kind: trouble.kind,
+                phase: "body",
+                message: &trouble.message,
+                os: 0,
+                reused: None,
+                hint: trouble.hint,
+            }),
+            (None, Err(error)) => {
+                message = error.to_string();
+                Some(Error {
+                    kind: error.name(),
+                    phase: error.phase.name(),
+                    message: &message,
+                    os: error.os,
+                    reused: error.reused,
+                    hint: error.hint().unwrap_or(""),
+                })
+            }
+            (None, Ok(_)) => None,
+        };
+        let exit = match (&job.trouble, outcome.result) {
+            (Some(trouble), _) => trouble.exit,
+            // curl shows the last answer and is content, unless -f says otherwise.
+            (None, Err(_)) if exhausted && !self.batch => 0,
+            (None, Err(error)) => error.exit().code(),
+            (None, Ok(_)) => 0,
+        };
+        self.count(&job, outcome, error.as_ref().map(|error| error.kind));
+        self.write_record(&job, outcome, error.as_ref(), digest);
+        if !self.batch {
+            if exit != 0 {
+                self.last_exit = exit;
+                if self.display.errors && !self.closed {
+                    self.said.push(complaint(exit, &job.url, error.as_ref()));
+                }
+            }
+            self.transfers += 1;
+            self.write_format(&job, outcome, exit, error.as_ref().map(|error| error.message));
+        }
+        self.jobs[index] = job;
+        self.release(index);
+    }
+
+    fn count(&mut self, job: &Job, outcome: &Outcome<'_>, kind: Option<&str>) {
+        let counts = &mut self.counts;
+        match kind {
+            None => counts.ok += 1,
+            Some(kind) => counts.failed(kind),
+        }
+        if let Some(status) = outcome.status {
+            counts.status(status);
+            if (300..400).contains(&status) && job.location().is_some() && kind.is_none() {
+                counts.redirects += 1;
+            }
+        }
+        counts.body_bytes += job.received;
+        counts.wire_bytes += outcome.wire_bytes;
+        counts.repeats += u64::from(outcome.attempts.saturating_sub(1));
+        counts.resumed += u64::from(outcome.resumed_at.is_some());
+    }
+
+    fn write_record(&mut self, job: &Job, outcome: &Outcome<'_>, error: Option<&Error<'_>>, sha256: Option<[u8; 32]>) {
+        let Some(results) = &mut self.results else { return };
+        if results.columns {
+            let line = columns(job, outcome.status, error, outcome.times.total);
+            self.said.push(line);
+            return;
+        }
+        let headers = match &self.records.headers {
+            RecordHeaders::None => None,
+            RecordHeaders::All => Some(last_head(&job.heads).to_vec()),
+            RecordHeaders::These(names) => Some(only(last_head(&job.heads), names)),
+        };
+        let tls;
+        let conn = match &outcome.conn {
+            None => None,
+            Some(conn) => {
+                tls = conn.tls;
+                Some(Conn {
+                    id: conn.id,
+                    reused: conn.reused,
+                    remote: Some(conn.remote),
+                    tls: tls.as_ref().map(|tls| tls.version),
+                })
+            }
+        };
+        let warnings: &[&str] = match (self.insecure, outcome.final_url.scheme()) {
+            (true, crate::fetch::Scheme::Https) => &["the server's certificate was not checked (-k)"],
+            _ => &[],
+        };
+        let more = job.more.as_deref();
+        let tries: &[Try] = if outcome.attempts > 1 || outcome.tries.len() > 1 { outcome.tries } else { &[] };
+        let record = Record {
+            n: job.n,
+            id: more.and_then(|more| more.id.as_deref()),
+            meta: more.and_then(|more| more.meta.as_deref()),
+            url: &job.url,
+            final_url: Some(outcome.final_url.as_str()),
+            method: outcome.method,
+            status: outcome.status,
+            error: error.copied(),
+            attempts: outcome.attempts,
+            tries,
+            redirects: outcome.redirects,
+            body_bytes: job.received,
+            wire_bytes: outcome.wire_bytes,
+            content_type: job.content_type(),
+            content_length: job.content_length,
+            etag: job.etag(),
+            last_modified: job.last_modified(),
+            location: job.location(),
+            output: job.output.as_deref(),
+            sha256: sha256.filter(|_| self.records.sha256 && job.status != 0),
+            headers: headers.as_deref(),
+            body: self.records.body.map(|form| match form {
+                BodyForm::Text => Body::Text(&job.body),
+                BodyForm::Base64 => Body::Base64(&job.body),
+            }),
+            truncated: job.truncated || job.body_cut,
+            unchanged: job.unchanged,
+            warnings,
+            started: job.started,
+            times: Some(outcome.times),
+            dns_stale: false,
+            conn,
+            resumed_at: outcome.resumed_at,
+        };
+        self.writer.write(&record, &mut results.buffer);
+        let result = results.written(Instant::now());
+        self.results_done(result);
+    }
+
+    /// What became of writing records.
+    pub fn results_done(&mut self, result: std::io::Result<()>) {
+        let Err(error) = result else { return };
+        self.local_failed = true;
+        // Nobody reads any more, or the disk is full: without records a batch has no sense.
+        let first = !std::mem::replace(&mut self.closed, true);
+        if first && error.kind() != std::io::ErrorKind::BrokenPipe {
+            let name = self.results.as_ref().map_or("", |results| results.name.as_str());
+            self.said.push(format!("gannet: can't write the results to {name}: {error}"));
+        }
+    }
+
+    /// A URL that never came to the fetcher.
+    pub fn early(&mut self, index: usize, early: &Early<'_>) {
+        let job = std::mem::take(&mut self.jobs[index]);
+        self.counts.failed(early.kind);
+        let error = Error { kind: early.kind, phase: "queue", message: early.message, os: 0, reused: None, hint: early.hint };
+        if self.results.as_ref().is_some_and(|results| results.columns) {
+            self.said.push(columns(&job, None, Some(&error), Duration::ZERO));
+        } else if let Some(results) = &mut self.results {
+            let more = job.more.as_deref();
+            let record = Record {
+                n: job.n,
+                id: more.and_then(|more| more.id.as_deref()),
+                meta: more.and_then(|more| more.meta.as_deref()),
+                url: &job.url,
+                method: more.and_then(|more| more.method.as_deref()).unwrap_or("GET"),
+                error: Some(error),
+                started: job.started,
+                ..Record::default()
+            };
+            self.writer.write(&record, &mut results.buffer);
+            let result = results.written(Instant::now());
+            self.results_done(result);
+        }
+        if !self.batch {
+            self.last_exit = early.exit;
+            if self.display.errors {
+                self.said.push(complaint(early.exit, &job.url, Some(&error)));
+            }
+        }
+        self.jobs[index] = job;
+        self.release(index);
+    }
+
+    /// A URL whose file is there already.
+    pub fn skipped(&mut self, index: usize, path: String) {
+        let job = std::mem::take(&mut self.jobs[index]);
+        self.counts.ok += 1;
+        if let Some(results) = &mut self.results {
+            let more = job.more.as_deref();
+            let record = Record {
+                n: job.n,
+                id: more.and_then(|more| more.id.as_deref()),
+                meta: more.and_then(|more| more.meta.as_deref()),
+                url: &job.url,
+                method: "GET",
+                output: Some(&path),
+                started: job.started,
+                warnings: &["not fetched: the file is there (--skip-existing)"],
+                ..Record::default()
+            };
+            self.writer.write(&record, &mut results.buffer);
+            let result = results.written(Instant::now());
+            self.results_done(result);
+        }
+        if !self.batch && self.display.errors {
+            self.said.push(format!("gannet: {} is there and was not fetched again", safe(&path)));
+        }
+        self.jobs[index] = job;
+        self.release(index);
+    }
+
+    fn write_format(&mut self, job: &Job, outcome: &Outcome<'_>, exit: u8, error: Option<&str>) {
+        let Some(terms) = &job.terms else { return };
+        let Some(format) = &terms.format else { return };
+        let times = outcome.times;
+        let version = if last_head(&job.heads).starts_with(b"HTTP/1.0") { "1.0" } else { "1.1" };
+        let location = job.location().and_then(|value| std::str::from_utf8(value).ok());
+        let redirect = location.filter(|_| (300..400).contains(&job.status)).map(|text| {
+            let to = redirect::resolve(outcome.final_url, text.as_bytes());
+            to.map_or_else(|_| text.to_owned(), |to| to.as_str().to_owned())
+        });
+        let queue = times.queue + outcome.redirect_time;
+        let lookup = queue + times.dns;
+        let connected = lookup + times.connect;
+        let secured = if times.tls.is_zero() { Duration::ZERO } else { connected + times.tls };
+        let ready = connected + times.tls;
+        let content_type = job.content_type().map(String::from_utf8_lossy);
+        let remote = outcome.conn.map(|conn| conn.remote);
+        let fresh = outcome.conn.is_some_and(|conn| !conn.reused);
+        let facts = writeout::Facts {
+            url: &job.typed,
+            url_effective: outcome.final_url.as_str(),
+            url_number: self.transfers - 1,
+            exit_code: exit,
+            error: if exit == 0 { None } else { error },
+            file_name: job.output.as_deref(),
+            method: outcome.method,
+            status: outcome.status.unwrap_or(0),
+            http_version: if job.heads.is_empty() { "" } else { version },
+            content_type: content_type.as_deref(),
+            redirect_url: redirect.as_deref(),
+            referer: None,
+            heads: &job.heads,
+            connects: u64::from(fresh) + u64::from(outcome.redirects),
+            connection: outcome.conn.map(|conn| conn.id.saturating_sub(1)),
+            redirects: u64::from(outcome.redirects),
+            retries: u64::from(outcome.attempts.saturating_sub(1)),
+            local_ip: String::new(),
+            local_port: 0,
+            remote_ip: remote.map(|remote| remote.ip().to_string()).unwrap_or_default(),
+            remote_port: remote.map_or(0, |remote| remote.port()),
+            scheme: outcome.final_url.scheme().name(),
+            body_bytes: job.received,
+            delivered_bytes: job.received,
+            request_bytes: 0,
+            upload_bytes: 0,
+            verified: !self.insecure,
+            times: writeout::Times {
+                queue: times.queue,
+                name_lookup: lookup,
+                connect: connected,
+                app_connect: secured,
+                pre_transfer: ready,
+                start_transfer: ready + times.first_byte,
+                redirect: outcome.redirect_time,
+                total: times.total + outcome.redirect_time,
+            },
+        };
+        for (target, text) in format.render(&facts) {
+            let result = match &target {
+                writeout::Target::Stdout => Stdout.write_all(text.as_bytes()),
+                writeout::Target::Stderr => std::io::stderr().write_all(text.as_bytes()),
+                writeout::Target::File { name, append } => std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(*append)
+                    .write(true)
+                    .truncate(!*append)
+                    .open(name)
+                    .and_then(|mut file| file.write_all(text.as_bytes())),
+            };
+            if result.is_err() {
+                self.local_failed = true;
+                self.last_exit = 23;
+            }
+        }
+    }
+
+    /// Says what has gathered, above the progress line.
+    pub fn speak(&mut self, progress: &crate::cli::progress::Progress) {
+        for text in self.said.drain(..) {
+            progress.say(&text);
+        }
+    }
+}
+
+/// `gannet: (7) URL: what happened [kind]`, and what to do.
+fn complaint(exit: u8, url: &str, error: Option<&Error<'_>>) -> String {
+    let mut text = format!("gannet: ({exit}) {}", safe(url));
+    if let Some(error) = error {
+        let _ = write!(text, ": {} [{}]", safe(error.message), error.kind);
+        if !error.hint.is_empty() {
+            let _ = write!(text, "\n        {}", error.hint);
+        }
+    }
+    text
+}
+
+/// The last head of several, without its status line.
+fn last_head(heads: &[u8]) -> &[u8] {
+    let body = heads.strip_suffix(b"\r\n\r\n").unwrap_or(heads);
+    let start = body.windows(4).rposition(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
+    &heads[start..]
+}
+
+fn only(head: &[u8], names: &[String]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for line in head.split_inclusive(|&byte| byte == b'\n') {
+        let name = line.split(|&byte| byte == b':').next().unwrap_or(b"");
+        if names.iter().any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(name)) {
+            out.extend_from_slice(line);
+        }
+    }
+    out
+}
+
+/// A record for people, where records go to a terminal.
+fn columns(job: &Job, status: Option<u16>, error: Option<&Error<'_>>, total: Duration) -> String {
+    let mut text = String::new();
+    match (status, error) {
+        (Some(status), _) => {
+            let _ = write!(text, "{status:>3}");
+        }
+        (None, _) => text.push_str("  -"),
+    }
+    let _ = write!(text, " {:>8} {:>8}  {}", summary::bytes(job.received), summary::time(total), safe(&job.url));
+    if let Some(error) = error {
+        let _ = write!(text, "  [{}]", error.kind);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_head_counts() {
+        let heads = b"HTTP/1.1 302 Found\r\nA: 1\r\n\r\nHTTP/1.1 200 OK\r\nB: 2\r\nC: 3\r\n\r\n";
+        assert_eq!(last_head(heads), b"HTTP/1.1 200 OK\r\nB: 2\r\nC: 3\r\n\r\n");
+        assert_eq!(last_head(b""), b"");
+        assert_eq!(only(last_head(heads), &["c".to_owned()]), b"C: 3\r\n");
+    }
+}
