@@ -1,12 +1,11 @@
-//! Waiting for standard input beside the fetcher, without a thread and without changing how
-//! anybody else sees that descriptor.
+//! Standard input beside the fetcher, without a thread and without changing how anybody else sees
+//! that descriptor: it is read only when something is there, and it wakes the fetcher's poll.
 
 use std::io;
-use std::time::Duration;
 
 #[cfg(unix)]
 mod system {
-    use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::fd::{AsFd, AsRawFd};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -33,22 +32,18 @@ mod system {
         }
     }
 
-    /// Waits until standard input or the fetcher has something, a signal comes, or time is up.
-    pub(in crate::cli) fn stdin_or(fetcher: BorrowedFd<'_>, timeout: Duration) {
-        let stdin = io::stdin();
-        let mut fds =
-            [PollFd::new(&stdin, PollFlags::IN), PollFd::from_borrowed_fd(fetcher, PollFlags::IN)];
-        let timeout = Timespec {
-            tv_sec: timeout.as_secs().min(3600) as i64,
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        // An interruption is as good as time: the caller looks at everything again.
-        let _ = poll(&mut fds, Some(&timeout));
+    /// Has standard input wake the fetcher's turns. A file can't be watched, and need not be.
+    pub(in crate::cli) fn watch_stdin(registry: &mio::Registry) {
+        let _ = registry.register(
+            &mut mio::unix::SourceFd(&io::stdin().as_raw_fd()),
+            mio::Token(crate::net::mio::FOREIGN),
+            mio::Interest::READABLE,
+        );
     }
 }
 
 #[cfg(unix)]
-pub(super) use system::{read_stdin, stdin_or, stdin_ready};
+pub(super) use system::{read_stdin, stdin_ready, watch_stdin};
 
 /// Elsewhere standard input is read when it is wanted, and the batch waits for it.
 #[cfg(not(unix))]
@@ -64,7 +59,9 @@ mod system {
     pub(in crate::cli) fn read_stdin(buffer: &mut [u8]) -> io::Result<usize> {
         io::stdin().lock().read(buffer)
     }
+
+    pub(in crate::cli) fn watch_stdin(_: &mio::Registry) {}
 }
 
 #[cfg(not(unix))]
-pub(super) use system::{read_stdin, stdin_ready};
+pub(super) use system::{read_stdin, stdin_ready, watch_stdin};

@@ -11,7 +11,6 @@ mod setup;
 mod tell;
 
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +29,7 @@ use super::signals::Signals;
 use super::sink::Files;
 use super::stdio::{self, Stdout};
 use super::summary::{self, Counts, Summary};
+use super::values::When;
 use crate::fetch::Fetcher;
 
 /// No wait is longer: a signal that falls between the look at its flag and the wait must not stay
@@ -155,6 +155,7 @@ fn drive(
     let mut ended = Ended::default();
     let mut feeding = true;
     let mut called_off: Option<Instant> = None;
+    let mut watched = false;
     loop {
         let now = Instant::now();
         let end = if called_off.is_some() { None } else { reason_to_end(desk, &bounds, signals, now) };
@@ -204,18 +205,12 @@ fn drive(
             break;
         }
         let timeout = patience(desk, progress, &bounds, now, called_off);
-        let waits_for_stdin = (starved && feed.waits_for_stdin()) || desk.upload_waits.is_some();
-        let turned = if waits_for_stdin {
-            let wait = fetcher.next_timeout().map_or(timeout, |next| next.min(timeout));
-            // What was just submitted has to go out before anything is waited for.
-            let first = fetcher.turn(Some(Duration::ZERO), desk);
-            if first.is_ok() && !wait.is_zero() {
-                wait_beside(fetcher, wait);
-            }
-            first.and_then(|()| fetcher.turn(Some(Duration::ZERO), desk))
-        } else {
-            fetcher.turn(Some(timeout), desk)
-        };
+        if !watched && ((starved && feed.waits_for_stdin()) || desk.upload_waits.is_some()) {
+            watched = true;
+            super::wait::watch_stdin(fetcher.registry());
+        }
+        let turned = fetcher.turn(Some(timeout), desk);
+        while fetcher.next_foreign().is_some() {}
         if let Err(error) = turned
             && error.kind() != std::io::ErrorKind::Interrupted
         {
@@ -225,14 +220,6 @@ fn drive(
         after_turn(fetcher, feed, desk, progress);
     }
     ended
-}
-
-#[cfg(unix)]
-fn wait_beside(fetcher: &Fetcher, wait: Duration) {
-    let raw = fetcher.as_raw_fd();
-    // SAFETY-free: the descriptor is borrowed through the owner below.
-    let _ = raw;
-    super::wait::stdin_or(fetcher_fd(fetcher), wait);
 }
 
 fn reason_to_end(desk: &Desk, bounds: &Bounds, signals: &Signals, now: Instant) -> Option<(Option<i32>, String)> {
@@ -447,7 +434,6 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
     let usage = |message: String| Refusal { exit: Exit::USAGE, message };
     let mut results = Results::open(&setting.records, false).map_err(usage)?;
     let mut exit = 0;
-    let mut local_failed = false;
     let mut counts = Counts::default();
     let mut number = 0;
     let mut dumped = Vec::new();
@@ -455,7 +441,6 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
     let mut signal = None;
     let mut groups = groups.into_iter().peekable();
     let mut last: Option<(Engine, Fetcher)> = None;
-    let mut why = None;
     while let Some(group) = groups.next() {
         // Groups that are fetched in the same way share connections, and with -Z their time.
         let Group { targets, ask, keep, engine } = group;
@@ -477,6 +462,10 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             setting.warnings.push(format!("unknown variable in -w: '{unknown}'"));
         }
         let mut commons = vec![Arc::new(first)];
+        // A line among the bodies on a terminal helps nobody.
+        let quiet = setting.display.progress == When::Auto
+            && stdio::stdout_is_terminal()
+            && targets.iter().any(|target| target.output == Where::Stdout);
         let mut all: VecDeque<_> = targets.into_iter().map(|target| (0, target)).collect();
         while parallel
             && let Some(next) = groups.next_if(|next| next.engine == engine && next.ask.netrc.is_none())
@@ -489,7 +478,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         let entries = TransferEntries { commons, targets: all, glob: None, lines: None, parallel };
         let mut feed = Feed::transfers(entries);
         feed.n = number;
-        let mut progress = Progress::new(progress_of_transfers(setting, &feed), Instant::now());
+        let mut progress = Progress::new(if quiet { When::Never } else { setting.display.progress }, Instant::now());
         let bounds = Bounds { alone: !parallel, fail_early, window: 4096, ..Bounds::default() };
         let ended = drive(&mut fetcher, &mut feed, &mut desk, &mut progress, &setting.signals, bounds);
         progress.clear();
@@ -501,9 +490,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         }
         number = feed.n;
         exit = desk.last_exit;
-        local_failed |= desk.local_failed;
         signal = ended.signal;
-        why = ended.why.clone();
         let stop = ended.why.is_some();
         if groups.peek().is_none() || stop {
             desk.last_exit = exit;
@@ -520,7 +507,6 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         results = desk.results.take();
         last = Some((engine, fetcher));
     }
-    let _ = (local_failed, why);
     Ok(match signal {
         Some(number) => Exit::signal(number),
         None => Exit::curl(exit),
