@@ -90,8 +90,21 @@ fn demo() -> Result<()> {
         let program = std::env::current_exe().context("this program's own path")?;
         let mut command = Command::new(program);
         // The options of the user's own config file are not part of the demo.
-        command.args(["-q", "-s", "-i", "-", "--results", null_device(), "--results-overwrite", "--summary", "-", "--allow-net", "private"]);
-        let list: String = (0..URLS).map(|n| format!("http://{}/bytes/{SIZE}?n={n}\n", server.address)).collect();
+        command.args([
+            "-q",
+            "-s",
+            "-i",
+            "-",
+            "--results",
+            null_device(),
+            "--results-overwrite",
+            "--summary",
+            "-",
+            "--allow-net",
+            "private",
+        ]);
+        let list: String =
+            (0..URLS).map(|n| format!("http://{}/bytes/{SIZE}?n={n}\n", server.address)).collect();
         measure("gannet", server, command, Some(list))
     })?;
     print!("{}", table(&naive, &gannet));
@@ -127,26 +140,37 @@ impl Drop for Owned {
 
 fn with_server<T>(work: impl FnOnce(Server) -> Result<T>) -> Result<T> {
     let program = std::env::current_exe().context("this program's own path")?;
-    let server = Command::new(program).arg(SERVER).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let server =
+        Command::new(program).arg(SERVER).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut server = Owned(server.context("starting the server")?);
     let mut line = String::new();
     if let Some(out) = &mut server.0.stdout {
         BufReader::new(out).read_line(&mut line).context("the server's address")?;
     }
-    let addresses = line.trim().split_once(' ').and_then(|(one, other)| Some((one.parse().ok()?, other.parse().ok()?)));
+    let addresses = line
+        .trim()
+        .split_once(' ')
+        .and_then(|(one, other)| Some((one.parse().ok()?, other.parse().ok()?)));
     let (address, admin) = addresses.with_context(|| format!("the server's address {line:?}"))?;
     work(Server { address, admin })
 }
 
 /// Runs a client, shows how it gets on, and asks server and client for the figures.
-fn measure(name: &str, server: Server, mut command: Command, input: Option<String>) -> Result<(Outcome, Option<String>)> {
+fn measure(
+    name: &str,
+    server: Server,
+    mut command: Command,
+    input: Option<String>,
+) -> Result<(Outcome, Option<String>)> {
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped());
     let before = counters(server.admin)?;
     let begin = Instant::now();
     let mut child = Owned(command.spawn().with_context(|| format!("starting the {name}"))?);
     let feeder = match (child.0.stdin.take(), input) {
-        (Some(mut stdin), Some(text)) => Some(std::thread::spawn(move || stdin.write_all(text.as_bytes()))),
+        (Some(mut stdin), Some(text)) => {
+            Some(std::thread::spawn(move || stdin.write_all(text.as_bytes())))
+        }
         _ => None,
     };
     let shown = std::io::stderr().is_terminal();
@@ -154,7 +178,12 @@ fn measure(name: &str, server: Server, mut command: Command, input: Option<Strin
     loop {
         after = counters(server.admin)?;
         if shown {
-            eprint!("\r  {name}: {:>5} of {URLS} answered, {} resets, {:.1} s ", after.answers - before.answers, after.turned_away, begin.elapsed().as_secs_f64());
+            eprint!(
+                "\r  {name}: {:>5} of {URLS} answered, {} resets, {:.1} s ",
+                after.answers - before.answers,
+                after.turned_away,
+                begin.elapsed().as_secs_f64()
+            );
         }
         if child.0.try_wait().context("waiting for the client")?.is_some() {
             break;
@@ -176,7 +205,8 @@ fn measure(name: &str, server: Server, mut command: Command, input: Option<Strin
     if let Some(out) = &mut child.0.stdout {
         out.read_to_string(&mut text).context("the client's figures")?;
     }
-    let report: Report = serde_json::from_str(&text).with_context(|| format!("the figures of the {name}: {text:?}"))?;
+    let report: Report = serde_json::from_str(&text)
+        .with_context(|| format!("the figures of the {name}: {text:?}"))?;
     after = counters(server.admin)?;
     let outcome = Outcome {
         connections: after.accepted,
@@ -228,7 +258,10 @@ pub fn naive(arguments: &[std::ffi::OsString]) -> Exit {
         return Exit::USAGE;
     };
     let failed = naive::fetch(server, urls, size);
-    println!("{{\"failed\":{failed},\"cpu_ms\":{:.3}}}", super::stdio::cpu_time().as_secs_f64() * 1000.0);
+    println!(
+        "{{\"failed\":{failed},\"cpu_ms\":{:.3}}}",
+        super::stdio::cpu_time().as_secs_f64() * 1000.0
+    );
     Exit::SUCCESS
 }
 
@@ -267,7 +300,9 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        for (number, want) in [(0, "0"), (999, "999"), (1000, "1,000"), (27_095, "27,095"), (1_234_567, "1,234,567")] {
+        for (number, want) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (27_095, "27,095"), (1_234_567, "1,234,567")]
+        {
             assert_eq!(count(number), want);
         }
     }

@@ -12,6 +12,11 @@
 //! | `demo`, `replay` | the other commands |
 //! | `exit` | the exit status |
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing here is reachable from outside; pub marks a module's face"
+)]
+
 mod about;
 mod args;
 mod data;
@@ -58,9 +63,13 @@ fn command(words: &[OsString]) -> Exit {
     match words.split_first().map(|(first, rest)| (first.to_str().unwrap_or(""), rest)) {
         Some(("demo", [])) => demo::run(),
         Some(("demo", _)) => usage("demo takes no options"),
-        Some(("replay", [file])) if !file.as_encoded_bytes().starts_with(b"-") => replay::run(Path::new(file)),
+        Some(("replay", [file])) if !file.as_encoded_bytes().starts_with(b"-") => {
+            replay::run(Path::new(file))
+        }
         Some(("replay", _)) => usage("gannet replay FILE"),
-        Some(("tune", _)) => usage("'tune' is planned for a later version of gannet and does not exist yet"),
+        Some(("tune", _)) => {
+            usage("'tune' is planned for a later version of gannet and does not exist yet")
+        }
         Some((demo::SERVER, _)) => demo::server(),
         Some((demo::NAIVE, rest)) => demo::naive(rest),
         _ => fetch(words),

@@ -68,12 +68,7 @@ impl Progress {
     }
 
     /// Draws, if it is time.
-    pub fn tick(&mut self, now: Instant, state: impl FnOnce() -> State<'static>) {
-        self.tick_with(now, state);
-    }
-
-    /// Draws, if it is time.
-    pub fn tick_with<'a>(&mut self, now: Instant, state: impl FnOnce() -> State<'a>) {
+    pub fn tick<'a>(&mut self, now: Instant, state: impl FnOnce() -> State<'a>) {
         let Some(bar) = &self.bar else { return };
         if now < self.next {
             return;
@@ -81,8 +76,10 @@ impl Progress {
         let state = state();
         let seconds = now.duration_since(self.last.0).as_secs_f64().max(0.001);
         let smooth = |old: f64, new: f64| if old == 0.0 { new } else { old * 0.7 + new * 0.3 };
-        self.rates.0 = smooth(self.rates.0, state.done.saturating_sub(self.last.1) as f64 / seconds);
-        self.rates.1 = smooth(self.rates.1, state.bytes.saturating_sub(self.last.2) as f64 / seconds);
+        self.rates.0 =
+            smooth(self.rates.0, state.done.saturating_sub(self.last.1) as f64 / seconds);
+        self.rates.1 =
+            smooth(self.rates.1, state.bytes.saturating_sub(self.last.2) as f64 / seconds);
         self.last = (now, state.done, state.bytes);
         self.next = now + EVERY;
         bar.set_message(line(&state, self.rates, now.duration_since(self.begun)));
@@ -112,7 +109,11 @@ fn line(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> String {
     }
     let clock = |time: Duration| {
         let seconds = time.as_secs();
-        if seconds < 3600 { format!("{}:{:02}", seconds / 60, seconds % 60) } else { format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60) }
+        if seconds < 3600 {
+            format!("{}:{:02}", seconds / 60, seconds % 60)
+        } else {
+            format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+        }
     };
     let _ = write!(text, "{}", clock(elapsed));
     if state.done > 0 || state.total.is_none() {
@@ -162,10 +163,27 @@ mod tests {
     #[test]
     fn the_line_fits_a_terminal() {
         assert!(ProgressStyle::with_template("{msg}").is_ok());
-        let state = State { done: 51_234, failed: 12, in_flight: 24, bytes: 52_428_800, repeats: 31, read: Some(430_000), limit: Some(24), worst: Some(("refused", 9)), total: None };
+        let state = State {
+            done: 51_234,
+            failed: 12,
+            in_flight: 24,
+            bytes: 52_428_800,
+            repeats: 31,
+            read: Some(430_000),
+            limit: Some(24),
+            worst: Some(("refused", 9)),
+            total: None,
+        };
         let text = line(&state, (1176.0, 1.2e6), Duration::from_secs(44));
-        assert_eq!(text, " 43% 0:44  51234 done, 12 failed (9 refused)  1176/s  52 MB  1.2 MB/s  24 in flight of 24  31 repeated  0:58 left");
-        let one = State { bytes: 1_000_000, total: Some(5_000_000), in_flight: 1, ..State::default() };
-        assert_eq!(line(&one, (0.0, 1e6), Duration::from_secs(1)), "0:01  1.0 MB of 5.0 MB  1.0 MB/s  1 in flight  0:04 left");
+        assert_eq!(
+            text,
+            " 43% 0:44  51234 done, 12 failed (9 refused)  1176/s  52 MB  1.2 MB/s  24 in flight of 24  31 repeated  0:58 left"
+        );
+        let one =
+            State { bytes: 1_000_000, total: Some(5_000_000), in_flight: 1, ..State::default() };
+        assert_eq!(
+            line(&one, (0.0, 1e6), Duration::from_secs(1)),
+            "0:01  1.0 MB of 5.0 MB  1.0 MB/s  1 in flight  0:04 left"
+        );
     }
 }

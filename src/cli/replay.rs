@@ -30,7 +30,12 @@ pub fn run(path: &Path) -> Exit {
         let _ = writeln!(text, "{step}");
         print(&mut text, false);
     });
-    let _ = write!(text, "{} whole {}", outcome.answers, if outcome.answers == 1 { "answer" } else { "answers" });
+    let _ = write!(
+        text,
+        "{} whole {}",
+        outcome.answers,
+        if outcome.answers == 1 { "answer" } else { "answers" }
+    );
     let _ = write!(text, ", {} bytes of content", outcome.content);
     if outcome.surplus > 0 {
         let _ = write!(text, ", {} bytes that nobody asked for", outcome.surplus);

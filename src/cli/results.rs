@@ -67,9 +67,11 @@ impl Results {
                 name,
             )
         };
+        let columns = records.results.is_none() && super::stdio::stdout_is_terminal();
         Ok(Some(Self {
             out,
             name,
+            columns,
             buffer: Vec::with_capacity(BLOCK + 4096),
             since: None,
             each: records.unbuffered,
@@ -314,11 +316,6 @@ impl Done {
     /// To be asked at the end of the list: whether it was shorter than what is done.
     pub fn rest(&self) -> Option<u64> {
         self.intervals.first_key_value().map(|(first, _)| *first)
-    }
-
-    /// Whether any is done.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
     }
 }
 

@@ -85,7 +85,11 @@ impl Host {
     /// A copy of what the engine knows.
     pub fn new(stats: &HostStats<'_>) -> Self {
         let origin = &stats.origin;
-        let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.to_owned() };
+        let host = if origin.host.contains(':') {
+            format!("[{}]", origin.host)
+        } else {
+            origin.host.to_owned()
+        };
         let counts = &stats.counts;
         Self {
             origin: format!("{}://{host}:{}", origin.scheme.name(), origin.port),
@@ -112,7 +116,11 @@ impl Host {
     /// How much it hurt.
     fn trouble(&self) -> u64 {
         let gone = if self.down || self.closed { 1_000_000 } else { 0 };
-        gone + self.fresh_resets + self.timeouts + self.open_failures + self.too_many + self.unavailable
+        gone + self.fresh_resets
+            + self.timeouts
+            + self.open_failures
+            + self.too_many
+            + self.unavailable
     }
 
     fn line(&self, out: &mut String) {
@@ -174,29 +182,52 @@ impl Summary<'_> {
         if counts.elsewhere > 0 {
             let _ = write!(out, ", {} of other shards", counts.elsewhere);
         }
-        let _ = writeln!(out, " in {}: {:.0} URLs/s, {}", time(self.wall), done as f64 / seconds, bytes(counts.body_bytes));
+        let _ = writeln!(
+            out,
+            " in {}: {:.0} URLs/s, {}",
+            time(self.wall),
+            done as f64 / seconds,
+            bytes(counts.body_bytes)
+        );
         if let Some(why) = self.ended {
             let _ = writeln!(out, "  ended early: {}", safe(why));
         }
         if counts.repeats > 0 || counts.resumed > 0 {
-            let _ = writeln!(out, "  {} attempts were repeated, {} bodies continued where they were cut", counts.repeats, counts.resumed);
+            let _ = writeln!(
+                out,
+                "  {} attempts were repeated, {} bodies continued where they were cut",
+                counts.repeats, counts.resumed
+            );
         }
         if !counts.kinds.is_empty() {
             let mut kinds: Vec<_> = counts.kinds.iter().collect();
             kinds.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), name.as_str()));
-            let shown: Vec<String> = kinds.iter().take(6).map(|(name, count)| format!("{count} {name}")).collect();
+            let shown: Vec<String> =
+                kinds.iter().take(6).map(|(name, count)| format!("{count} {name}")).collect();
             let more = kinds.len().saturating_sub(6);
             let more = if more > 0 { format!(" and {more} other kinds") } else { String::new() };
-            let _ = writeln!(out, "  failures: {}{more} (docs/errors.md explains them)", shown.join(", "));
+            let _ = writeln!(
+                out,
+                "  failures: {}{more} (docs/errors.md explains them)",
+                shown.join(", ")
+            );
         }
         let bad: u64 = counts.statuses.range(400..).map(|(_, count)| count).sum();
         if bad > 0 {
-            let shown: Vec<String> =
-                counts.statuses.range(400..).take(6).map(|(status, count)| format!("{count} × {status}")).collect();
+            let shown: Vec<String> = counts
+                .statuses
+                .range(400..)
+                .take(6)
+                .map(|(status, count)| format!("{count} × {status}"))
+                .collect();
             let _ = writeln!(out, "  statuses: {}", shown.join(", "));
         }
         if counts.redirects * 10 > done && counts.redirects > 0 {
-            let _ = writeln!(out, "  {} answers were redirects that were not followed: -L follows them", counts.redirects);
+            let _ = writeln!(
+                out,
+                "  {} answers were redirects that were not followed: -L follows them",
+                counts.redirects
+            );
         }
         let mut worst: Vec<&Host> = self.hosts.iter().filter(|host| host.trouble() > 0).collect();
         worst.sort_by_key(|host| std::cmp::Reverse(host.trouble()));
@@ -326,7 +357,9 @@ pub fn worst<'a>(all: impl Iterator<Item = HostStats<'a>>, most: usize) -> Vec<H
     let mut kept: Vec<Host> = Vec::new();
     for stats in all {
         let host = Host::new(&stats);
-        let at = kept.partition_point(|other| (other.trouble(), other.requests) >= (host.trouble(), host.requests));
+        let at = kept.partition_point(|other| {
+            (other.trouble(), other.requests) >= (host.trouble(), host.requests)
+        });
         if at < most {
             kept.insert(at, host);
             kept.truncate(most);
@@ -347,7 +380,11 @@ pub fn bytes(bytes: u64) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+    if value < 10.0 {
+        format!("{value:.1} {}", UNITS[unit])
+    } else {
+        format!("{value:.0} {}", UNITS[unit])
+    }
 }
 
 /// `1.2 s`, `3 min 20 s`, `2 h 5 min`.
@@ -365,7 +402,8 @@ mod tests {
 
     #[test]
     fn a_summary_says_what_happened_and_what_to_do() {
-        let mut counts = Counts { entries: 10, ok: 5, body_bytes: 1234, redirects: 3, ..Counts::default() };
+        let mut counts =
+            Counts { entries: 10, ok: 5, body_bytes: 1234, redirects: 3, ..Counts::default() };
         counts.failed("refused");
         counts.failed("refused");
         counts.failed("bad_line");
@@ -391,9 +429,24 @@ mod tests {
             down: false,
             closed: false,
         };
-        let summary = Summary { counts: &counts, hosts: vec![host], wall: Duration::from_secs(2), cpu: Duration::ZERO, ended: Some("SIGINT") };
+        let summary = Summary {
+            counts: &counts,
+            hosts: vec![host],
+            wall: Duration::from_secs(2),
+            cpu: Duration::ZERO,
+            ended: Some("SIGINT"),
+        };
         let text = summary.text();
-        for part in ["5 ok, 3 failed", "2 refused, 1 bad_line", "1 × 404", "-L follows", "settled at 23", "a.gannet-part", "SIGINT", "1.2 kB"] {
+        for part in [
+            "5 ok, 3 failed",
+            "2 refused, 1 bad_line",
+            "1 × 404",
+            "-L follows",
+            "settled at 23",
+            "a.gannet-part",
+            "SIGINT",
+            "1.2 kB",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let value: serde_json::Value = serde_json::from_slice(&summary.json()).unwrap();
@@ -405,7 +458,14 @@ mod tests {
 
     #[test]
     fn sizes_and_times_are_readable() {
-        for (n, want) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_499, "999 kB"), (1_000_000, "1.0 MB"), (12_345_678, "12 MB")] {
+        for (n, want) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (999_499, "999 kB"),
+            (1_000_000, "1.0 MB"),
+            (12_345_678, "12 MB"),
+        ] {
             assert_eq!(bytes(n), want);
         }
         assert_eq!(time(Duration::from_millis(1234)), "1.2 s");

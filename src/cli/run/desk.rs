@@ -157,8 +157,14 @@ impl Desk {
     /// Heads alone are output too.
     fn no_body(&mut self, index: usize, terms: &Arc<Terms>) -> Want {
         let job = &mut self.jobs[index];
-        if (terms.keep.show_headers || terms.head_only) && matches!(job.dest, Dest::Stdout | Dest::Whole) {
-            job.sink = if job.dest == Dest::Whole { Sink::Whole(Default::default()) } else { Sink::Stdout };
+        if (terms.keep.show_headers || terms.head_only)
+            && matches!(job.dest, Dest::Stdout | Dest::Whole)
+        {
+            job.sink = if job.dest == Dest::Whole {
+                Sink::Whole(Default::default())
+            } else {
+                Sink::Stdout
+            };
             self.pour_heads(index, terms);
         }
         Want::NoBody
@@ -184,7 +190,8 @@ impl Desk {
             }
             Dest::Named => {
                 let Some(template) = &terms.template else { return Ok(()) };
-                let content_type = String::from_utf8_lossy(job.content_type().unwrap_or(b"")).into_owned();
+                let content_type =
+                    String::from_utf8_lossy(job.content_type().unwrap_or(b"")).into_owned();
                 let id = job.more.as_deref().and_then(crate::cli::input::More::id_text);
                 let values = template::Values {
                     n: job.n,
@@ -199,9 +206,19 @@ impl Desk {
                 (in_dir(terms, &name), !template.is_unique(), false)
             }
             Dest::File { path, shared, fresh, header_name } => {
-                let named = header_name.then(|| answer.head.fields.get("content-disposition").and_then(names::disposition_name)).flatten();
+                let named = header_name
+                    .then(|| {
+                        answer
+                            .head
+                            .fields
+                            .get("content-disposition")
+                            .and_then(names::disposition_name)
+                    })
+                    .flatten();
                 match named {
-                    Some(name) => (in_dir(terms, &name), true, terms.keep.existing != Existing::Clobber),
+                    Some(name) => {
+                        (in_dir(terms, &name), true, terms.keep.existing != Existing::Clobber)
+                    }
                     None => (path.clone(), *shared, *fresh),
                 }
             }
@@ -212,7 +229,8 @@ impl Desk {
             GoOn::Part(left) => {
                 let sink = self.files.go_on(&path, left.offset)?;
                 if let Some(hash) = &mut job.hash {
-                    sink.read_back(|bytes| hash.update(bytes)).map_err(|error| FileError::Io(path.clone(), error))?;
+                    sink.read_back(|bytes| hash.update(bytes))
+                        .map_err(|error| FileError::Io(path.clone(), error))?;
                 }
                 job.received = left.offset;
                 job.go_on = GoOn::Part(left);
@@ -224,7 +242,9 @@ impl Desk {
             }
         };
         if !job.decoded && job.status == 200 {
-            let text = |value: Option<&[u8]>| value.and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned);
+            let text = |value: Option<&[u8]>| {
+                value.and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned)
+            };
             sink.note(Some(Note {
                 url: job.url.clone(),
                 etag: text(job.etag()).filter(|etag| !etag.starts_with("W/")),
@@ -285,8 +305,13 @@ impl Desk {
 
     fn file_failed(&mut self, index: usize, error: &FileError) {
         let (kind, hint) = match error {
-            FileError::Exists(_) => ("output_exists", "--clobber overwrites, --no-clobber finds another name"),
-            FileError::Collision(_) => ("output_collision", "a template with {n} or {hash} gives each URL a name of its own"),
+            FileError::Exists(_) => {
+                ("output_exists", "--clobber overwrites, --no-clobber finds another name")
+            }
+            FileError::Collision(_) => (
+                "output_collision",
+                "a template with {n} or {hash} gives each URL a name of its own",
+            ),
             FileError::Io(..) => {
                 self.local_failed = true;
                 ("write_failed", "make room, or choose another folder with --output-dir")
@@ -307,7 +332,12 @@ impl Desk {
             let message = format!("the body has {} bytes, the list says {size}", job.received);
             job.fail("checksum", 23, "the file on the server is not the expected one", message);
         } else if sha256.is_some() && sha256 != digest {
-            job.fail("checksum", 23, "the file on the server is not the expected one", "the body's SHA-256 is not the one in the list");
+            job.fail(
+                "checksum",
+                23,
+                "the file on the server is not the expected one",
+                "the body's SHA-256 is not the one in the list",
+            );
         }
     }
 
@@ -323,14 +353,21 @@ impl Desk {
             }
             Sink::File(sink) => {
                 if !whole {
-                    let void = job.trouble.as_ref().is_some_and(|trouble| trouble.kind == "checksum");
+                    let void =
+                        job.trouble.as_ref().is_some_and(|trouble| trouble.kind == "checksum");
                     job.output = None;
                     self.files.give_up(*sink, terms.keep.remove_on_error || void);
                     return;
                 }
-                let modified = if terms.keep.remote_time { job.last_modified().and_then(|value| date::parse(std::str::from_utf8(value).ok()?)) } else { None };
+                let modified = if terms.keep.remote_time {
+                    job.last_modified()
+                        .and_then(|value| date::parse(std::str::from_utf8(value).ok()?))
+                } else {
+                    None
+                };
                 let modified = modified.and_then(|seconds| {
-                    std::time::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+                    std::time::UNIX_EPOCH
+                        .checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
                 });
                 match self.files.finish(*sink, modified) {
                     Ok(path) => self.jobs[index].output = Some(path.display().to_string()),
@@ -348,15 +385,26 @@ impl Desk {
         let Some(dump) = &terms.dump else { return };
         let job = &self.jobs[index];
         let result = match dump {
-            Dump::Stdout => Stdout.write_all(&job.heads).map_err(|error| ("standard output".to_owned(), error)),
-            Dump::Stderr => std::io::stderr().write_all(&job.heads).map_err(|error| ("standard error".to_owned(), error)),
+            Dump::Stdout => {
+                Stdout.write_all(&job.heads).map_err(|error| ("standard output".to_owned(), error))
+            }
+            Dump::Stderr => std::io::stderr()
+                .write_all(&job.heads)
+                .map_err(|error| ("standard error".to_owned(), error)),
             Dump::File(path) => {
                 let again = self.dumped.contains(path);
-                let opened = std::fs::OpenOptions::new().create(true).write(true).append(again).truncate(!again).open(path);
+                let opened = std::fs::OpenOptions::new()
+                    .create(true)
+                    .write(true)
+                    .append(again)
+                    .truncate(!again)
+                    .open(path);
                 if !again {
                     self.dumped.push(path.clone());
                 }
-                opened.and_then(|mut file| file.write_all(&job.heads)).map_err(|error| (path.display().to_string(), error))
+                opened
+                    .and_then(|mut file| file.write_all(&job.heads))
+                    .map_err(|error| (path.display().to_string(), error))
             }
             Dump::Template(template) => {
                 let id = job.more.as_deref().and_then(crate::cli::input::More::id_text);
@@ -372,7 +420,8 @@ impl Desk {
                 template.write(&values, &mut name);
                 let path = in_dir(terms, &name);
                 let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-                made.and_then(|()| std::fs::write(&path, &job.heads)).map_err(|error| (path.display().to_string(), error))
+                made.and_then(|()| std::fs::write(&path, &job.heads))
+                    .map_err(|error| (path.display().to_string(), error))
             }
         };
         if let Err((name, error)) = result {
@@ -392,7 +441,9 @@ impl Desk {
         let job = &self.jobs[index];
         // The last answer of one that was told to come back later is an answer to look at.
         let counts = ok || (exhausted && (!self.batch || terms.keep.errors));
-        let with_body = job.trouble.as_ref().is_none_or(|trouble| trouble.kind == "http_error" && terms.keep.fail == Fail::WithBody);
+        let with_body = job.trouble.as_ref().is_none_or(|trouble| {
+            trouble.kind == "http_error" && terms.keep.fail == Fail::WithBody
+        });
         self.settle(index, counts && with_body, &terms);
         self.dump(index, &terms);
         if ok && self.jobs[index].trouble.is_none() {
@@ -449,7 +500,8 @@ impl Desk {
 fn ahead(since: Instant, bytes: u64, rate: u64, now: Instant) -> Option<Instant> {
     let bytes = bytes.saturating_sub(BURST.min(rate / 4));
     let micros = u128::from(bytes) * 1_000_000 / u128::from(rate.max(1));
-    let due = since + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX / 2).min(1 << 50));
+    let due =
+        since + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX / 2).min(1 << 50));
     (due > now).then_some(due)
 }
 
@@ -464,7 +516,8 @@ pub fn in_dir(terms: &Terms, name: &str) -> PathBuf {
 /// Whether `-z` is not met, though the server sent a body.
 fn unmet(terms: &Terms, job: &Job) -> bool {
     let Some(condition) = &terms.time_cond else { return false };
-    let modified = job.last_modified().and_then(|value| date::parse(std::str::from_utf8(value).ok()?));
+    let modified =
+        job.last_modified().and_then(|value| date::parse(std::str::from_utf8(value).ok()?));
     match modified {
         None => false,
         Some(modified) if condition.unless => modified > condition.date,
@@ -479,7 +532,8 @@ fn wanted_type(terms: &Terms, content_type: &[u8]) -> bool {
     }
     let text = String::from_utf8_lossy(content_type);
     let essence = text.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let fits = |globs: &[String]| globs.iter().any(|glob| fits_glob(glob.as_bytes(), essence.as_bytes()));
+    let fits =
+        |globs: &[String]| globs.iter().any(|glob| fits_glob(glob.as_bytes(), essence.as_bytes()));
     (terms.accept_types.is_empty() || fits(&terms.accept_types)) && !fits(&terms.reject_types)
 }
 
@@ -522,11 +576,21 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Want> {
             Some(Want::NoBody)
         }
         (416, _) => {
-            job.fail("range_refused", 33, "remove the file to start again", "the file here is not a beginning of the one there");
+            job.fail(
+                "range_refused",
+                33,
+                "remove the file to start again",
+                "the file here is not a beginning of the one there",
+            );
             Some(Want::Stop)
         }
         (206, _) => {
-            job.fail("range_refused", 33, "", "the server sent another part than the one that was asked for");
+            job.fail(
+                "range_refused",
+                33,
+                "",
+                "the server sent another part than the one that was asked for",
+            );
             Some(Want::Stop)
         }
         (status, _) if status >= 400 => {
@@ -534,7 +598,12 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Want> {
             Some(Want::Stop)
         }
         _ => {
-            job.fail("range_refused", 33, "without -C it starts again", "the server does not continue: it has no ranges for this");
+            job.fail(
+                "range_refused",
+                33,
+                "without -C it starts again",
+                "the server does not continue: it has no ranges for this",
+            );
             Some(Want::Stop)
         }
     }
@@ -598,7 +667,7 @@ impl Visitor for Desk {
     ) -> Upload {
         let index = ticket.tag as usize;
         let from = out.len();
-        let mut room_for = |out: &mut Vec<u8>| {
+        let room_for = |out: &mut Vec<u8>| {
             out.resize(from + room.min(64 * 1024), 0);
         };
         let read = match self.jobs[index].upload.clone() {
@@ -630,13 +699,23 @@ impl Visitor for Desk {
             }
             Err(error) => {
                 out.truncate(from);
-                self.jobs[index].fail("read_failed", 26, "", format!("can't read what is to be sent: {error}"));
+                self.jobs[index].fail(
+                    "read_failed",
+                    26,
+                    "",
+                    format!("can't read what is to be sent: {error}"),
+                );
                 Upload::End
             }
         }
     }
 
-    fn done(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, outcome: &crate::fetch::Outcome<'_>) {
+    fn done(
+        &mut self,
+        _: &mut Control<'_, '_>,
+        ticket: Ticket,
+        outcome: &crate::fetch::Outcome<'_>,
+    ) {
         self.finished(ticket.tag as usize, outcome);
     }
 }

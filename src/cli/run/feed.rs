@@ -93,7 +93,14 @@ impl Common {
             keep,
         };
         let rules = ask.rules;
-        Ok(Self { ask, terms: Arc::new(terms), profile: Arc::new(profile), bare: Arc::new(bare), auth_hosts, rules })
+        Ok(Self {
+            ask,
+            terms: Arc::new(terms),
+            profile: Arc::new(profile),
+            bare: Arc::new(bare),
+            auth_hosts,
+            rules,
+        })
     }
 
     fn profile_for(&self, host: &str) -> &Arc<Profile> {
@@ -149,12 +156,14 @@ pub struct TransferEntries {
 
 impl Feed {
     pub fn batch(entries: BatchEntries, read: Option<(u64, u64)>) -> Self {
-        let request = Request { url: Url::blank(), tag: 0, profile: Arc::clone(&entries.common.profile) };
+        let request =
+            Request { url: Url::blank(), tag: 0, profile: Arc::clone(&entries.common.profile) };
         Self { source: Entries::Batch(Box::new(entries)), request, n: 0, read }
     }
 
     pub fn transfers(entries: TransferEntries) -> Self {
-        let profile = entries.commons.first().map_or_else(Arc::default, |common| Arc::clone(&common.profile));
+        let profile =
+            entries.commons.first().map_or_else(Arc::default, |common| Arc::clone(&common.profile));
         let request = Request { url: Url::blank(), tag: 0, profile };
         Self { source: Entries::Transfers(entries), request, n: 0, read: None }
     }
@@ -162,15 +171,21 @@ impl Feed {
     /// Whether what is waited for is standard input.
     pub fn waits_for_stdin(&self) -> bool {
         match &self.source {
-            Entries::Batch(batch) => batch.lines.as_ref().is_some_and(|(lines, _)| lines.is_stdin()),
-            Entries::Transfers(transfers) => transfers.lines.as_ref().is_some_and(|(_, _, lines)| lines.is_stdin()),
+            Entries::Batch(batch) => {
+                batch.lines.as_ref().is_some_and(|(lines, _)| lines.is_stdin())
+            }
+            Entries::Transfers(transfers) => {
+                transfers.lines.as_ref().is_some_and(|(_, _, lines)| lines.is_stdin())
+            }
         }
     }
 
     /// The next one.
     pub fn step(&mut self, desk: &mut Desk) -> Step {
         match &mut self.source {
-            Entries::Batch(batch) => batch.step(desk, &mut self.request, &mut self.n, &mut self.read),
+            Entries::Batch(batch) => {
+                batch.step(desk, &mut self.request, &mut self.n, &mut self.read)
+            }
             Entries::Transfers(transfers) => transfers.step(desk, &mut self.request, &mut self.n),
         }
     }
@@ -207,7 +222,9 @@ impl BatchEntries {
                     Ok(Next::TooLong(number)) => {
                         self.entry.url.clear();
                         self.entry.more = None;
-                        return Got::Bad(format!("line {number} of {name} is longer than --max-line"));
+                        return Got::Bad(format!(
+                            "line {number} of {name} is longer than --max-line"
+                        ));
                     }
                     Ok(Next::Line(line, number)) => {
                         if let Some((done, _)) = read {
@@ -216,7 +233,9 @@ impl BatchEntries {
                         match input::read(line, &mut self.entry) {
                             Line::Nothing => {}
                             Line::Entry => return Got::Entry,
-                            Line::Bad(why) => return Got::Bad(format!("line {number} of {name}: {why}")),
+                            Line::Bad(why) => {
+                                return Got::Bad(format!("line {number} of {name}: {why}"));
+                            }
                             Line::Aria2 => {
                                 return Got::Fatal(format!(
                                     "{name} looks like a list of aria2 (line {number}): gannet takes a URL a line, or JSON Lines with \"output\" for names"
@@ -230,16 +249,26 @@ impl BatchEntries {
             match self.lists.pop_front() {
                 None => return Got::End,
                 Some(List::Url(glob)) => self.glob = Some((glob, 0)),
-                Some(List::Stdin) => self.lines = Some((Lines::stdin(self.max_line), "standard input".to_owned())),
+                Some(List::Stdin) => {
+                    self.lines = Some((Lines::stdin(self.max_line), "standard input".to_owned()))
+                }
                 Some(List::File(path)) => match Lines::open(&path, self.max_line) {
                     Ok(lines) => self.lines = Some((lines, path.display().to_string())),
-                    Err(error) => return Got::Fatal(format!("can't read {}: {error}", path.display())),
+                    Err(error) => {
+                        return Got::Fatal(format!("can't read {}: {error}", path.display()));
+                    }
                 },
             }
         }
     }
 
-    fn step(&mut self, desk: &mut Desk, request: &mut Request, n: &mut u64, read: &mut Option<(u64, u64)>) -> Step {
+    fn step(
+        &mut self,
+        desk: &mut Desk,
+        request: &mut Request,
+        n: &mut u64,
+        read: &mut Option<(u64, u64)>,
+    ) -> Step {
         let bad = match self.read(read) {
             Got::Wait => return Step::Wait,
             Got::Fatal(message) => return Step::Fatal(message),
@@ -274,7 +303,11 @@ impl BatchEntries {
                 Ok(false) => {}
             }
         }
-        let parsed = if bad.is_none() { request.url.set(&self.entry.url, &self.common.rules) } else { Ok(()) };
+        let parsed = if bad.is_none() {
+            request.url.set(&self.entry.url, &self.common.rules)
+        } else {
+            Ok(())
+        };
         if let (Some(shard), None, Ok(())) = (self.shard, &bad, &parsed)
             && !in_shard(request.url.host(), shard)
         {
@@ -294,7 +327,15 @@ impl BatchEntries {
         job.started = date::now_millis();
         job.more = self.entry.more.take();
         if let Some(message) = bad {
-            desk.early(index, &Early { kind: "bad_line", message: &message, hint: "mend the line and run again with --resume", exit: 2 });
+            desk.early(
+                index,
+                &Early {
+                    kind: "bad_line",
+                    message: &message,
+                    hint: "mend the line and run again with --resume",
+                    exit: 2,
+                },
+            );
             return Step::Dealt;
         }
         if let Err(error) = parsed {
@@ -322,7 +363,13 @@ impl BatchEntries {
             return Step::Dealt;
         }
         if self.go_on {
-            go_on(&dest, &mut desk.jobs[index], base, &mut own, self.common.ask.resume == Continue::Auto);
+            go_on(
+                &dest,
+                &mut desk.jobs[index],
+                base,
+                &mut own,
+                self.common.ask.resume == Continue::Auto,
+            );
         }
         match own {
             Some(profile) => request.profile = Arc::new(profile),
@@ -341,7 +388,12 @@ impl BatchEntries {
     fn dest(&self, job: &mut Job, request: &Request) -> Dest {
         let terms = &self.common.terms;
         if let Some(output) = job.more.as_deref().and_then(|more| more.output.clone()) {
-            return Dest::File { path: in_dir(terms, &output), shared: true, fresh: false, header_name: false };
+            return Dest::File {
+                path: in_dir(terms, &output),
+                shared: true,
+                fresh: false,
+                header_name: false,
+            };
         }
         match &terms.keep.output {
             Where::Nowhere => Dest::Nowhere,
@@ -350,7 +402,12 @@ impl BatchEntries {
                 let mut name = String::new();
                 names::push_piece(names::remote_name(request.url.path()), &mut name);
                 names::finish_part(&mut name, 0);
-                Dest::File { path: in_dir(terms, &name), shared: true, fresh: false, header_name: terms.keep.header_name }
+                Dest::File {
+                    path: in_dir(terms, &name),
+                    shared: true,
+                    fresh: false,
+                    header_name: terms.keep.header_name,
+                }
             }
             Where::Name(_) => {
                 let Some(template) = &terms.template else { return Dest::Nowhere };
@@ -371,7 +428,12 @@ impl BatchEntries {
                 };
                 let mut name = String::new();
                 template.write(&values, &mut name);
-                Dest::File { path: in_dir(terms, &name), shared: !template.is_unique(), fresh: false, header_name: false }
+                Dest::File {
+                    path: in_dir(terms, &name),
+                    shared: !template.is_unique(),
+                    fresh: false,
+                    header_name: false,
+                }
             }
         }
     }
@@ -401,7 +463,9 @@ fn personal(more: &More, base: &Arc<Profile>, own: &mut Option<Profile>) -> Resu
     }
     for field in &more.headers {
         // The line's own word counts.
-        profile.fields.retain(|other| !other.is(field.name()) || more.headers.iter().any(|own| own == other));
+        profile
+            .fields
+            .retain(|other| !other.is(field.name()) || more.headers.iter().any(|own| own == other));
     }
     profile.fields.extend(more.headers.iter().cloned());
     if let Some(body) = &more.body {
@@ -411,7 +475,9 @@ fn personal(more: &More, base: &Arc<Profile>, own: &mut Option<Profile>) -> Resu
     let conditions = [("If-None-Match", &more.etag), ("If-Modified-Since", &more.last_modified)];
     for (name, value) in conditions {
         if let Some(value) = value {
-            profile.fields.push(Field::new(name, value.as_bytes()).map_err(|error| error.to_string())?);
+            profile
+                .fields
+                .push(Field::new(name, value.as_bytes()).map_err(|error| error.to_string())?);
         }
     }
     if let Some(timeout) = more.timeout {
@@ -424,16 +490,24 @@ fn personal(more: &More, base: &Arc<Profile>, own: &mut Option<Profile>) -> Resu
 }
 
 /// What an earlier run left of this file goes on; with `-C -` what has its final name, too.
-fn go_on(dest: &Dest, job: &mut Job, base: &Arc<Profile>, own: &mut Option<Profile>, also_final: bool) {
+fn go_on(
+    dest: &Dest,
+    job: &mut Job,
+    base: &Arc<Profile>,
+    own: &mut Option<Profile>,
+    also_final: bool,
+) {
     let Dest::File { path, .. } = dest else { return };
-    let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+    let length =
+        std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
     if also_final && let Some(length) = length.filter(|length| *length > 0) {
         own.get_or_insert_with(|| (**base).clone()).range = Some(RangeSpec::from_offset(length));
         job.go_on = GoOn::At(length);
     } else if let Some(left) = Files::leftover(path, &job.url) {
         let profile = own.get_or_insert_with(|| (**base).clone());
         if profile.range.is_none() && !profile.compressed {
-            profile.resume = Some(ResumeFrom { offset: left.offset, validator: left.validator.clone() });
+            profile.resume =
+                Some(ResumeFrom { offset: left.offset, validator: left.validator.clone() });
             job.go_on = GoOn::Part(left);
         }
     }
@@ -449,7 +523,15 @@ impl TransferEntries {
                     let (group, target, glob) = (*group, target.clone(), glob.clone());
                     let mut typed = String::new();
                     glob.write(number, &mut typed);
-                    return self.job(desk, request, n, group, &target, typed, Some((&glob, number)));
+                    return self.job(
+                        desk,
+                        request,
+                        n,
+                        group,
+                        &target,
+                        typed,
+                        Some((&glob, number)),
+                    );
                 }
                 self.glob = None;
             }
@@ -458,7 +540,9 @@ impl TransferEntries {
                     Err(error) => return Step::Fatal(format!("can't read the URLs: {error}")),
                     Ok(Next::Wait) => return Step::Wait,
                     Ok(Next::End) => self.lines = None,
-                    Ok(Next::TooLong(number)) => return Step::Fatal(format!("line {number} of the URLs is too long")),
+                    Ok(Next::TooLong(number)) => {
+                        return Step::Fatal(format!("line {number} of the URLs is too long"));
+                    }
                     Ok(Next::Line(line, _)) => {
                         let text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
                         if !text.is_empty() && !text.starts_with('#') {
@@ -478,7 +562,9 @@ impl TransferEntries {
                 Source::Stdin => self.lines = Some((group, target, Lines::stdin(1 << 20))),
                 Source::File(path) => match Lines::open(path, 1 << 20) {
                     Ok(lines) => self.lines = Some((group, target, lines)),
-                    Err(error) => return Step::Fatal(format!("can't read {}: {error}", path.display())),
+                    Err(error) => {
+                        return Step::Fatal(format!("can't read {}: {error}", path.display()));
+                    }
                 },
             }
         }
@@ -522,13 +608,25 @@ impl TransferEntries {
             Where::Stdout if self.parallel => Dest::Whole,
             Where::Stdout => Dest::Stdout,
             Where::Name(name) => {
-                let name = glob.map_or_else(|| name.clone(), |(glob, number)| glob.name(number, name));
-                Dest::File { path: in_dir(terms, &name), shared: false, fresh: false, header_name: false }
+                let name =
+                    glob.map_or_else(|| name.clone(), |(glob, number)| glob.name(number, name));
+                Dest::File {
+                    path: in_dir(terms, &name),
+                    shared: false,
+                    fresh: false,
+                    header_name: false,
+                }
             }
             Where::Remote => {
                 let name = names::remote_name(request.url.path());
-                let fresh = terms.keep.header_name && terms.keep.existing != crate::cli::plan::Existing::Clobber;
-                Dest::File { path: in_dir(terms, name), shared: false, fresh, header_name: terms.keep.header_name }
+                let fresh = terms.keep.header_name
+                    && terms.keep.existing != crate::cli::plan::Existing::Clobber;
+                Dest::File {
+                    path: in_dir(terms, name),
+                    shared: false,
+                    fresh,
+                    header_name: terms.keep.header_name,
+                }
             }
         };
         if let Dest::File { path, .. } = &dest
@@ -541,17 +639,29 @@ impl TransferEntries {
         let mut own = None;
         match common.ask.resume {
             Continue::No => {}
-            Continue::Auto if target.upload.is_none() => go_on(&dest, &mut desk.jobs[index], &common.profile, &mut own, true),
+            Continue::Auto if target.upload.is_none() => {
+                go_on(&dest, &mut desk.jobs[index], &common.profile, &mut own, true)
+            }
             Continue::Auto => {}
             Continue::At(offset) => {
-                own.get_or_insert_with(|| (*common.profile).clone()).range = Some(RangeSpec::from_offset(offset));
+                own.get_or_insert_with(|| (*common.profile).clone()).range =
+                    Some(RangeSpec::from_offset(offset));
                 desk.jobs[index].go_on = GoOn::At(offset);
             }
         }
         if let Some(upload) = &target.upload {
             let profile = own.get_or_insert_with(|| (*common.profile).clone());
-            if let Err(message) = prepare_upload(upload, profile, &mut request.url, &desk.jobs[index].typed, &common.rules) {
-                desk.early(index, &Early { kind: "read_failed", message: &message, hint: "", exit: 26 });
+            if let Err(message) = prepare_upload(
+                upload,
+                profile,
+                &mut request.url,
+                &desk.jobs[index].typed,
+                &common.rules,
+            ) {
+                desk.early(
+                    index,
+                    &Early { kind: "read_failed", message: &message, hint: "", exit: 26 },
+                );
                 return Step::Dealt;
             }
             desk.jobs[index].upload = Some(upload.clone());
@@ -578,14 +688,18 @@ fn prepare_upload(
     match upload {
         Upload::Stdin => profile.body = Body::Stream { length: None, replayable: false },
         Upload::File(path) => {
-            let meta = std::fs::metadata(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
+            let meta = std::fs::metadata(path)
+                .map_err(|error| format!("can't read {}: {error}", path.display()))?;
             if meta.is_dir() {
                 return Err(format!("{} is a folder", path.display()));
             }
             let length = meta.is_file().then_some(meta.len());
             profile.body = Body::Stream { length, replayable: length.is_some() };
             if url.path().ends_with('/') && url.query().is_none() {
-                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let name = path
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned())
+                    .unwrap_or_default();
                 let mut encoded = Vec::new();
                 crate::fetch::form::urlencode(name.as_bytes(), &mut encoded);
                 let encoded = String::from_utf8_lossy(&encoded).replace('+', "%20");
@@ -600,4 +714,3 @@ fn prepare_upload(
     }
     Ok(())
 }
-

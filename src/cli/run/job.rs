@@ -229,7 +229,11 @@ impl Job {
     }
 
     /// Keeps of a head what records say, in one pass.
-    pub fn keep_head<'a>(&mut self, status: u16, fields: impl Iterator<Item = (&'a str, &'a [u8])>) {
+    pub fn keep_head<'a>(
+        &mut self,
+        status: u16,
+        fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) {
         self.status = status;
         self.forget_head();
         for (name, value) in fields {
@@ -239,7 +243,8 @@ impl Job {
                 13 if name.eq_ignore_ascii_case("last-modified") => &mut self.last_modified,
                 8 if name.eq_ignore_ascii_case("location") => &mut self.location,
                 14 if name.eq_ignore_ascii_case("content-length") => {
-                    self.content_length = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+                    self.content_length =
+                        std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
                     continue;
                 }
                 16 if name.eq_ignore_ascii_case("content-encoding") => {
@@ -277,7 +282,13 @@ impl Job {
     }
 
     /// The first trouble counts.
-    pub fn fail(&mut self, kind: &'static str, exit: u8, hint: &'static str, message: impl Into<String>) {
+    pub fn fail(
+        &mut self,
+        kind: &'static str,
+        exit: u8,
+        hint: &'static str,
+        message: impl Into<String>,
+    ) {
         if self.trouble.is_none() {
             self.trouble = Some(Trouble { kind, message: message.into(), hint, exit });
         }
@@ -336,7 +347,10 @@ mod tests {
         let mut job = Job { hash: Some(Sha256::new()), ..Job::default() };
         job.note_body(b"hello", Some(7));
         job.note_body(b"world", Some(7));
-        assert_eq!((job.body.as_slice(), job.body_cut, job.received), (b"hellowo".as_slice(), true, 10));
+        assert_eq!(
+            (job.body.as_slice(), job.body_cut, job.received),
+            (b"hellowo".as_slice(), true, 10)
+        );
         job.void_body();
         job.note_body(b"abc", Some(7));
         assert_eq!((job.body_cut, job.received), (false, 3));

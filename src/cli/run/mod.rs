@@ -21,7 +21,10 @@ use tell::Early;
 
 use super::exit::{BatchEnd, Exit};
 use super::input::Entry;
-use super::plan::{Batch, Continue, Display, Engine, Group, Hosts, Keep, List, Plan, Records, Transfers, Way, Where};
+use super::plan::{
+    Batch, Continue, Display, Engine, Group, Hosts, Keep, List, Plan, Records, Transfers, Way,
+    Where,
+};
 use super::progress::{Progress, State};
 use super::record::Writer;
 use super::results::{Done, Results};
@@ -117,8 +120,12 @@ impl Setting {
 /// Proxies are for a later version; who relies on one should know.
 fn proxy_warning(warnings: &mut Vec<String>) {
     let names = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-    if let Some(name) = names.iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
-        warnings.push(format!("{name} is set, but gannet does not use proxies yet: it connects directly"));
+    if let Some(name) =
+        names.iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    {
+        warnings.push(format!(
+            "{name} is set, but gannet does not use proxies yet: it connects directly"
+        ));
     }
 }
 
@@ -158,7 +165,8 @@ fn drive(
     let mut watched = false;
     loop {
         let now = Instant::now();
-        let end = if called_off.is_some() { None } else { reason_to_end(desk, &bounds, signals, now) };
+        let end =
+            if called_off.is_some() { None } else { reason_to_end(desk, &bounds, signals, now) };
         if let Some((signal, why)) = end {
             ended.signal = signal;
             ended.why = Some(why);
@@ -167,13 +175,22 @@ fn drive(
             fetcher.cancel_all();
         }
         let mut starved = false;
-        while feeding && fetcher.wants() > 0 && desk.in_flight() < bounds.window && !(bounds.alone && desk.in_flight() > 0) {
+        while feeding
+            && fetcher.wants() > 0
+            && desk.in_flight() < bounds.window
+            && !(bounds.alone && desk.in_flight() > 0)
+        {
             match feed.step(desk) {
                 Step::Job(index) => match fetcher.submit(&feed.request) {
                     Ok(ticket) => desk.tickets[index] = Some(ticket),
                     Err(error) => {
                         let message = error.to_string();
-                        let early = Early { kind: error.name(), message: &message, hint: error.hint().unwrap_or(""), exit: error.exit().code() };
+                        let early = Early {
+                            kind: error.name(),
+                            message: &message,
+                            hint: error.hint().unwrap_or(""),
+                            exit: error.exit().code(),
+                        };
                         desk.early(index, &early);
                     }
                 },
@@ -222,7 +239,12 @@ fn drive(
     ended
 }
 
-fn reason_to_end(desk: &Desk, bounds: &Bounds, signals: &Signals, now: Instant) -> Option<(Option<i32>, String)> {
+fn reason_to_end(
+    desk: &Desk,
+    bounds: &Bounds,
+    signals: &Signals,
+    now: Instant,
+) -> Option<(Option<i32>, String)> {
     if let Some(signal) = signals.received() {
         let name = match signal {
             2 => "SIGINT".to_owned(),
@@ -248,11 +270,18 @@ fn reason_to_end(desk: &Desk, bounds: &Bounds, signals: &Signals, now: Instant) 
 }
 
 /// How long a turn may wait.
-fn patience(desk: &Desk, progress: &Progress, bounds: &Bounds, now: Instant, called_off: Option<Instant>) -> Duration {
+fn patience(
+    desk: &Desk,
+    progress: &Progress,
+    bounds: &Bounds,
+    now: Instant,
+    called_off: Option<Instant>,
+) -> Duration {
     let paused = desk.paused.iter().map(|(until, _)| *until).min();
     let results = desk.results.as_ref().and_then(Results::due);
     let grace = called_off.map(|since| since + GRACE);
-    let moments = [progress.due(), results, bounds.deadline.filter(|_| called_off.is_none()), paused, grace];
+    let moments =
+        [progress.due(), results, bounds.deadline.filter(|_| called_off.is_none()), paused, grace];
     let until = moments.into_iter().flatten().min();
     until.map_or(MOST, |until| until.saturating_duration_since(now).min(MOST))
 }
@@ -286,14 +315,15 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
         desk.paused = paused;
     }
     let counts = &desk.counts;
-    progress.tick_with(now, || {
+    progress.tick(now, || {
         let mut hosts = fetcher.host_stats();
         let limit = match (hosts.next(), hosts.next()) {
             (Some(one), None) => Some(one.limit),
             _ => None,
         };
         let alone = desk.jobs.iter().find(|job| job.terms.is_some()).filter(|_| !desk.batch);
-        let arriving: u64 = desk.jobs.iter().filter(|job| job.terms.is_some()).map(|job| job.received).sum();
+        let arriving: u64 =
+            desk.jobs.iter().filter(|job| job.terms.is_some()).map(|job| job.received).sum();
         State {
             done: counts.ok + counts.failed,
             failed: counts.failed,
@@ -302,14 +332,29 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
             repeats: counts.repeats,
             read: feed.read.map(|(read, whole)| read.saturating_mul(1_000_000) / whole.max(1)),
             limit,
-            worst: counts.kinds.iter().max_by_key(|(_, count)| **count).map(|(kind, count)| (kind.as_str(), *count)),
+            worst: counts
+                .kinds
+                .iter()
+                .max_by_key(|(_, count)| **count)
+                .map(|(kind, count)| (kind.as_str(), *count)),
             total: alone.and_then(|job| job.content_length),
         }
     });
 }
 
 fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
-    let Batch { lists, ask, keep, engine, window, shard, auth_hosts, deadline, max_failures, max_line } = batch;
+    let Batch {
+        lists,
+        ask,
+        keep,
+        engine,
+        window,
+        shard,
+        auth_hosts,
+        deadline,
+        max_failures,
+        max_line,
+    } = batch;
     let usage = |message: String| Refusal { exit: Exit::USAGE, message };
     let done = match (&setting.records.resume, &setting.records.results) {
         (Some(resume), Some(path)) => Some(Done::read(path, resume).map_err(usage)?),
@@ -320,23 +365,40 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
             setting.warnings.push("the last record was torn; it is mended".to_owned());
         }
         if done.again > 0 && !setting.display.silent {
-            setting.warnings.push(format!("{} URLs of the earlier run are fetched again", done.again));
+            setting
+                .warnings
+                .push(format!("{} URLs of the earlier run are fetched again", done.again));
         }
     }
     let bodies_on_stdout = keep.output == Where::Stdout;
-    let results = Results::open(&setting.records, !bodies_on_stdout && setting.records.summary.as_deref() != Some("-".as_ref())).map_err(usage)?;
+    let results = Results::open(
+        &setting.records,
+        !bodies_on_stdout && setting.records.summary.as_deref() != Some("-".as_ref()),
+    )
+    .map_err(usage)?;
     let netrc = ask.netrc.clone();
     let options = setup::options(&engine, netrc.as_ref(), window, &mut setting.warnings)?;
     let mut fetcher = Fetcher::new(options)?;
-    if keep.output == Where::Nowhere && !setting.records.sha256 && setting.records.body.is_none() && results.as_ref().is_some_and(|results| results.columns) {
-        setting.warnings.push("bodies are not kept (-o TEMPLATE or --output-dir keeps them)".to_owned());
+    if keep.output == Where::Nowhere
+        && !setting.records.sha256
+        && setting.records.body.is_none()
+        && results.as_ref().is_some_and(|results| results.columns)
+    {
+        setting
+            .warnings
+            .push("bodies are not kept (-o TEMPLATE or --output-dir keeps them)".to_owned());
     }
     setting.warn();
     let read = sizes(&lists);
     let go_on = setting.records.resume.is_some() || ask.resume == Continue::Auto;
     let mut desk = setting.desk(&keep, &engine, results, true);
     let common = Common::new(ask, keep, auth_hosts, true).map_err(usage)?;
-    let constant = common.terms.template.as_ref().is_some_and(super::template::Template::is_constant).then_some(0);
+    let constant = common
+        .terms
+        .template
+        .as_ref()
+        .is_some_and(super::template::Template::is_constant)
+        .then_some(0);
     let mut feed = Feed::batch(
         BatchEntries {
             common,
@@ -370,7 +432,14 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
 }
 
 /// Flushes, sums up, and says how it ends.
-fn close(setting: &mut Setting, desk: &mut Desk, fetcher: &Fetcher, mut progress: Progress, ended: &Ended, mut end: BatchEnd) -> Exit {
+fn close(
+    setting: &mut Setting,
+    desk: &mut Desk,
+    fetcher: &Fetcher,
+    mut progress: Progress,
+    ended: &Ended,
+    mut end: BatchEnd,
+) -> Exit {
     if let Some(results) = &mut desk.results {
         let result = results.flush();
         desk.results_done(result);
@@ -382,7 +451,10 @@ fn close(setting: &mut Setting, desk: &mut Desk, fetcher: &Fetcher, mut progress
     {
         eprintln!("gannet: {}", stdio::safe(message));
     }
-    desk.counts.parts = (desk.files.left.0, desk.files.left.1.iter().map(|path| path.display().to_string()).collect());
+    desk.counts.parts = (
+        desk.files.left.0,
+        desk.files.left.1.iter().map(|path| path.display().to_string()).collect(),
+    );
     if desk.counts.entries == 0 && ended.usage.is_none() && ended.why.is_none() {
         desk.counts.notes.push("the list is empty".to_owned());
     }
@@ -399,7 +471,11 @@ fn close(setting: &mut Setting, desk: &mut Desk, fetcher: &Fetcher, mut progress
     if let Some(path) = &setting.records.summary {
         use std::io::Write;
         let json = summary.json();
-        let written = if path.as_os_str() == "-" { Stdout.write_all(&json) } else { std::fs::write(path, &json) };
+        let written = if path.as_os_str() == "-" {
+            Stdout.write_all(&json)
+        } else {
+            std::fs::write(path, &json)
+        };
         if let Err(error) = written {
             desk.local_failed = true;
             if setting.display.errors {
@@ -447,7 +523,8 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         let mut fetcher = match last.take() {
             Some((same, fetcher)) if same == engine && ask.netrc.is_none() => fetcher,
             _ => {
-                let options = setup::options(&engine, ask.netrc.as_ref(), 4096, &mut setting.warnings)?;
+                let options =
+                    setup::options(&engine, ask.netrc.as_ref(), 4096, &mut setting.warnings)?;
                 Fetcher::new(options)?
             }
         };
@@ -468,19 +545,26 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             && targets.iter().any(|target| target.output == Where::Stdout);
         let mut all: VecDeque<_> = targets.into_iter().map(|target| (0, target)).collect();
         while parallel
-            && let Some(next) = groups.next_if(|next| next.engine == engine && next.ask.netrc.is_none())
+            && let Some(next) =
+                groups.next_if(|next| next.engine == engine && next.ask.netrc.is_none())
         {
             let at = commons.len();
             all.extend(next.targets.into_iter().map(|target| (at, target)));
-            commons.push(Arc::new(Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?));
+            commons.push(Arc::new(
+                Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?,
+            ));
         }
         setting.warn();
         let entries = TransferEntries { commons, targets: all, glob: None, lines: None, parallel };
         let mut feed = Feed::transfers(entries);
         feed.n = number;
-        let mut progress = Progress::new(if quiet { When::Never } else { setting.display.progress }, Instant::now());
+        let mut progress = Progress::new(
+            if quiet { When::Never } else { setting.display.progress },
+            Instant::now(),
+        );
         let bounds = Bounds { alone: !parallel, fail_early, window: 4096, ..Bounds::default() };
-        let ended = drive(&mut fetcher, &mut feed, &mut desk, &mut progress, &setting.signals, bounds);
+        let ended =
+            drive(&mut fetcher, &mut feed, &mut desk, &mut progress, &setting.signals, bounds);
         progress.clear();
         if let Some(message) = &ended.usage {
             desk.last_exit = 26;

@@ -10,9 +10,11 @@ use crate::cli::exit::Exit;
 use crate::cli::plan::{self, Ip, PerHost};
 use crate::cli::values;
 use crate::dns;
-use crate::engine::{self, LowSpeed, PaceConfig};
-use crate::fetch::{MAX_NETRC, Netrc, Network, Options, RedirectRules, Schemes, StartError};
-use crate::net::names::{KnownHost, Route};
+use crate::engine::pace::{PaceConfig, Rate};
+use crate::engine::{self, LowSpeed};
+use crate::fetch::{
+    KnownHost, MAX_NETRC, Netrc, Network, Options, RedirectRules, Route, Schemes, StartError,
+};
 use crate::tls::{self, KeyLogWriter, Roots, Version};
 
 /// Descriptors that are kept for files, the terminal and the resolver.
@@ -46,7 +48,8 @@ impl From<StartError> for Refusal {
 /// Raises the soft limit of descriptors and says how many connections fit below it.
 pub fn connections(wanted: Option<u32>, warnings: &mut Vec<String>) -> u32 {
     let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-    let room = u32::try_from(limit.saturating_sub(RESERVE).max(limit / 2).max(1)).unwrap_or(u32::MAX);
+    let room =
+        u32::try_from(limit.saturating_sub(RESERVE).max(limit / 2).max(1)).unwrap_or(u32::MAX);
     match wanted {
         None => room.min(CONNECTIONS),
         Some(wanted) if wanted > room => {
@@ -174,13 +177,9 @@ fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(),
     if let Some(time) = engine.happy_eyeballs {
         config.happy_eyeballs = time;
     }
-    let rate = |rate: values::Rate| engine::Rate { count: rate.count, period: rate.period };
-    config.pace = PaceConfig {
-        per_host: engine.rate_per_host.map(rate),
-        overall: engine.rate.map(rate),
-        delay: engine.delay,
-        ..config.pace
-    };
+    let rate = |rate: values::Rate| Rate { requests: rate.count, per: rate.period };
+    config.pace = PaceConfig { rate: engine.rate_per_host.map(rate), delay: engine.delay };
+    config.overall_pace = PaceConfig { rate: engine.rate.map(rate), ..PaceConfig::default() };
     let small = |size: u64| u32::try_from(size).unwrap_or(u32::MAX);
     let limits = &mut config.limits;
     if let Some(size) = engine.limits.head_size {
@@ -246,12 +245,16 @@ fn fill_tls(options: &mut tls::Options, engine: &plan::Engine) -> Result<(), Ref
         options.roots = Roots::Native;
         return Ok(());
     }
-    let variable = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let variable =
+        |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let places: Vec<PathBuf> = match &engine.cacert {
         Some(path) => vec![path.clone()],
         None => match variable("CURL_CA_BUNDLE") {
             Some(path) => vec![path],
-            None => [variable("SSL_CERT_DIR"), variable("SSL_CERT_FILE")].into_iter().flatten().collect(),
+            None => [variable("SSL_CERT_DIR"), variable("SSL_CERT_FILE")]
+                .into_iter()
+                .flatten()
+                .collect(),
         },
     };
     if !places.is_empty() {
@@ -287,7 +290,8 @@ fn read_authorities(place: &Path, files: &mut Vec<Vec<u8>>) -> Result<(), Refusa
 
 fn names(engine: &plan::Engine, warnings: &mut Vec<String>) -> Result<dns::Config, Refusal> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let (mut config, said) = dns::Config::from_system(&read("/etc/resolv.conf"), &read("/etc/hosts"), |_| None);
+    let (mut config, said) =
+        dns::Config::from_system(&read("/etc/resolv.conf"), &read("/etc/hosts"), |_| None);
     warnings.extend(said);
     config.families = match engine.ip {
         Ip::Any => dns::Families::Both,
@@ -297,10 +301,20 @@ fn names(engine: &plan::Engine, warnings: &mut Vec<String>) -> Result<dns::Confi
     if !engine.dns_servers.is_empty() {
         config.servers.clear();
         for text in &engine.dns_servers {
-            let bare = text.trim_matches(['[', ']']).parse::<IpAddr>().map(|address| SocketAddr::new(address, 53));
+            let bare = text
+                .trim_matches(['[', ']'])
+                .parse::<IpAddr>()
+                .map(|address| SocketAddr::new(address, 53));
             match text.parse().or(bare) {
                 Ok(server) => config.servers.push(server),
-                Err(_) => return refuse(2, format!("--dns-servers: '{text}' is no address (as in 192.0.2.53 or [2001:db8::53]:5353)")),
+                Err(_) => {
+                    return refuse(
+                        2,
+                        format!(
+                            "--dns-servers: '{text}' is no address (as in 192.0.2.53 or [2001:db8::53]:5353)"
+                        ),
+                    );
+                }
             }
         }
     }

@@ -24,7 +24,9 @@ pub struct Early<'a> {
 
 /// The kinds of the engine that mean that time or the user ended it, not the URL.
 fn is_exhausted(outcome: &Outcome<'_>) -> bool {
-    outcome.result.is_err_and(|error| matches!(error.kind, ErrorKind::Engine(engine::Kind::StatusExhausted)))
+    outcome
+        .result
+        .is_err_and(|error| matches!(error.kind, ErrorKind::Engine(engine::Kind::StatusExhausted)))
 }
 
 impl Desk {
@@ -98,7 +100,13 @@ impl Desk {
         counts.resumed += u64::from(outcome.resumed_at.is_some());
     }
 
-    fn write_record(&mut self, job: &Job, outcome: &Outcome<'_>, error: Option<&Error<'_>>, sha256: Option<[u8; 32]>) {
+    fn write_record(
+        &mut self,
+        job: &Job,
+        outcome: &Outcome<'_>,
+        error: Option<&Error<'_>>,
+        sha256: Option<[u8; 32]>,
+    ) {
         let Some(results) = &mut self.results else { return };
         if results.columns {
             let line = columns(job, outcome.status, error, outcome.times.total);
@@ -124,11 +132,14 @@ impl Desk {
             }
         };
         let warnings: &[&str] = match (self.insecure, outcome.final_url.scheme()) {
-            (true, crate::fetch::Scheme::Https) => &["the server's certificate was not checked (-k)"],
+            (true, crate::fetch::Scheme::Https) => {
+                &["the server's certificate was not checked (-k)"]
+            }
             _ => &[],
         };
         let more = job.more.as_deref();
-        let tries: &[Try] = if outcome.attempts > 1 || outcome.tries.len() > 1 { outcome.tries } else { &[] };
+        let tries: &[Try] =
+            if outcome.attempts > 1 || outcome.tries.len() > 1 { outcome.tries } else { &[] };
         let record = Record {
             n: job.n,
             id: more.and_then(|more| more.id.as_deref()),
@@ -185,7 +196,14 @@ impl Desk {
     pub fn early(&mut self, index: usize, early: &Early<'_>) {
         let job = std::mem::take(&mut self.jobs[index]);
         self.counts.failed(early.kind);
-        let error = Error { kind: early.kind, phase: "queue", message: early.message, os: 0, reused: None, hint: early.hint };
+        let error = Error {
+            kind: early.kind,
+            phase: "queue",
+            message: early.message,
+            os: 0,
+            reused: None,
+            hint: early.hint,
+        };
         if self.results.as_ref().is_some_and(|results| results.columns) {
             self.said.push(columns(&job, None, Some(&error), Duration::ZERO));
         } else if let Some(results) = &mut self.results {
@@ -365,7 +383,13 @@ fn columns(job: &Job, status: Option<u16>, error: Option<&Error<'_>>, total: Dur
         }
         (None, _) => text.push_str("  -"),
     }
-    let _ = write!(text, " {:>8} {:>8}  {}", summary::bytes(job.received), summary::time(total), safe(&job.url));
+    let _ = write!(
+        text,
+        " {:>8} {:>8}  {}",
+        summary::bytes(job.received),
+        summary::time(total),
+        safe(&job.url)
+    );
     if let Some(error) = error {
         let _ = write!(text, "  [{}]", error.kind);
     }
