@@ -161,7 +161,14 @@ impl Engine {
             }
             // A byte that nobody asked for condemns a kept connection.
             State::Closing { .. } => return Next::Read,
-            State::Idle { .. } | State::Opening(_) | State::Securing { .. } | State::Ready => {
+            State::Securing { .. } => {
+                // Data before the handshake is told complete: nobody has asked for anything yet.
+                let kind = Kind::ServerSpokeFirst;
+                let failing = Failing { kind, os: 0, detail: Some(quoted(bytes)) };
+                self.securing_failed(key, failing, true, now, handler);
+                return Next::Gone;
+            }
+            State::Idle { .. } | State::Opening(_) | State::Ready => {
                 self.drop_conn(key, true, now);
                 return Next::Gone;
             }

@@ -91,7 +91,12 @@ impl Engine {
                     State::Securing { .. } => {
                         self.securing_failed(key, failing, is_final, now, handler);
                     }
-                    State::Busy(_) => self.fail_exchange(key, failing, now, handler),
+                    State::Busy(_) if is_final => self.fail_exchange(key, failing, now, handler),
+                    State::Busy(_) => {
+                        // The connection broke, not the protocol: judged as any other loss.
+                        let kind = self.loss_of(key, Some(Cause::Reset));
+                        self.fail_exchange(key, Failing { kind, ..failing }, now, handler);
+                    }
                     _ => self.drop_conn(key, true, now),
                 }
             }
