@@ -181,8 +181,15 @@ impl Engine {
         if host.has_no_queue() || List::<0>::holds(&self.hosts, key) {
             return Ok(());
         }
-        let grouped =
-            self.groups.iter().any(|group| group.conns > 0 && group.waiting.contains(&key));
+        // The room at an address was promised to another host, which is in the ring for it.
+        let promised = |group: usize| {
+            self.hosts.iter().any(|(other, host)| {
+                host.woken_by == Some(group as u32) && List::<0>::holds(&self.hosts, other)
+            })
+        };
+        let grouped = self.groups.iter().enumerate().any(|(number, group)| {
+            group.waiting.contains(&key) && (group.conns > 0 || promised(number))
+        });
         let waits = matches!(host.names, Names::Asking { .. })
             || host.busy > 0
             || host.coming() > 0
@@ -192,9 +199,19 @@ impl Engine {
         if waits {
             return Ok(());
         }
+        let groups: Vec<_> = self
+            .groups
+            .iter()
+            .map(|group| (group.conns, group.limit.allowed(), group.origins, &group.waiting))
+            .collect();
         Err(format!(
-            "{key:?} has {} jobs queued, and nothing will wake it (now {now:?}): {host:?}",
-            host.queued()
+            "{key:?} has {} jobs queued, and nothing will wake it (now {now:?}, held till {:?}, \
+             {:?}, {:?}, turned away {}, groups {groups:?})",
+            host.queued(),
+            host.hold_open,
+            host.names,
+            host.reach,
+            host.turned_away
         ))
     }
 

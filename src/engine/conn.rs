@@ -84,6 +84,42 @@ pub(super) struct Exchange {
     pub(super) paused: bool,
     /// Busy connections of the host, and of its address, when this request was sent.
     pub(super) in_flight: (u32, u32),
+    /// What came is no HTTP; it may be the front of another protocol's greeting.
+    pub(super) greeting: Greeting,
+}
+
+/// The first bytes of an answer that does not begin as HTTP does.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Greeting {
+    bytes: [u8; 5],
+    len: u8,
+}
+
+/// Greetings of protocols whose servers speak first (SSH, SMTP and FTP, POP3, IMAP, VNC, rsync).
+const GREETINGS: [&[u8]; 6] = [b"SSH-", b"220", b"+OK", b"* OK", b"RFB 0", b"@RSYN"];
+
+impl Greeting {
+    /// Whether it has begun.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.len > 0
+    }
+
+    /// Goes on with these bytes; whether it is a greeting, `None` while that can't be told. The
+    /// verdict does not depend on how the bytes were cut.
+    pub(super) fn hear(&mut self, bytes: &[u8]) -> Option<bool> {
+        for (slot, byte) in self.bytes.iter_mut().skip(self.len.into()).zip(bytes) {
+            *slot = *byte;
+            self.len += 1;
+        }
+        let heard = self.bytes.get(..self.len.into()).unwrap_or_default();
+        if GREETINGS.iter().any(|greeting| heard.starts_with(greeting)) {
+            return Some(true);
+        }
+        if GREETINGS.iter().any(|greeting| greeting.starts_with(heard)) {
+            return None;
+        }
+        Some(false)
+    }
 }
 
 /// Bytes of a body since a point in time.
@@ -132,6 +168,8 @@ pub(super) enum Delivery {
     DeliverThen(Kind),
     /// Read to its end and thrown away; the job is complete.
     Skip,
+    /// Read to its end and thrown away; the job then ends with this failure.
+    SkipThen(Kind),
     /// Read to its end and thrown away; the job is tried again.
     Again(u16),
 }

@@ -29,6 +29,8 @@ pub(super) struct Dial {
     pub(super) until: Instant,
     /// When the next address may start beside the ones before it.
     next_start: Instant,
+    /// When the last one was started.
+    last_start: Instant,
     pub(super) dns: Duration,
     pub(super) dns_stale: bool,
     /// The worst that an address answered: what is told when all have failed.
@@ -58,6 +60,7 @@ impl Dial {
             started: now,
             until,
             next_start: now,
+            last_start: now,
             dns,
             dns_stale,
             last: None,
@@ -70,7 +73,19 @@ impl Dial {
         let address = *self.addresses.get(self.begun)?;
         self.begun += 1;
         self.next_start = now + stagger;
+        self.last_start = now;
         Some(address)
+    }
+
+    /// The socket that had its share of the race's time and said nothing, oldest first.
+    pub(super) fn silent(&self, now: Instant) -> Option<ConnKey> {
+        (self.share_until() <= now).then(|| self.racers.first().copied())?
+    }
+
+    /// When the share of the address that was started last ends.
+    fn share_until(&self) -> Instant {
+        let addresses = self.addresses.len().max(1) as u32;
+        self.last_start + (self.until - self.started) / addresses
     }
 
     /// Whether an address is left that was not started.
@@ -85,7 +100,7 @@ impl Dial {
 
     /// Puts off the next start: there was no room for a further socket.
     pub(super) fn postpone(&mut self, now: Instant, stagger: Duration) {
-        self.next_start = now + stagger;
+        self.next_start = (now + stagger).min(self.share_until().max(now));
     }
 
     /// One socket failed.

@@ -23,8 +23,6 @@ const PIECE: usize = 64 * 1024;
 /// A body that nobody wants is read to its end up to this size; beyond it a new connection is
 /// cheaper.
 const WORTH_READING: u64 = 64 * 1024;
-/// Greetings of protocols whose servers speak first (SSH, SMTP and FTP, POP3, IMAP, VNC, rsync).
-const GREETINGS: [&[u8]; 6] = [b"SSH-", b"220", b"+OK", b"* OK", b"RFB 0", b"@RSYN"];
 
 /// How the handling of input ended.
 enum Outcome {
@@ -194,7 +192,8 @@ impl Engine {
         let job = &mut jobs[exchange.job];
         let job_ref = JobRef { key: exchange.job, tag: job.tag };
         job.wire_bytes += bytes.len() as u64;
-        if exchange.first_byte.is_none() {
+        let at_start = exchange.first_byte.is_none();
+        if at_start {
             exchange.first_byte = Some(now);
             if let Sending::Sent { at } = exchange.sending {
                 host.limit.first_byte(now, now - at, reused, at);
@@ -205,7 +204,10 @@ impl Engine {
         }
         exchange.last_byte = now;
         let started = exchange.started;
-        let Exchange { response, sending, delivery, window, .. } = exchange;
+        if exchange.greeting.has_begun() {
+            return no_http(exchange.greeting.hear(bytes), bytes);
+        }
+        let Exchange { greeting, response, sending, delivery, window, .. } = exchange;
         let mut ctl = Ctl { commands };
         let mut rest = bytes;
         loop {
@@ -213,11 +215,20 @@ impl Engine {
             let (taken, event) = match response.next(&config.limits, rest, &mut scratch) {
                 Ok(step) => step,
                 Err(error) => {
-                    let greets = GREETINGS.iter().any(|greeting| bytes.starts_with(greeting));
-                    let spoke = *sending == Sending::Withheld || (!reused && greets);
-                    let kind = if spoke { Kind::ServerSpokeFirst } else { Kind::Malformed(error) };
-                    let at_start = *delivery == Delivery::Undecided && rest.len() == bytes.len();
-                    let detail = at_start.then(|| quoted(bytes));
+                    let nothing_taken = rest.len() == bytes.len();
+                    let withheld = *sending == Sending::Withheld;
+                    if error == proto::Error::NotHttp
+                        && at_start
+                        && nothing_taken
+                        && !reused
+                        && !withheld
+                    {
+                        return no_http(greeting.hear(bytes), bytes);
+                    }
+                    let kind =
+                        if withheld { Kind::ServerSpokeFirst } else { Kind::Malformed(error) };
+                    let begins = at_start && nothing_taken;
+                    let detail = begins.then(|| quoted(bytes));
                     return Outcome::Failed(Failing { kind, os: 0, detail });
                 }
             };
@@ -260,7 +271,10 @@ impl Engine {
                         host.limit.complaint(now, Complaint::Overload503, at, open);
                         group.limit.complaint(now, Complaint::Overload503, at, group.conns);
                     }
-                    if matches!(delivery, Delivery::Skip | Delivery::Again(_)) {
+                    if matches!(
+                        delivery,
+                        Delivery::Skip | Delivery::SkipThen(_) | Delivery::Again(_)
+                    ) {
                         let short = match body {
                             Body::Length(length) => length <= WORTH_READING,
                             Body::None | Body::Chunked => true,
@@ -276,10 +290,10 @@ impl Engine {
                     host.stats.bytes += length;
                     window.bytes += length;
                     if matches!(delivery, Delivery::Deliver | Delivery::DeliverThen(_)) {
-                        job.progress.delivered += length;
-                        if job.progress.delivered > job.max_body_bytes {
+                        if job.progress.delivered + length > job.max_body_bytes {
                             return Outcome::Failed(Failing::new(Kind::BodyTooLarge));
                         }
+                        job.progress.delivered += length;
                         handler.body(&mut ctl, job_ref, content);
                     } else if response.content_bytes() > WORTH_READING {
                         return Outcome::Dropped;
@@ -433,7 +447,7 @@ impl Engine {
                     handler,
                 );
             }
-            Delivery::DeliverThen(kind) => {
+            Delivery::DeliverThen(kind) | Delivery::SkipThen(kind) => {
                 let reused = Some(reused);
                 let failure = Failure { reused, ..Failure::new(kind, Phase::Head) };
                 self.finish(job_key, Err(failure), &attempt, now, handler);
@@ -457,6 +471,16 @@ impl Engine {
     }
 }
 
+/// The answer does not begin as HTTP does: another protocol's greeting, or nothing known.
+fn no_http(greets: Option<bool>, bytes: &[u8]) -> Outcome {
+    let kind = match greets {
+        None => return Outcome::More,
+        Some(true) => Kind::ServerSpokeFirst,
+        Some(false) => Kind::Malformed(proto::Error::NotHttp),
+    };
+    Outcome::Failed(Failing { kind, os: 0, detail: Some(quoted(bytes)) })
+}
+
 /// Decides what becomes of a response by its head.
 #[expect(clippy::too_many_arguments, reason = "the pure part of handling a head")]
 fn on_head(
@@ -473,7 +497,6 @@ fn on_head(
     handler: &mut dyn Handler,
 ) -> Result<Delivery, Outcome> {
     let status = head.status;
-    job.progress.status = status;
     let mut then = None;
     if config.retry_statuses && retry::asks_to_come_back(status) {
         let wait = handler.retry_after(head);
@@ -510,6 +533,7 @@ fn on_head(
                 host.stats.resumed += 1;
                 job.resumed_at = Some(at);
                 if job.progress.inherited {
+                    job.progress.status = status;
                     handler.head(ctl, job_ref, head, body);
                     job.progress.inherited = false;
                     job.progress.head = true;
@@ -518,7 +542,7 @@ fn on_head(
                 return Ok(Delivery::Deliver);
             }
             Answer::StartsAgain => {
-                job.progress = super::job::Progress { status, ..Default::default() };
+                job.progress = super::job::Progress::default();
                 handler.restart(ctl, job_ref, Kind::EofInBody);
             }
             Answer::Useless => return Err(Outcome::Useless),
@@ -529,11 +553,14 @@ fn on_head(
         return Err(Outcome::Failed(Failing::new(Kind::BodyTooLarge)));
     }
     job.progress.head = true;
+    // A verified continuation keeps the status of the head that was delivered.
+    job.progress.status = status;
     let advice = handler.head(ctl, job_ref, head, body);
     resume::remember(job, head, body, advice, here);
     match (advice, then) {
         (Advice::Abort, _) => Err(Outcome::Failed(Failing::new(Kind::Aborted))),
-        (_, Some(kind)) => Ok(Delivery::DeliverThen(kind)),
+        (Advice::SkipBody, Some(kind)) => Ok(Delivery::SkipThen(kind)),
+        (Advice::Deliver(_), Some(kind)) => Ok(Delivery::DeliverThen(kind)),
         (Advice::Deliver(_), None) => Ok(Delivery::Deliver),
         (Advice::SkipBody, None) => Ok(Delivery::Skip),
     }

@@ -72,6 +72,8 @@ pub struct Host {
     pub(super) counted: bool,
     /// It stands in the queue of its address, which had no slot for it.
     pub(super) turned_away: bool,
+    /// The address group whose room it was woken for.
+    pub(super) woken_by: Option<u32>,
     pub(super) queues: [List<0>; QUEUES],
     /// Jobs that wait for their own timers, or run.
     pub(super) elsewhere: u32,
@@ -214,6 +216,7 @@ impl Host {
             names: literal(origin),
             counted: false,
             turned_away: false,
+            woken_by: None,
             queues: [const { List::new() }; QUEUES],
             elsewhere: 0,
             links: Links::default(),

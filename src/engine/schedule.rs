@@ -13,7 +13,7 @@ use super::dial::Dial;
 use super::host::{Host, HostKey, Names, Reach};
 use super::job::{JobKey, JobState, Queue};
 use super::limit::{Limit, LimitConfig};
-use super::{Action, Engine, Group, Handler, Kind, PerHost};
+use super::{Action, Cause, Engine, Fault, Group, Handler, Kind, PerHost};
 use crate::base::{Instant, Key, Links, List};
 use crate::proto;
 
@@ -42,7 +42,14 @@ impl Engine {
     pub(super) fn schedule(&mut self, now: Instant, handler: &mut dyn Handler) {
         self.starving = false;
         while let Some(host) = self.ring.front(&self.hosts) {
-            match self.step(host, now, handler) {
+            let step = self.step(host, now, handler);
+            // What was woken for the room at its address may have had no use for it.
+            if !matches!(step, Step::Full)
+                && let Some(group) = self.hosts[host].woken_by.take()
+            {
+                self.wake_waiting(group);
+            }
+            match step {
                 Step::Moved => {
                     if List::<0>::holds(&self.hosts, host) {
                         self.ring.remove(&mut self.hosts, host);
@@ -164,10 +171,17 @@ impl Engine {
         let stagger = self.config.happy_eyeballs;
         loop {
             let dial = &mut self.dials[key];
-            if !dial.racers.is_empty() && self.conns.len() as u32 >= self.cap {
-                // Only the first socket of a race has a claim to a slot.
-                dial.postpone(now, stagger);
-                break;
+            if !dial.racers.is_empty() && dial.has_more() && self.conns.len() as u32 >= self.cap {
+                // Only the first socket of a race has a claim to a slot: when it stays silent, the
+                // next address gets it, so that each has its share of the time.
+                let Some(silent) = dial.silent(now) else {
+                    dial.postpone(now, stagger);
+                    break;
+                };
+                let remote = self.conns[silent].remote;
+                dial.lost(silent, remote, Fault::new(Cause::TimedOut));
+                self.drop_conn(silent, true, now);
+                continue;
             }
             let Some(address) = dial.next(now, stagger) else {
                 if dial.racers.is_empty() {
@@ -376,6 +390,7 @@ impl Engine {
             window: Window { since: now, bytes: 0 },
             paused: false,
             in_flight,
+            greeting: super::conn::Greeting::default(),
         });
         self.actions.push_back(Action::Transmit(key));
         self.arm(key);
@@ -498,19 +513,26 @@ impl Engine {
         if host.busy == 0 && host.has_no_queue() {
             host.limit.idle(now);
         }
-        group.conns -= 1;
-        // As many as there is room for: the limit may have grown meanwhile.
-        let mut room = group.limit.allowed().saturating_sub(group.conns);
+        self.groups[conn.group as usize].conns -= 1;
+        self.wake_waiting(conn.group);
+        self.ring_host(conn.host);
+    }
+
+    /// Wakes as many of those who wait for a slot at this address as there is room for.
+    pub(super) fn wake_waiting(&mut self, group: u32) {
+        let place = group as usize;
+        let mut room = self.groups[place].limit.allowed().saturating_sub(self.groups[place].conns);
         while room > 0
-            && let Some(waiting) = self.groups[conn.group as usize].waiting.pop_front()
+            && let Some(waiting) = self.groups[place].waiting.pop_front()
         {
-            self.hosts[waiting].turned_away = false;
-            if !self.hosts[waiting].has_no_queue() {
+            let host = &mut self.hosts[waiting];
+            host.turned_away = false;
+            if !host.has_no_queue() {
                 room -= 1;
+                host.woken_by = Some(group);
                 self.ring_host(waiting);
             }
         }
-        self.ring_host(conn.host);
     }
 
     /// Appends a job to a queue of its host.

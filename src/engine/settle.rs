@@ -110,6 +110,9 @@ impl Engine {
         if matches!(exchange.sending, Sending::Withheld) {
             return Kind::ServerSpokeFirst;
         }
+        if exchange.greeting.has_begun() {
+            return Kind::Malformed(crate::proto::Error::NotHttp);
+        }
         let answered = exchange.first_byte.is_some();
         let in_body = exchange.delivery != Delivery::Undecided;
         retry::loss(cause, conn.served > 0, answered, in_body)
@@ -220,7 +223,7 @@ impl Engine {
         };
         let verdict = match delivery {
             // What was delivered was complete enough to be judged before: a last attempt.
-            Delivery::DeliverThen(_) => Verdict::Final(failing.kind),
+            Delivery::DeliverThen(_) | Delivery::SkipThen(_) => Verdict::Final(failing.kind),
             _ => retry::verdict(failing.kind, facts),
         };
         match verdict {
