@@ -244,6 +244,9 @@ impl Answer {
                     steps.push_back(Step::Bytes(piece.to_vec()));
                     steps.push_back(Step::Wait(every));
                 }
+                if !bytes.is_empty() {
+                    steps.pop_back();
+                }
             }
             None if bytes.is_empty() => {}
             None => steps.push_back(Step::Bytes(bytes)),

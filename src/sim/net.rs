@@ -38,6 +38,7 @@ pub struct Net {
     /// What the network and the kernel do.
     pub weather: Weather,
     pub(super) ledger: Ledger,
+    narrates: bool,
 }
 
 /// What happens at a point in time.
@@ -78,6 +79,18 @@ impl Net {
             ready: VecDeque::new(),
             weather: Weather::fair(),
             ledger: Ledger::default(),
+            narrates: false,
+        }
+    }
+
+    /// Tells on standard error what is going on, call by call.
+    pub fn narrate(&mut self, yes: bool) {
+        self.narrates = yes;
+    }
+
+    pub(super) fn tale(&self, what: impl FnOnce() -> String) {
+        if self.narrates {
+            eprintln!("{:>14} {}", self.time.as_nanos(), what());
         }
     }
 
@@ -116,10 +129,13 @@ impl Net {
         &self.ledger
     }
 
-    /// Lets every server close the connections that it holds without saying anything (a restart).
+    /// Lets every server close the connections that it holds (a restart): those that are idle with
+    /// a FIN, those on which it was answering with a RST.
     pub fn restart_servers(&mut self) {
         for id in 0..self.wires.len() as u32 {
-            self.end_of(id, super::How::Fin);
+            let answering =
+                self.peer(id).is_some_and(|peer| peer.stalled || !peer.steps.is_empty());
+            self.end_of(id, if answering { super::How::Reset } else { super::How::Fin });
         }
         self.run_due();
     }
@@ -162,7 +178,11 @@ impl Net {
         let now = self.time;
         let Some(wire) = self.wires[id as usize].as_deref_mut() else { return };
         let latency = self.servers[wire.server].latency;
-        let at = (now + latency + jitter).max(wire.down_last);
+        let at = match piece {
+            // A mark on the byte before it.
+            Down::Whole(_) => wire.down_last,
+            _ => (now + latency + jitter).max(wire.down_last),
+        };
         wire.down_last = at;
         wire.down.push_back((at, piece));
         self.at(at, Event::Down(id));
@@ -260,6 +280,10 @@ impl Net {
         let ledger = &mut self.ledger;
         wire.tap.feed(bytes);
         while let Some(found) = wire.tap.next(now) {
+            if let (true, Found::Head(request)) = (self.narrates, &found) {
+                let fields = &request.fields;
+                eprintln!("{id}: asks {} {} {fields:?}", request.method, request.target);
+            }
             match found {
                 Found::Begun => {
                     wire.asked = Some(ledger.asked.len());
@@ -321,6 +345,7 @@ impl net::Net for Net {
             self.ledger.violation(format!("token {token:x} was opened twice"));
         }
         self.wires.push(Some(Box::new(Wire::new(server, token, id))));
+        self.tale(|| format!("{id}: open {address}"));
         self.ledger.opened += 1;
         self.ledger.open += 1;
         self.ledger.peak = self.ledger.peak.max(self.ledger.open);
@@ -383,12 +408,14 @@ impl net::Net for Net {
                 }
                 Some(End::Fin | End::RstTold) => {
                     self.ledger.moved += 1;
+                    self.tale(|| format!("{id}: read the end"));
                     Ok(Read::End)
                 }
                 Some(End::Rst) => {
                     wire.end = Some(End::RstTold);
                     self.ledger.moved += 1;
                     self.ledger.faults += 1;
+                    self.tale(|| format!("{id}: read a reset"));
                     Err(Fault { cause: Cause::Reset, os: 104 })
                 }
             };
@@ -415,6 +442,7 @@ impl net::Net for Net {
         }
         self.ledger.moved += 1;
         self.trace(30, count as u64);
+        self.tale(|| format!("{id}: read {count}, drained {drained}"));
         if !self.wires[id as usize].as_ref().is_none_or(|wire| wire.down.is_empty()) {
             // There is room again for what waited for it.
             self.at(self.time, Event::Down(id));
@@ -457,6 +485,7 @@ impl net::Net for Net {
         self.push_up(id, Up::Bytes(taken));
         self.ledger.moved += 1;
         self.trace(40, count as u64);
+        self.tale(|| format!("{id}: wrote {count} of {}", bytes.len()));
         Ok(Some(count))
     }
 
@@ -477,6 +506,7 @@ impl net::Net for Net {
         let Some(wire) = self.wire(id) else { return };
         wire.token = None;
         let finished = wire.finished;
+        self.tale(|| format!("{id}: close, reset {reset}"));
         self.slots[token & (u32::MAX as usize)] = None;
         self.ledger.open -= 1;
         if reset {
@@ -548,6 +578,7 @@ impl net::Net for Net {
                 writable |= wire.up_bytes < send_buffer;
             }
             wire.end_told |= wire.end.is_some();
+            self.tale(|| format!("{id}: ready to read {readable}, to write {writable}"));
             self.trace(70, token as u64);
             self.trace(71, u64::from(readable) * 2 + u64::from(writable));
             self.ledger.moved += 1;

@@ -223,6 +223,11 @@ impl Net {
             answer = if says { answer.closing() } else { answer.closing_silently() };
         }
         answer.steps(request.is_head(), &mut peer.steps);
+        let steps = peer.steps.clone();
+        self.tale(|| {
+            format!("{id}: server: {} {} -> {}", request.method, request.target, told(&steps))
+        });
+        let Some(peer) = self.peer(id) else { return };
         if early {
             // What was not read makes the kernel send a RST behind the answer.
             peer.steps.pop_back();
@@ -298,6 +303,22 @@ impl Net {
             self.end_of(id, how);
         }
     }
+}
+
+/// Steps, in short.
+fn told(steps: &std::collections::VecDeque<Step>) -> String {
+    let mut text = String::new();
+    for step in steps {
+        match step {
+            Step::Bytes(bytes) => {
+                let front = &bytes[..bytes.len().min(200)];
+                text += &format!("{} bytes {:?}", bytes.len(), String::from_utf8_lossy(front));
+            }
+            other => text += &format!("{other:?}"),
+        }
+        text += ", ";
+    }
+    text
 }
 
 #[cfg(feature = "tls")]
