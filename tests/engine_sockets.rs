@@ -179,3 +179,23 @@ fn many_names_at_one_address_take_turns_at_its_slots() {
     assert!(client.recorder.seen.iter().all(common::Seen::is_ok));
     assert!(server.stats().accepted >= 500);
 }
+
+#[test]
+fn hosts_with_work_do_not_close_each_others_connections() {
+    let listen = (1..=40).map(|n| format!("127.0.0.{n}:0").parse().unwrap()).collect();
+    let server = spawn(Script { listen, ..Script::new() }).unwrap();
+    let addresses = server.addrs().to_vec();
+    let mut client = Client::new(Config { max_connections: 100, ..fixed(4) });
+    for n in 0..80 {
+        for &address in &addresses {
+            client.submit(address, "GET", &format!("/bytes/100?{n}"));
+        }
+        // A short look ahead: queues run empty now and then, as they do in a batch.
+        while client.submitted - client.recorder.done as u64 > 300 {
+            client.turn();
+        }
+    }
+    client.finish(LIMIT);
+    assert!(client.recorder.seen.iter().all(common::Seen::is_ok));
+    assert!(server.stats().accepted <= 100, "{:?}", server.stats());
+}

@@ -19,6 +19,8 @@ use crate::proto;
 
 /// A request that must not be sent twice goes only on a connection that idled less than this.
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
+/// An idle connection that nobody has missed for this long may give way to any other.
+const UNMISSED: Duration = Duration::from_secs(1);
 /// Responses after which a connection gives way to hosts that have none.
 const FAIR_TURN: u32 = 64;
 /// Addresses may be used for the connection that they were looked up for, though it had to wait
@@ -139,7 +141,9 @@ impl Engine {
             return Step::Blocked;
         }
         if self.conns.len() as u32 >= self.cap && !self.make_room(key, now) {
-            return Step::Full;
+            // Who has a connection goes on with it; its next answer asks again. Only a host that
+            // has none holds up those behind it.
+            return if self.hosts[key].slots() > 0 { Step::Blocked } else { Step::Full };
         }
         self.dial(key, now, handler);
         Step::Moved
@@ -294,7 +298,9 @@ impl Engine {
     }
 
     /// Makes room for a connection of `host`: closes the longest idle connection of another one.
-    /// True when there is room now.
+    /// A further connection of a host that has one is worth only one that nobody has missed for a
+    /// while: else hosts with work would close each other's connections all the time. True when
+    /// there is room now.
     fn make_room(&mut self, host: HostKey, now: Instant) -> bool {
         // One is under way for each host that waits: their slots come with the peers' FINs.
         if self.closing >= self.ring.len() {
@@ -304,6 +310,14 @@ impl Engine {
         while let Some(conn) = next {
             let owner = self.conns[conn].host;
             let untried = self.conns[conn].served == 0 && !self.hosts[owner].has_no_queue();
+            let missed = match self.conns[conn].state {
+                State::Idle { since, .. } => now - since < UNMISSED,
+                _ => true,
+            };
+            if missed && self.hosts[host].slots() > 0 {
+                // The others have been idle for less.
+                break;
+            }
             if owner != host && !untried {
                 self.retire(conn, now);
                 break;
