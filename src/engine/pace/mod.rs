@@ -8,30 +8,22 @@
 //! * the server's: a pause it asked for (`Retry-After`, an exhausted `RateLimit`), and a rate.
 //!   When it tells its rate (RateLimit fields: limit and window), that rate; when not, a search.
 //!
-//! The search rests on one fact: a server that answers 429 has just run out, so what it accepted
-//! between two 429s, divided by the time between them, is what it gives. While it does not
-//! complain, the rate goes up, first by halves towards what drew the last 429, then by a percent
-//! now and then. RFC 6585 section 4 (429), RFC 9110 section 10.2.3 (Retry-After), the HTTPAPI
-//! draft of RateLimit fields. Integers only; no clock; no allocation.
+//! That search is in `learned`. RFC 6585 section 4 (429), RFC 9110 section 10.2.3
+//! (Retry-After), the HTTPAPI draft of RateLimit fields. Integers only; no clock; no allocation.
+
+mod learned;
 
 use core::fmt;
 use core::time::Duration;
 
 use crate::base::Instant;
+use learned::{FASTEST, Learned, SLOWEST};
 
-const SECOND: u64 = 1_000_000_000;
 /// Rates are in thousandths of a request a second.
 const MILLI: u64 = 1000;
-/// The slowest rate of the search: one request in ten seconds.
-const SLOWEST: u64 = MILLI / 10;
-/// The fastest that is told apart from no pace at all.
-const FASTEST: u64 = 100_000 * MILLI;
-/// Accepted requests that make a measured rate worth something.
-const ENOUGH: u64 = 12;
-/// What was measured longer ago than this counts for less.
-const MEMORY: Duration = Duration::from_secs(20);
-/// Requests between two careful steps up: each may cost one 429.
-const CAREFUL_REQUESTS: u64 = 250;
+const SECOND: u64 = 1_000_000_000;
+/// The rate of requests is counted in spans of this length.
+const RECENT: Duration = Duration::from_millis(100);
 
 /// So many requests in so much time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,30 +73,6 @@ impl RateHint {
     }
 }
 
-/// What is known of the server's rate limit.
-#[derive(Clone, Copy, Debug)]
-struct Learned {
-    /// Requests go out at this rate.
-    rate: u64,
-    /// A rate that drew a 429.
-    high: u64,
-    /// Whether the server told the rate.
-    told: bool,
-    /// The 429 from which on is measured; when its request was sent, what was accepted since.
-    empty_at: Instant,
-    accepted: u64,
-    /// Since when requests flow at this rate, what was accepted of those, when the last was sent.
-    flow_at: Instant,
-    flowed: u64,
-    /// When the rate was last raised or lowered, and the paced requests since.
-    changed_at: Instant,
-    paced: u64,
-    /// The size of the next careful step up, in 1/1024.
-    step: u64,
-    /// The last 429.
-    complained_at: Instant,
-}
-
 /// The pace of the requests to one host (or to all).
 ///
 /// ```
@@ -133,9 +101,13 @@ pub struct Pace {
     learned: Option<Learned>,
     /// When the next is due by the server's rate.
     due: Instant,
-    /// The last requests that were sent, to know how fast they went: the rate before a 429.
-    recent: [Instant; 16],
+    /// Requests sent of late, to know how fast they went before a 429: since when, how many;
+    /// the same for the time before that.
+    recent: (Instant, u64),
+    before: (Instant, u64),
+    began: Instant,
     sent: u64,
+    accepted: u64,
     too_many: u64,
 }
 
@@ -152,8 +124,11 @@ impl Pace {
             held_until: Instant::ZERO,
             learned: None,
             due: Instant::ZERO,
-            recent: [Instant::ZERO; 16],
+            recent: (Instant::ZERO, 0),
+            before: (Instant::ZERO, 0),
+            began: Instant::ZERO,
             sent: 0,
+            accepted: 0,
             too_many: 0,
         }
     }
@@ -174,10 +149,18 @@ impl Pace {
     pub fn take(&mut self, now: Instant) {
         self.after_delay = if self.delay.is_zero() { self.after_delay } else { now + self.delay };
         self.next = advance(self.next, now, self.gap, self.slack);
-        self.recent[(self.sent % 16) as usize] = now;
+        if self.sent == 0 {
+            self.began = now;
+            self.recent.0 = now;
+            self.before.0 = now;
+        }
+        if now - self.recent.0 >= RECENT {
+            self.before = core::mem::replace(&mut self.recent, (now, 0));
+        }
+        self.recent.1 += 1;
         self.sent += 1;
         if let Some(learned) = &mut self.learned {
-            let gap = 1_000_000_000_000 / learned.rate;
+            let gap = learned.gap(now);
             // A request that came when it was due was held back: the rate is what binds.
             if now <= self.due + Duration::from_nanos(slack(gap)) {
                 learned.paced += 1;
@@ -189,9 +172,9 @@ impl Pace {
 
     /// An answer that is no 429 came to a request that was sent at `sent_at`.
     pub fn success(&mut self, sent_at: Instant) {
+        self.accepted += 1;
         if let Some(learned) = &mut self.learned {
-            learned.accepted += u64::from(sent_at > learned.empty_at);
-            learned.flowed += u64::from(sent_at >= learned.flow_at);
+            learned.success(sent_at);
         }
     }
 
@@ -214,14 +197,21 @@ impl Pace {
         let resume = self.held_until.max(now);
         match &mut self.learned {
             None => {
-                let rate = (self.recent_rate(now) / 2).clamp(SLOWEST, FASTEST);
-                self.learned = Some(Learned::new(now, sent_at, resume, rate, told));
+                let rate = self.recent_rate(now);
+                let mut learned = Learned::new(now, sent_at, resume, rate, told);
+                (learned.cycle_at, learned.cycle) = (self.began, self.accepted);
+                self.learned = Some(learned);
             }
-            Some(learned) if sent_at < learned.changed_at && sent_at < learned.flow_at => {
+            Some(learned) if sent_at < learned.changed_at => {
                 // Sent before the last change: it says nothing about this rate.
+                learned.refused += 1;
                 learned.flow_at = learned.flow_at.max(resume);
+                learned.pause = learned.pause.max(resume - now);
             }
-            Some(learned) => learned.complained(now, sent_at, resume, told),
+            Some(learned) => {
+                learned.complained(now, sent_at, resume, told);
+                self.due = now + Duration::from_nanos(learned.gap(now));
+            }
         }
         self.due = self.due.max(resume);
     }
@@ -250,97 +240,9 @@ impl Pace {
 
     /// How fast the last requests went out.
     fn recent_rate(&self, now: Instant) -> u64 {
-        let count = self.sent.min(16);
-        let oldest = if self.sent < 16 { 0 } else { (self.sent % 16) as usize };
-        let elapsed = nanos(now - self.recent[oldest]).max(1);
+        let elapsed = nanos(now - self.before.0).max(nanos(RECENT) / 8);
+        let count = self.recent.1 + self.before.1;
         mul_div(count * MILLI, SECOND, elapsed).clamp(SLOWEST, FASTEST)
-    }
-}
-
-impl Learned {
-    fn new(now: Instant, sent_at: Instant, resume: Instant, rate: u64, told: Option<u64>) -> Self {
-        Self {
-            rate: told.unwrap_or(rate),
-            high: told.unwrap_or(rate * 2),
-            told: told.is_some(),
-            empty_at: sent_at,
-            accepted: 0,
-            flow_at: resume,
-            flowed: 0,
-            changed_at: now,
-            paced: 0,
-            step: 8,
-            complained_at: now,
-        }
-    }
-
-    /// A 429 to a request that was sent at this rate.
-    fn complained(&mut self, now: Instant, sent_at: Instant, resume: Instant, told: Option<u64>) {
-        let before = self.rate;
-        // From empty to empty: what the server gave. A pause in which its bucket overflowed
-        // makes this too low, never too high.
-        let whole = mul_div(self.accepted * MILLI, SECOND, nanos(sent_at - self.empty_at).max(1));
-        // While requests flowed: what it gave and what it had saved up. Never too low.
-        let flowing = mul_div(self.flowed * MILLI, SECOND, nanos(sent_at - self.flow_at).max(1));
-        if self.accepted >= ENOUGH {
-            self.high = if self.flowed >= ENOUGH { flowing.min(before) } else { before };
-            let low = whole.min(self.high);
-            self.rate = if self.high - low <= self.high / 16 {
-                low - low / 100
-            } else {
-                (u128::from(low) * u128::from(self.high)).isqrt() as u64
-            };
-            self.rate = self.rate.min(before - before / 64);
-        } else {
-            self.high = before;
-            self.rate = before * 7 / 10;
-        }
-        if let Some(told) = told {
-            self.rate = told.min(before - before / 64);
-            self.high = told;
-            self.told = true;
-        }
-        self.rate = self.rate.clamp(SLOWEST, FASTEST);
-        self.high = self.high.max(self.rate);
-        if now - self.empty_at > MEMORY {
-            self.empty_at = sent_at;
-            self.accepted = 0;
-        }
-        self.flow_at = resume;
-        self.flowed = 0;
-        self.changed_at = now;
-        self.complained_at = now;
-        self.paced = 0;
-        self.step = 8;
-    }
-
-    /// Goes faster when the server did not mind for long enough.
-    fn raise(&mut self, now: Instant) {
-        let quiet = now - self.changed_at.max(self.flow_at);
-        if now < self.flow_at {
-            return;
-        }
-        if self.rate + self.rate / 32 < self.high {
-            // Well below what drew a 429: half of the way, after a moment.
-            if self.paced >= 16 && quiet >= Duration::from_millis(250) {
-                self.rate = self.rate.midpoint(self.high);
-                self.changed(now);
-            }
-        } else {
-            let age = (now - self.complained_at) / 16;
-            let wait = age.clamp(Duration::from_secs(1), Duration::from_secs(60));
-            if self.paced >= CAREFUL_REQUESTS.min(self.rate / MILLI * 4).max(16) && quiet >= wait {
-                self.rate = (self.rate + (self.rate * self.step / 1024).max(1)).min(FASTEST);
-                self.step = (self.step * 2).min(256);
-                self.high = self.high.max(self.rate);
-                self.changed(now);
-            }
-        }
-    }
-
-    fn changed(&mut self, now: Instant) {
-        self.changed_at = now;
-        self.paced = 0;
     }
 }
 
@@ -401,4 +303,152 @@ fn mul_div(a: u64, b: u64, c: u64) -> u64 {
         return 0;
     }
     u64::try_from(u128::from(a) * u128::from(b) / u128::from(c)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    const AT: fn(u64) -> Instant = |ms| Instant::from_nanos(ms * 1_000_000);
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    /// Sends as soon as it may, `late` after each due time, and gives the times in milliseconds.
+    fn sends(pace: &mut Pace, count: usize, late: Duration) -> Vec<u64> {
+        let mut now = Instant::ZERO;
+        (0..count)
+            .map(|_| {
+                let due = pace.ready_at(now);
+                now = if due > now { due + late } else { now };
+                pace.take(now);
+                now.as_nanos() / 1_000_000
+            })
+            .collect()
+    }
+
+    fn rate(requests: u32, per: Duration) -> Pace {
+        Pace::new(&PaceConfig { rate: Some(Rate { requests, per }), delay: Duration::ZERO })
+    }
+
+    #[test]
+    fn the_users_rate_spreads_requests_evenly() {
+        let rows: [(u32, u64, &[u64]); 4] = [
+            (2, 1000, &[0, 500, 1000, 1500]),
+            (3, 15_000, &[0, 5000, 10_000, 15_000]),
+            (1, 3_600_000, &[0, 3_600_000, 7_200_000]),
+            (10, 1000, &[0, 100, 200, 300]),
+        ];
+        for (requests, per, times) in rows {
+            assert_eq!(sends(&mut rate(requests, MS(per)), times.len(), Duration::ZERO), times);
+        }
+    }
+
+    #[test]
+    fn a_timer_that_wakes_late_does_not_slow_the_rate() {
+        for (requests, late_us) in [(10, 1000), (100, 1000), (1000, 1000), (20_000, 1000)] {
+            let mut pace = rate(requests, Duration::from_secs(1));
+            let times = sends(&mut pace, requests as usize + 1, Duration::from_micros(late_us));
+            let last = *times.last().unwrap();
+            assert!((995..=1010).contains(&last), "{requests}/s: {last} ms");
+        }
+    }
+
+    #[test]
+    fn a_pause_is_not_made_good_by_a_burst() {
+        let mut pace = rate(10, Duration::from_secs(1));
+        pace.take(AT(0));
+        pace.take(AT(5000));
+        assert!(pace.ready_at(AT(5000)) >= AT(5090));
+        pace.take(AT(5100));
+        assert!(pace.ready_at(AT(5100)) >= AT(5190));
+    }
+
+    #[test]
+    fn the_delay_is_a_gap_whatever_the_rate() {
+        let config = PaceConfig {
+            rate: Some(Rate { requests: 100, per: Duration::from_secs(1) }),
+            delay: MS(300),
+        };
+        assert_eq!(sends(&mut Pace::new(&config), 4, Duration::ZERO), [0, 300, 600, 900]);
+        let late = sends(&mut Pace::new(&config), 3, MS(7));
+        assert_eq!(late, [0, 307, 614], "no gap is ever shorter");
+    }
+
+    #[test]
+    fn without_wishes_and_complaints_nothing_waits() {
+        let mut pace = Pace::new(&PaceConfig::default());
+        assert_eq!(sends(&mut pace, 3, Duration::ZERO), [0, 0, 0]);
+        assert!(!pace.is_learned());
+        assert_eq!(pace.explain().to_string(), "no request rate found");
+    }
+
+    #[test]
+    fn a_retry_after_holds_and_the_longest_counts() {
+        let mut pace = Pace::new(&PaceConfig::default());
+        pace.take(AT(0));
+        pace.too_many(AT(10), AT(0), Some(Duration::from_secs(3)), None);
+        pace.too_many(AT(11), AT(0), Some(Duration::from_secs(1)), None);
+        assert_eq!(pace.ready_at(AT(20)), AT(3010));
+        pace.hold_until(AT(2000));
+        assert_eq!(pace.ready_at(AT(20)), AT(3010));
+        assert_eq!(pace.explain().too_many, 2);
+    }
+
+    #[test]
+    fn a_rate_that_is_told_is_taken() {
+        let mut pace = Pace::new(&PaceConfig::default());
+        for ms in 0..50 {
+            pace.take(AT(ms));
+        }
+        let hint = RateHint {
+            limit: Some(600),
+            remaining: Some(0),
+            reset: Some(Duration::from_secs(7)),
+            window: Some(Duration::from_secs(60)),
+        };
+        pace.too_many(AT(60), AT(50), None, Some(hint));
+        assert_eq!(pace.ready_at(AT(60)), AT(7060), "the window is used up");
+        assert_eq!(pace.explain().to_string(), "paced at 9.8 requests/s, told by the server");
+        pace.take(AT(7060));
+        assert!(pace.ready_at(AT(7060)) > AT(7155));
+    }
+
+    #[test]
+    fn an_exhausted_window_holds_before_the_429() {
+        let mut pace = Pace::new(&PaceConfig::default());
+        let hint = |remaining| RateHint {
+            remaining: Some(remaining),
+            reset: Some(Duration::from_secs(2)),
+            ..RateHint::default()
+        };
+        pace.hint(AT(0), &hint(5));
+        assert_eq!(pace.ready_at(AT(0)), AT(0));
+        pace.hint(AT(0), &hint(0));
+        assert_eq!(pace.ready_at(AT(0)), AT(2000));
+    }
+
+    #[test]
+    fn no_flood_of_429_and_no_odd_clock_breaks_it() {
+        let mut rng = fastrand::Rng::with_seed(5);
+        for seed in 0..200 {
+            rng.seed(seed);
+            let mut pace = Pace::new(&PaceConfig { rate: None, delay: Duration::ZERO });
+            let mut now = Instant::ZERO;
+            for _ in 0..300 {
+                now += Duration::from_micros(rng.u64(0..50_000));
+                let sent = Instant::from_nanos(rng.u64(0..=now.as_nanos() * 2));
+                match rng.u8(0..4) {
+                    0 if pace.ready_at(now) > now => {}
+                    0 => pace.take(now),
+                    1 => pace.success(sent),
+                    2 => pace.too_many(now, sent, None, None),
+                    _ => pace.too_many(now, sent, Some(MS(rng.u64(0..500))), None),
+                }
+                let wait = pace.ready_at(now) - now;
+                assert!(wait <= Duration::from_secs(11), "seed {seed}: waits {wait:?}");
+            }
+        }
+    }
 }
