@@ -294,6 +294,11 @@ impl Engine {
         self.conns.get(conn).map(|conn| conn.host)
     }
 
+    /// Whether a connection's handshake is under way.
+    pub fn is_securing(&self, conn: ConnKey) -> bool {
+        self.conns.get(conn).is_some_and(|conn| matches!(conn.state, State::Securing { .. }))
+    }
+
     /// How many requests are on a connection.
     pub fn running(&self) -> u32 {
         self.hosts.iter().map(|(_, host)| host.busy).sum()

@@ -423,8 +423,14 @@ impl<N: Net> Driver<N> {
     /// Reads first, then writes: the peer may have answered, or gone, before we send.
     fn pump(&mut self, key: ConnKey, handler: &mut dyn Handler) {
         let Some(link) = self.link(key) else { return };
-        if !link.connected && self.connect(key, handler) == Pumped::Gone {
-            return;
+        if !link.connected {
+            if self.connect(key, handler) == Pumped::Gone {
+                return;
+            }
+            if self.engine.is_securing(key) {
+                // What came along with the connection is TLS's: the session is on its way.
+                return;
+            }
         }
         if self.pump_reads(key, handler) == Pumped::Gone {
             return;
