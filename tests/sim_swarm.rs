@@ -35,7 +35,7 @@ fn every_world_heals() {
         return;
     }
     let seeds = number("GANNET_SEEDS").unwrap_or(SEEDS);
-    let (mut jobs, mut arrived, mut requests, mut faults, mut connections) = (0, 0, 0, 0, 0);
+    let (mut jobs, mut arrived, mut requests, mut faults, mut reused) = (0, 0, 0, 0, 0);
     let mut failed = Vec::new();
     let mut slowest = (std::time::Duration::ZERO, 0);
     for seed in 0..seeds {
@@ -48,7 +48,7 @@ fn every_world_heals() {
                 arrived += summary.arrived;
                 requests += summary.requests;
                 faults += summary.faults;
-                connections += summary.connections;
+                reused += summary.reused;
             }
             Err(what) => failed.push(what),
         }
@@ -57,8 +57,8 @@ fn every_world_heals() {
         }
     }
     println!(
-        "{seeds} seeds: {jobs} jobs, {arrived} arrived, {requests} requests on {connections} \
-         connections, {faults} faults met; the slowest took {slowest:?}"
+        "{seeds} seeds: {jobs} jobs, {arrived} arrived, {requests} requests, {reused} of \
+         them on kept connections, {faults} faults met; the slowest took {slowest:?}"
     );
     for what in &failed {
         println!("{what}\nagain: SEED=n cargo test --test sim_swarm\n");

@@ -75,6 +75,9 @@ impl Net {
             self.push_down(id, Down::Rst(drops));
             return;
         }
+        if peer.stalled {
+            return;
+        }
         #[cfg(feature = "tls")]
         if peer.tls.is_some() {
             self.decrypt(id, bytes);

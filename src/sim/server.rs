@@ -259,7 +259,9 @@ impl Peer {
             sent: 0,
             #[cfg(feature = "tls")]
             tls: server.tls.as_ref().and_then(|config| {
-                rustls::ServerConnection::new(config.clone()).ok().map(Box::new)
+                let mut connection = rustls::ServerConnection::new(config.clone()).ok()?;
+                connection.set_buffer_limit(None);
+                Some(Box::new(connection))
             }),
         }
     }

@@ -48,6 +48,8 @@ pub struct Summary {
     pub turns: u64,
     /// Requests on the wire.
     pub requests: usize,
+    /// Those of them that went out on a connection that had carried another one before.
+    pub reused: u64,
     /// Connections opened.
     pub connections: u64,
     /// Faults that the client met.
@@ -103,6 +105,15 @@ pub fn run_with_tls(seed: u64, tls: &Tls) -> Result<Summary, Violation> {
     let plan = Plan::draw(seed, true);
     let mut swarm = Swarm::new(plan, seed);
     swarm.secure(tls);
+    swarm.run().map_err(|what| Violation { seed, what })
+}
+
+/// The same, told call by call on standard error.
+#[cfg(feature = "tls")]
+pub fn narrate_with_tls(seed: u64, tls: &Tls) -> Result<Summary, Violation> {
+    let mut swarm = Swarm::new(Plan::draw(seed, true), seed);
+    swarm.secure(tls);
+    swarm.driver.net_mut().narrate(true);
     swarm.run().map_err(|what| Violation { seed, what })
 }
 
@@ -252,6 +263,7 @@ impl Swarm {
             arrived: arrived.count(),
             turns: self.turns,
             requests: ledger.asked.len(),
+            reused: reused(&ledger.asked),
             connections: ledger.opened,
             faults: ledger.faults,
             took: self.now() - Instant::ZERO,
@@ -561,6 +573,14 @@ impl Swarm {
         }
         Ok(())
     }
+}
+
+/// Requests that were not the first on their connection.
+fn reused(asked: &[super::Asked]) -> u64 {
+    let mut connections: Vec<u32> = asked.iter().map(|asked| asked.connection).collect();
+    connections.sort_unstable();
+    connections.dedup();
+    (asked.len() - connections.len()) as u64
 }
 
 fn is_live(address: IpAddr) -> bool {

@@ -155,10 +155,13 @@ impl Handler for Watch {
         record.heads = 0;
         // A pause belongs to a response.
         record.paused_until = None;
-        if record.done > 0 {
+        let over = record.done > 0;
+        if over {
             self.wrong(job, "a restart after the end");
         }
-        self.whim(ctl, job);
+        if self.plan.jobs.get(job.tag as usize).is_some_and(|plan| plan.whim == Whim::Cancels) {
+            self.whim(ctl, job);
+        }
     }
 
     fn resumed(&mut self, ctl: &mut Ctl<'_>, job: JobRef, at: u64) {
