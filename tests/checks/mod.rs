@@ -2,11 +2,13 @@
 //! so that `tests/corpus.rs` replays the corpora as ordinary tests and `fuzz/` stays a thin shell.
 #![allow(dead_code, unreachable_pub, reason = "each of those who include this uses a part of it")]
 
+mod dns;
 pub mod model;
 pub mod table;
 pub mod trace;
 
 use arbitrary::Unstructured;
+pub use dns::dns;
 use gannet::proto::framing::{FramingFields, decide};
 use gannet::proto::replay::{Outcome, replay as run_replay};
 use gannet::proto::wire::{Record, Recorder, records};
@@ -27,6 +29,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("chunked", chunked),
     ("request", request),
     ("replay", replay),
+    ("dns", dns),
 ];
 
 const TINY: Limits = Limits {
