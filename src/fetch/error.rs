@@ -105,12 +105,14 @@ pub struct Error {
     pub os: i32,
     /// More words: which certificate, which server said what.
     pub detail: Option<Box<str>>,
+    /// What to do about it, where whoever found it knew better than the kind alone tells.
+    pub advice: Option<Box<str>>,
 }
 
 impl Error {
     /// An error of this layer, in this phase.
     pub const fn new(kind: Kind, phase: Phase) -> Self {
-        Self { kind, phase, reused: None, os: 0, detail: None }
+        Self { kind, phase, reused: None, os: 0, detail: None, advice: None }
     }
 
     /// The stable name in records.
@@ -124,8 +126,8 @@ impl Error {
     }
 
     /// What to do about it, in one sentence.
-    pub fn hint(&self) -> Option<&'static str> {
-        self.kind.hint()
+    pub fn hint(&self) -> Option<&str> {
+        self.advice.as_deref().or(self.kind.hint())
     }
 
     /// Whether the request was called off by whoever asked.
@@ -136,12 +138,21 @@ impl Error {
 
 impl From<&Failure> for Error {
     fn from(failure: &Failure) -> Self {
+        // The driver puts what TLS advises behind what TLS says.
+        let (detail, advice) = match (failure.kind, failure.detail.as_deref()) {
+            (engine::Kind::Tls(_), Some(text)) => match text.rsplit_once("; ") {
+                Some((detail, advice)) => (Some(detail.into()), Some(advice.into())),
+                None => (Some(text.into()), None),
+            },
+            (_, detail) => (detail.map(Box::from), None),
+        };
         Self {
             kind: Kind::Engine(failure.kind),
             phase: failure.phase,
             reused: failure.reused,
             os: failure.os,
-            detail: failure.detail.clone(),
+            detail,
+            advice,
         }
     }
 }
@@ -410,6 +421,17 @@ mod tests {
         ] {
             assert_eq!((kind.name(), kind.exit().code()), (name, code), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn what_tls_advises_is_told_apart() {
+        let mut failure = Failure::new(E::Tls("tls_unknown_issuer"), Phase::Tls);
+        failure.detail = Some("nobody vouches for it; --cacert names who does".into());
+        let error = Error::from(&failure);
+        assert_eq!(error.to_string(), "TLS failed: nobody vouches for it");
+        assert_eq!(error.hint(), Some("--cacert names who does"));
+        failure.detail = None;
+        assert_eq!(Error::from(&failure).hint(), tls_hint("tls_unknown_issuer"));
     }
 
     #[test]

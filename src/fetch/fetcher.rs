@@ -45,9 +45,9 @@ use crate::tls;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Fetcher {
-    driver: Driver<Mio>,
+    pub(super) driver: Driver<Mio>,
     directory: Directory,
-    state: State,
+    pub(super) state: State,
     pub(super) inbox: Inbox,
 }
 
@@ -121,7 +121,7 @@ impl Fetcher {
     }
 
     /// Hands a slot's request to the engine.
-    fn start(&mut self, slot: usize) -> Result<(), Error> {
+    pub(super) fn start(&mut self, slot: usize) -> Result<(), Error> {
         let job = ask::submit(&mut self.driver, &self.directory, &mut self.state, slot)?;
         self.state.places.0[slot].place = Place::Engine(job);
         Ok(())

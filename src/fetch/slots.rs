@@ -71,6 +71,8 @@ pub(super) struct Slot {
     tries: Vec<Try>,
     /// The peer of the last hop.
     remote: Option<SocketAddr>,
+    /// The head that was sent at the present station, if it is kept.
+    pub(super) asked: Vec<u8>,
 }
 
 /// What follows when an answer is over.
@@ -112,6 +114,7 @@ impl Slot {
             attempts: 0,
             tries: Vec::new(),
             remote: None,
+            asked: Vec::new(),
         }
     }
 
@@ -230,6 +233,7 @@ impl Slot {
             times: last.times,
             conn: last.conn,
             resumed_at: last.resumed_at,
+            request: &self.asked,
         }
     }
 }
@@ -431,7 +435,13 @@ impl Handler for Pass<'_> {
                 // What the part file of an earlier run is worth, the last station will tell.
                 slot.voided = None;
                 let slot = &self.state.slots[index];
-                let told = Redirect { url: &slot.url, method: slot.method(), head, to: &hop.url };
+                let told = Redirect {
+                    url: &slot.url,
+                    method: slot.method(),
+                    head,
+                    to: &hop.url,
+                    request: &slot.asked,
+                };
                 let mut ctl = Control { ctl, places: &mut self.state.places };
                 self.visitor.redirect(&mut ctl, ticket, &told);
                 self.state.slots[index].then = Then::Follow(Box::new(hop));
@@ -478,6 +488,7 @@ impl Handler for Pass<'_> {
             body,
             decoded: slot.decoder.is_some(),
             redirects: slot.trail.hops(),
+            request: &slot.asked,
         };
         let mut ctl = Control { ctl, places: &mut self.state.places };
         if let Some(why) = voided {
@@ -678,3 +689,7 @@ fn deliver(
     }
     if slot.truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
+
+#[cfg(test)]
+#[path = "slots_tests.rs"]
+mod tests;
