@@ -294,6 +294,11 @@ impl Engine {
         self.conns.get(conn).map(|conn| conn.host)
     }
 
+    /// A connection's number, counted from 1 in the order of opening; 0 when there is none.
+    pub fn serial_of(&self, conn: ConnKey) -> u64 {
+        self.conns.get(conn).map_or(0, |conn| conn.serial)
+    }
+
     /// Whether a connection's handshake is under way.
     pub fn is_securing(&self, conn: ConnKey) -> bool {
         self.conns.get(conn).is_some_and(|conn| matches!(conn.state, State::Securing { .. }))

@@ -197,6 +197,11 @@ impl Fetcher {
         command(&mut Control { ctl: &mut self.driver.ctl(), places });
     }
 
+    /// Lets somebody look on: everything that goes over connections, in plaintext.
+    pub fn set_tap(&mut self, tap: Option<crate::net::tap::Tap>) {
+        self.driver.set_tap(tap);
+    }
+
     /// What is known of each host.
     pub fn host_stats(&self) -> impl Iterator<Item = HostStats<'_>> {
         self.driver.engine().host_stats()

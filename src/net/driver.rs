@@ -14,6 +14,7 @@ use super::RESOLVER;
 #[cfg(feature = "tls")]
 use super::link::Tls;
 use super::link::{Finishing, Link};
+use super::tap::{Tap, Tapped, What};
 use super::{Net, Read, Ready};
 use crate::base::Instant;
 #[cfg(feature = "tls")]
@@ -22,6 +23,7 @@ use crate::engine::{
     Action, ConnKey, Ctl, DnsFailure, Engine, Fault, Handler, HostKey, JobKey, Loss, Next, Origin,
     Request, Resolved, SubmitError,
 };
+use crate::proto::wire::End;
 
 /// A turn that comes this much later than it wanted to means that the process slept.
 const OVERSLEPT: Duration = Duration::from_secs(1);
@@ -69,6 +71,7 @@ pub struct Driver<N> {
     pub(super) now: Instant,
     /// Requests or commands came in since the last turn.
     stirred: bool,
+    tap: Option<Tap>,
     #[cfg(feature = "dns")]
     pub(super) names: Option<super::Names>,
     #[cfg(feature = "tls")]
@@ -108,6 +111,7 @@ impl<N: Net> Driver<N> {
             ready: Vec::new(),
             now,
             stirred: false,
+            tap: None,
             #[cfg(feature = "dns")]
             names: None,
             #[cfg(feature = "tls")]
@@ -142,6 +146,21 @@ impl<N: Net> Driver<N> {
     pub fn with_tls(mut self, tls: crate::tls::Config) -> Self {
         self.tls = Some(tls);
         self
+    }
+
+    /// Lets somebody look on; `None`: nobody any more.
+    pub fn set_tap(&mut self, tap: Option<Tap>) {
+        self.tap = tap;
+    }
+
+    fn tap(&mut self, key: ConnKey, what: What<'_>) {
+        if let Some(tap) = &mut self.tap {
+            let conn = match self.links.get(key.index()) {
+                Some(Some(link)) if link.key == key => link.serial,
+                _ => 0,
+            };
+            tap(&Tapped { conn, at: self.now, what });
+        }
     }
 
     /// The engine, to be looked at.
@@ -359,7 +378,8 @@ impl<N: Net> Driver<N> {
                     if index >= self.links.len() {
                         self.links.resize_with(index + 1, || None);
                     }
-                    self.links[index] = Some(Link::new(conn, address, self.now));
+                    let serial = self.engine.serial_of(conn);
+                    self.links[index] = Some(Link::new(conn, serial, address, self.now));
                     if let Err(fault) = self.net.open(conn.pack(), address) {
                         self.engine.lost(conn, Loss::Fault(fault), self.now, handler);
                     }
@@ -386,6 +406,7 @@ impl<N: Net> Driver<N> {
                         if unheard {
                             self.dialled(remote, false);
                         }
+                        self.tap(conn, What::End(End::Closed));
                         self.links[conn.index()] = None;
                         self.net.close(conn.pack(), reset);
                     }
@@ -449,6 +470,10 @@ impl<N: Net> Driver<N> {
                     link.connected = true;
                     let remote = link.remote;
                     self.dialled(remote, true);
+                    if self.tap.is_some() {
+                        let local = self.net.local(key.pack());
+                        self.tap(key, What::Connected { remote, local });
+                    }
                 }
                 self.engine.connected(key, self.now, handler);
                 Pumped::Here
@@ -528,6 +553,7 @@ impl<N: Net> Driver<N> {
                 Pumped::Gone
             }
             Err(fault) => {
+                self.tap(key, What::End(End::Reset));
                 self.engine.lost(key, Loss::Fault(fault), self.now, handler);
                 Pumped::Gone
             }
@@ -556,6 +582,7 @@ impl<N: Net> Driver<N> {
             let Some(link) = self.link(key) else { return };
             if let Some(tls) = &link.tls {
                 let clean = tls.closed;
+                let how = if clean { End::Eof } else { End::Truncated };
                 // In a handshake, only the engine's own kind tells that it was cut; TLS has
                 // something to add only when the server did not speak TLS at all.
                 let said = if tls.secured { None } else { tls.session.end_of_input() };
@@ -564,16 +591,19 @@ impl<N: Net> Driver<N> {
                     let loss = Loss::Tls { name: error.name(), detail: &detail, is_final: true };
                     self.engine.lost(key, loss, now, handler);
                 } else {
+                    self.tap(key, What::End(how));
                     self.engine.ended(key, clean, now, handler);
                 }
                 return;
             }
         }
+        self.tap(key, What::End(End::Eof));
         self.engine.ended(key, true, self.now, handler);
     }
 
     /// Hands plaintext to the engine, and notes what it wants.
     fn plaintext(&mut self, key: ConnKey, bytes: &[u8], handler: &mut dyn Handler) -> Pumped {
+        self.tap(key, What::Received(bytes));
         match self.engine.received(key, bytes, self.now, handler) {
             Next::Read => Pumped::Here,
             Next::Pause => {
@@ -639,6 +669,7 @@ impl<N: Net> Driver<N> {
         let mut plain = core::mem::take(&mut self.plain);
         plain.clear();
         self.engine.outgoing(key, &mut plain, self.now, handler);
+        self.tap(key, What::Sent(&plain));
         let pumped = if plain.is_empty() { Pumped::Here } else { self.send(key, &plain, handler) };
         self.plain = plain;
         pumped
@@ -846,6 +877,7 @@ impl<N: Net> Driver<N> {
                             cipher: info.cipher,
                             resumed: info.resumed,
                         };
+                        self.tap(key, What::Secured(info));
                         self.engine.secured(key, info, self.now, handler);
                     }
                     if closed {

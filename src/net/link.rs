@@ -14,6 +14,8 @@ use crate::tls::Session;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) key: ConnKey,
+    /// The connection's number, for whoever looks on.
+    pub(super) serial: u64,
     /// An edge said so, and no call has said otherwise since.
     pub(super) readable: bool,
     pub(super) writable: bool,
@@ -70,9 +72,15 @@ impl core::fmt::Debug for Tls {
 }
 
 impl Link {
-    pub(super) const fn new(key: ConnKey, remote: SocketAddr, opened: Instant) -> Self {
+    pub(super) const fn new(
+        key: ConnKey,
+        serial: u64,
+        remote: SocketAddr,
+        opened: Instant,
+    ) -> Self {
         Self {
             key,
+            serial,
             readable: false,
             writable: false,
             hot: false,

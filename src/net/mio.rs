@@ -157,6 +157,13 @@ impl AsRawFd for Mio {
 }
 
 impl Net for Mio {
+    fn local(&mut self, token: usize) -> Option<SocketAddr> {
+        match &self.socket(token).ok()?.socket {
+            Kind::Stream(stream) => stream.local_addr().ok(),
+            Kind::Datagrams(_) => None,
+        }
+    }
+
     fn now(&mut self) -> Instant {
         let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Instant::from_nanos(nanos)

@@ -11,6 +11,7 @@ mod link;
 pub mod mio;
 #[cfg(feature = "dns")]
 mod names;
+pub mod tap;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -60,6 +61,12 @@ pub struct Ready {
 pub trait Net {
     /// The time. Never goes backwards.
     fn now(&mut self) -> Instant;
+
+    /// Our end of a connection, where it is known.
+    fn local(&mut self, token: usize) -> Option<SocketAddr> {
+        let _ = token;
+        None
+    }
 
     /// Begins to connect. Both directions are watched from now on, and never registered again.
     fn open(&mut self, token: usize, address: SocketAddr) -> Result<(), Fault>;

@@ -203,8 +203,11 @@ fn content_length(out: &mut Vec<u8>, length: u64) {
 
 fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
+    out.push(b':');
+    if !value.is_empty() {
+        out.push(b' ');
+        out.extend_from_slice(value);
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -58,12 +58,16 @@ pub(super) fn ask(
                     "-I can't be combined with -d or --json: a HEAD request has no body (with -G they go into the query)",
                 );
             }
-            let json = !request.json.is_empty();
-            content_type = Some(
-                if json { "application/json" } else { "application/x-www-form-urlencoded" }.into(),
-            );
-            if json && !fields.iter().any(|field| field.is("accept")) {
-                fields.extend(Field::new("Accept", b"application/json"));
+            if request.json.is_empty() {
+                content_type = Some("application/x-www-form-urlencoded".into());
+            } else {
+                for (name, value) in
+                    [("Content-Type", b"application/json"), ("Accept", b"application/json")]
+                {
+                    if !fields.iter().any(|field| field.is(name)) {
+                        fields.extend(Field::new(name, value));
+                    }
+                }
             }
             body = Body::Bytes(Arc::from(data));
         }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::job::{Dest, Dump, GoOn, Job, Sink, Terms};
+use super::watch::Shared;
 use crate::cli::plan::{Display, Existing, Fail, RecordHeaders, Records, Upload as UploadFrom};
 use crate::cli::results::Results;
 use crate::cli::sink::{FileError, Files, Note};
@@ -57,6 +58,10 @@ pub struct Desk {
     pub transfers: u64,
     /// `-k`: said in records.
     pub insecure: bool,
+    /// Who looks on, if anybody does.
+    pub watch: Option<Shared>,
+    /// Bytes of requests, as of the last transfer's end.
+    pub sent_before: u64,
     /// Dump files that were begun in this run.
     pub dumped: Vec<PathBuf>,
 }
@@ -380,31 +385,34 @@ impl Desk {
         }
     }
 
-    /// `-D`.
+    /// `-D`: the heads that were not written yet, before the body.
     fn dump(&mut self, index: usize, terms: &Terms) {
         let Some(dump) = &terms.dump else { return };
-        let job = &self.jobs[index];
+        let job = &mut self.jobs[index];
+        let from = std::mem::replace(&mut job.dumped, job.heads.len()).min(job.heads.len());
+        let heads = &job.heads[from..];
+        if heads.is_empty() && !matches!(dump, Dump::File(path) if !self.dumped.contains(path)) {
+            return;
+        }
+        let file_name = |path: &Path| path.display().to_string();
         let result = match dump {
             Dump::Stdout => {
-                Stdout.write_all(&job.heads).map_err(|error| ("standard output".to_owned(), error))
+                Stdout.write_all(heads).map_err(|error| ("standard output".to_owned(), error))
             }
             Dump::Stderr => std::io::stderr()
-                .write_all(&job.heads)
+                .write_all(heads)
                 .map_err(|error| ("standard error".to_owned(), error)),
             Dump::File(path) => {
                 let again = self.dumped.contains(path);
-                let opened = std::fs::OpenOptions::new()
-                    .create(true)
-                    .write(true)
-                    .append(again)
-                    .truncate(!again)
-                    .open(path);
+                let mut options = std::fs::OpenOptions::new();
+                options.create(true);
+                let options =
+                    if again { options.append(true) } else { options.write(true).truncate(true) };
                 if !again {
                     self.dumped.push(path.clone());
                 }
-                opened
-                    .and_then(|mut file| file.write_all(&job.heads))
-                    .map_err(|error| (path.display().to_string(), error))
+                let written = options.open(path).and_then(|mut file| file.write_all(heads));
+                written.map_err(|error| (file_name(path), error))
             }
             Dump::Template(template) => {
                 let id = job.more.as_deref().and_then(crate::cli::input::More::id_text);
@@ -420,8 +428,8 @@ impl Desk {
                 template.write(&values, &mut name);
                 let path = in_dir(terms, &name);
                 let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-                made.and_then(|()| std::fs::write(&path, &job.heads))
-                    .map_err(|error| (path.display().to_string(), error))
+                made.and_then(|()| std::fs::write(&path, heads))
+                    .map_err(|error| (file_name(&path), error))
             }
         };
         if let Err((name, error)) = result {
@@ -624,6 +632,11 @@ impl Visitor for Desk {
         job.keep_head(answer.head.status, answer.head.fields.iter());
         job.decoded = answer.decoded;
         self.keep_lines(index, answer.head);
+        if let Some(terms) = self.jobs[index].terms.clone()
+            && !self.batch
+        {
+            self.dump(index, &terms);
+        }
         self.judge(index, answer)
     }
 
@@ -646,6 +659,7 @@ impl Visitor for Desk {
         job.go_on = GoOn::No;
         job.void_body();
         job.heads.clear();
+        job.dumped = 0;
         if job.poured > 0 {
             job.fail("eof_in_body", 18, "", "the connection was lost, and what has left for standard output can't be taken back");
             ctl.cancel(ticket);
@@ -695,6 +709,7 @@ impl Visitor for Desk {
             }
             Ok(read) => {
                 out.truncate(from + read);
+                self.jobs[index].uploaded = at + read as u64;
                 Upload::More
             }
             Err(error) => {

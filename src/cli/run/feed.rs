@@ -380,6 +380,9 @@ impl BatchEntries {
         let job = &mut desk.jobs[index];
         job.hash = hash;
         job.dest = dest;
+        if let Body::Bytes(bytes) = &request.profile.body {
+            job.uploaded = bytes.len() as u64;
+        }
         request.tag = index as u64;
         Step::Job(index)
     }
@@ -671,6 +674,9 @@ impl TransferEntries {
         let job = &mut desk.jobs[index];
         job.hash = hash;
         job.dest = dest;
+        if let Body::Bytes(bytes) = &request.profile.body {
+            job.uploaded = bytes.len() as u64;
+        }
         request.tag = index as u64;
         Step::Job(index)
     }

@@ -122,11 +122,15 @@ pub struct Job {
     pub content_length: Option<u64>,
     /// All heads, where somebody wants them.
     pub heads: Vec<u8>,
+    /// How much of them `-D` has.
+    pub dumped: usize,
     /// For the record.
     pub body: Vec<u8>,
     pub body_cut: bool,
     /// Bytes of the body, as delivered.
     pub received: u64,
+    /// Bytes of the request's body.
+    pub uploaded: u64,
     /// Bytes that have left for an output that can't be taken back.
     pub poured: u64,
     pub output: Option<String>,
@@ -171,9 +175,11 @@ impl Default for Job {
             location: None,
             content_length: None,
             heads: Vec::new(),
+            dumped: 0,
             body: Vec::new(),
             body_cut: false,
             received: 0,
+            uploaded: 0,
             poured: 0,
             output: None,
             truncated: false,
@@ -202,9 +208,11 @@ impl Job {
         self.status = 0;
         self.forget_head();
         self.heads.clear();
+        self.dumped = 0;
         self.body.clear();
         self.body_cut = false;
         self.received = 0;
+        self.uploaded = 0;
         self.poured = 0;
         self.output = None;
         self.truncated = false;

@@ -9,6 +9,7 @@ mod feed;
 mod job;
 mod setup;
 mod tell;
+mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use desk::Desk;
 use feed::{BatchEntries, Common, Feed, Step, TransferEntries};
 use setup::Refusal;
 use tell::Early;
+use watch::Watch;
 
 use super::exit::{BatchEnd, Exit};
 use super::input::Entry;
@@ -112,6 +114,8 @@ impl Setting {
             upload: None,
             transfers: 0,
             insecure: engine.insecure,
+            watch: None,
+            sent_before: 0,
             dumped: Vec::new(),
         }
     }
@@ -127,6 +131,27 @@ fn proxy_warning(warnings: &mut Vec<String>) {
             "{name} is set, but gannet does not use proxies yet: it connects directly"
         ));
     }
+}
+
+/// Lets somebody look on at the connections, where that is wanted.
+fn look_on(
+    fetcher: &mut Fetcher,
+    desk: &mut Desk,
+    engine: &Engine,
+    measured: bool,
+) -> Result<(), Refusal> {
+    if let Some(folder) = &engine.record_wire {
+        std::fs::create_dir_all(folder).map_err(|error| Refusal {
+            exit: Exit::WRITE,
+            message: format!("can't make the folder {}: {error}", folder.display()),
+        })?;
+    }
+    if desk.display.verbose || engine.record_wire.is_some() || measured {
+        let (watch, tap) = Watch::new(desk.display.verbose, engine.record_wire.clone());
+        fetcher.set_tap(Some(tap));
+        desk.watch = Some(watch);
+    }
+    Ok(())
 }
 
 /// Why the loop came to its end.
@@ -414,7 +439,13 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         },
         read,
     );
-    let mut progress = Progress::new(setting.display.progress, Instant::now());
+    look_on(&mut fetcher, &mut desk, &engine, false)?;
+    let progress = if setting.display.verbose && setting.display.progress == When::Auto {
+        When::Never
+    } else {
+        setting.display.progress
+    };
+    let mut progress = Progress::new(progress, Instant::now());
     let bounds = Bounds {
         deadline: deadline.map(|time| setting.begun + time),
         max_failures,
@@ -443,6 +474,10 @@ fn close(
     if let Some(results) = &mut desk.results {
         let result = results.flush();
         desk.results_done(result);
+    }
+    if let Some(message) = desk.watch.as_ref().and_then(|watch| watch.borrow_mut().failed.take()) {
+        desk.local_failed = true;
+        desk.said.push(format!("gannet: {message}"));
     }
     desk.speak(&progress);
     progress.clear();
@@ -540,9 +575,10 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         }
         let mut commons = vec![Arc::new(first)];
         // A line among the bodies on a terminal helps nobody.
-        let quiet = setting.display.progress == When::Auto
-            && stdio::stdout_is_terminal()
-            && targets.iter().any(|target| target.output == Where::Stdout);
+        let quiet = setting.display.verbose
+            || setting.display.progress == When::Auto
+                && stdio::stdout_is_terminal()
+                && targets.iter().any(|target| target.output == Where::Stdout);
         let mut all: VecDeque<_> = targets.into_iter().map(|target| (0, target)).collect();
         while parallel
             && let Some(next) =
@@ -555,6 +591,8 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             ));
         }
         setting.warn();
+        let measured = commons.iter().any(|common| common.terms.format.is_some());
+        look_on(&mut fetcher, &mut desk, &engine, measured)?;
         let entries = TransferEntries { commons, targets: all, glob: None, lines: None, parallel };
         let mut feed = Feed::transfers(entries);
         feed.n = number;

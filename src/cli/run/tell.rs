@@ -171,7 +171,7 @@ impl Desk {
             warnings,
             started: job.started,
             times: Some(outcome.times),
-            dns_stale: false,
+            dns_stale: outcome.conn.is_some_and(|conn| conn.dns_stale),
             conn,
             resumed_at: outcome.resumed_at,
         };
@@ -278,6 +278,14 @@ impl Desk {
         let content_type = job.content_type().map(String::from_utf8_lossy);
         let remote = outcome.conn.map(|conn| conn.remote);
         let fresh = outcome.conn.is_some_and(|conn| !conn.reused);
+        let mut local = None;
+        let mut sent = 0;
+        if let Some(watch) = &self.watch {
+            let watch = watch.borrow();
+            local = outcome.conn.and_then(|conn| watch.local(conn.id));
+            sent = watch.sent - self.sent_before;
+            self.sent_before = watch.sent;
+        }
         let facts = writeout::Facts {
             url: &job.typed,
             url_effective: outcome.final_url.as_str(),
@@ -296,15 +304,15 @@ impl Desk {
             connection: outcome.conn.map(|conn| conn.id.saturating_sub(1)),
             redirects: u64::from(outcome.redirects),
             retries: u64::from(outcome.attempts.saturating_sub(1)),
-            local_ip: String::new(),
-            local_port: 0,
+            local_ip: local.map(|local| local.ip().to_string()).unwrap_or_default(),
+            local_port: local.map_or(0, |local| local.port()),
             remote_ip: remote.map(|remote| remote.ip().to_string()).unwrap_or_default(),
             remote_port: remote.map_or(0, |remote| remote.port()),
             scheme: outcome.final_url.scheme().name(),
             body_bytes: job.received,
             delivered_bytes: job.received,
-            request_bytes: 0,
-            upload_bytes: 0,
+            request_bytes: sent.saturating_sub(job.uploaded),
+            upload_bytes: job.uploaded,
             verified: !self.insecure,
             times: writeout::Times {
                 queue: times.queue,

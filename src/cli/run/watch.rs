@@ -1,0 +1,256 @@
+//! What goes over connections, for a person (`-v`), for `gannet replay` (`--record-wire`) and for
+//! the variables of `-w` that only the socket knows.
+//!
+//! Owns curl's habit of `*`, `>`, `<`; secrets are masked in both forms.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::base::Instant;
+use crate::cli::stdio::safe;
+use crate::fetch::is_secret;
+use crate::net::tap::{Tap, Tapped, What};
+use crate::proto::wire::{End, Recorder};
+
+/// A line of a head that is longer is shown in part.
+const LONGEST: usize = 16 * 1024;
+
+/// Shared between the fetcher, which feeds it, and the desk, which reads it.
+pub type Shared = Rc<RefCell<Watch>>;
+
+/// The onlooker.
+#[derive(Default)]
+pub struct Watch {
+    verbose: bool,
+    folder: Option<PathBuf>,
+    conns: HashMap<u64, Conn>,
+    /// Bytes of requests, of all connections.
+    pub sent: u64,
+    /// Connections that were opened.
+    pub opened: u64,
+    /// The first thing that went wrong with recording.
+    pub failed: Option<String>,
+    buffer: Vec<u8>,
+}
+
+/// One connection.
+#[derive(Default)]
+struct Conn {
+    local: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+    begun: Option<Instant>,
+    /// Something came since the last request began.
+    answered: bool,
+    out: Half,
+    back: Half,
+    record: Option<(Recorder, File)>,
+}
+
+/// One direction: within a head or within a body.
+#[derive(Default)]
+struct Half {
+    in_body: bool,
+    line: Vec<u8>,
+    first: bool,
+    interim: bool,
+    bytes: u64,
+}
+
+impl Watch {
+    /// An onlooker, and what to give to the fetcher.
+    pub fn new(verbose: bool, folder: Option<PathBuf>) -> (Shared, Tap) {
+        let watch = Rc::new(RefCell::new(Self { verbose, folder, ..Self::default() }));
+        let theirs = Rc::clone(&watch);
+        (watch, Box::new(move |event| theirs.borrow_mut().hear(event)))
+    }
+
+    /// Our end of a connection.
+    pub fn local(&self, conn: u64) -> Option<SocketAddr> {
+        self.conns.get(&conn)?.local
+    }
+
+    fn hear(&mut self, event: &Tapped<'_>) {
+        let folder = self.folder.as_deref();
+        let conn = self.conns.entry(event.conn).or_default();
+        let begun = *conn.begun.get_or_insert(event.at);
+        let micros = (event.at - begun).as_micros() as u64;
+        match event.what {
+            What::Connected { remote, local } => {
+                self.opened += 1;
+                conn.local = local;
+                conn.remote = Some(remote);
+                if self.verbose {
+                    eprintln!("* #{} connected to {remote}", event.conn);
+                }
+                if let Some(folder) = folder {
+                    self.buffer.clear();
+                    let recorder = Recorder::begin(&mut self.buffer, &remote.to_string());
+                    let path = folder.join(format!("conn-{:06}.wire", event.conn));
+                    match File::create(&path) {
+                        Ok(file) => conn.record = Some((recorder, file)),
+                        Err(error) => {
+                            self.failed
+                                .get_or_insert(format!("can't write {}: {error}", path.display()));
+                        }
+                    }
+                }
+            }
+            What::Secured(tls) => {
+                if self.verbose {
+                    let again = if tls.resumed { ", resumed" } else { "" };
+                    eprintln!("* #{} {} with {}{again}", event.conn, tls.version, tls.cipher);
+                }
+            }
+            What::Sent(bytes) => {
+                self.sent += bytes.len() as u64;
+                if conn.answered || conn.out.bytes == 0 {
+                    conn.answered = false;
+                    conn.out = Half { first: true, ..Half::default() };
+                    conn.back = Half { first: true, ..Half::default() };
+                    if let Some((recorder, _)) = &mut conn.record {
+                        recorder.next_exchange();
+                    }
+                }
+                conn.out.bytes += bytes.len() as u64;
+                if self.verbose {
+                    conn.out.show('>', bytes);
+                }
+                if let Some((recorder, _)) = &mut conn.record {
+                    recorder.sent(&mut self.buffer, micros, bytes);
+                }
+            }
+            What::Received(bytes) => {
+                conn.answered = true;
+                if self.verbose {
+                    conn.back.show('<', bytes);
+                }
+                if let Some((recorder, _)) = &mut conn.record {
+                    recorder.received(&mut self.buffer, micros, bytes);
+                }
+            }
+            What::End(how) => {
+                if self.verbose && conn.remote.is_some() {
+                    eprintln!("* #{} {}", event.conn, ending(how));
+                }
+                if let Some(mut conn) = self.conns.remove(&event.conn)
+                    && let Some((recorder, mut file)) = conn.record.take()
+                {
+                    recorder.end(&mut self.buffer, micros, how);
+                    let result = file.write_all(&self.buffer);
+                    note(&mut self.failed, result);
+                }
+                self.buffer.clear();
+                return;
+            }
+        }
+        if let Some((_, file)) = &mut conn.record {
+            let result = file.write_all(&self.buffer);
+            note(&mut self.failed, result);
+        }
+        self.buffer.clear();
+    }
+}
+
+fn note(failed: &mut Option<String>, result: std::io::Result<()>) {
+    if let Err(error) = result {
+        failed.get_or_insert(format!("can't record the wire: {error}"));
+    }
+}
+
+fn ending(how: End) -> &'static str {
+    match how {
+        End::Eof => "closed by the server",
+        End::Truncated => "cut off by the server",
+        End::Reset => "reset",
+        End::Closed => "closed",
+    }
+}
+
+impl Half {
+    fn show(&mut self, mark: char, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.in_body {
+            let end = rest.iter().position(|&byte| byte == b'\n');
+            let (piece, after) = rest.split_at(end.map_or(rest.len(), |at| at + 1));
+            rest = after;
+            let room = LONGEST.saturating_sub(self.line.len());
+            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            if end.is_some() {
+                self.head_line(mark);
+            }
+        }
+        if !rest.is_empty() {
+            eprintln!("{} [{} bytes data]", if mark == '>' { '}' } else { '{' }, rest.len());
+        }
+    }
+
+    fn head_line(&mut self, mark: char) {
+        let line = std::mem::take(&mut self.line);
+        let line = line.trim_ascii_end();
+        if std::mem::take(&mut self.first) {
+            self.interim = line.get(9) == Some(&b'1');
+        }
+        eprintln!("{mark} {}", safe(&masked(&String::from_utf8_lossy(line))));
+        if line.is_empty() {
+            // After an interim answer another head follows.
+            self.in_body = !std::mem::take(&mut self.interim);
+            self.first = true;
+        }
+    }
+}
+
+/// A field line without its secret.
+fn masked(line: &str) -> String {
+    match line.split_once(':') {
+        Some((name, value)) if is_secret(name) => {
+            // The scheme tells what kind of secret it is, and is none itself.
+            let scheme = value.trim().split_once(' ').map_or("", |(scheme, _)| scheme);
+            let scheme =
+                if name.to_ascii_lowercase().ends_with("authorization") { scheme } else { "" };
+            format!("{name}: {scheme}{}***", if scheme.is_empty() { "" } else { " " })
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for (line, want) in [
+            ("Authorization: Basic YTpi", "Authorization: Basic ***"),
+            ("cookie: a=b; c=d", "cookie: ***"),
+            ("Set-Cookie: a=b", "Set-Cookie: ***"),
+            ("Accept: */*", "Accept: */*"),
+            ("GET / HTTP/1.1", "GET / HTTP/1.1"),
+        ] {
+            assert_eq!(masked(line), want);
+        }
+    }
+
+    #[test]
+    fn wires_are_recorded_by_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let (watch, mut tap) = Watch::new(false, Some(dir.path().to_owned()));
+        let remote: SocketAddr = "127.0.0.1:80".parse().unwrap();
+        let mut say = |what| tap(&Tapped { conn: 1, at: Instant::ZERO, what });
+        say(What::Connected { remote, local: Some(remote) });
+        say(What::Sent(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\n\r\n"));
+        say(What::Received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"));
+        assert_eq!(watch.borrow().local(1), Some(remote));
+        say(What::End(End::Eof));
+        assert_eq!((watch.borrow().sent, watch.borrow().opened), (53, 1));
+        let file = std::fs::read(dir.path().join("conn-000001.wire")).unwrap();
+        assert!(!file.windows(4).any(|four| four == b"YTpi"));
+        let outcome =
+            crate::proto::replay::replay(&file, &crate::proto::Limits::default(), &mut |_| {});
+        assert_eq!((outcome.answers, outcome.content, outcome.error), (1, 2, None));
+    }
+}

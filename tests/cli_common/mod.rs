@@ -1,0 +1,173 @@
+//! The built binary in a folder of its own, with a cleared environment and bounded in time.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// A run ends after this long, or the test fails.
+const LONGEST: Duration = Duration::from_secs(90);
+
+/// A command line that is being put together.
+#[derive(Clone)]
+pub struct Gannet {
+    dir: Rc<tempfile::TempDir>,
+    args: Vec<String>,
+    stdin: Option<Vec<u8>>,
+    env: Vec<(String, String)>,
+}
+
+/// What came of it.
+pub struct Run {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+    dir: Rc<tempfile::TempDir>,
+}
+
+impl Gannet {
+    pub fn new() -> Self {
+        Self {
+            dir: Rc::new(tempfile::tempdir().unwrap()),
+            args: Vec::new(),
+            stdin: None,
+            env: Vec::new(),
+        }
+    }
+
+    /// A further command in the same folder.
+    pub fn gannet(&self) -> Self {
+        Self { dir: Rc::clone(&self.dir), args: Vec::new(), stdin: None, env: Vec::new() }
+    }
+
+    pub fn args<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Self {
+        let mut new = self.clone();
+        new.args.extend(args.into_iter().map(|arg| arg.as_ref().to_str().unwrap().to_owned()));
+        new
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn stdin(self, text: &str) -> Self {
+        self.stdin_bytes(text.as_bytes().to_vec())
+    }
+
+    pub fn stdin_bytes(mut self, bytes: Vec<u8>) -> Self {
+        self.stdin = Some(bytes);
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gannet"));
+        command.args(&self.args).current_dir(self.dir.path()).env_clear();
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    pub fn spawn(&self, stdin: Stdio) -> Child {
+        let mut command = self.command();
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    pub fn run_bytes(&self) -> (i32, Vec<u8>, Vec<u8>) {
+        let mut child =
+            self.spawn(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        let writer = self.stdin.clone().zip(child.stdin.take()).map(|(bytes, mut stdin)| {
+            // A run that ends early does not read all.
+            std::thread::spawn(move || drop(stdin.write_all(&bytes)))
+        });
+        let mut out = child.stdout.take().unwrap();
+        let mut err = child.stderr.take().unwrap();
+        let out = std::thread::spawn(move || read(&mut out));
+        let err = std::thread::spawn(move || read(&mut err));
+        let status = wait(&mut child, LONGEST);
+        if let Some(writer) = writer {
+            writer.join().unwrap();
+        }
+        (status.code().unwrap_or(-1), out.join().unwrap(), err.join().unwrap())
+    }
+
+    pub fn run(&self) -> Run {
+        let (code, out, err) = self.run_bytes();
+        Run {
+            code,
+            out: String::from_utf8_lossy(&out).into_owned(),
+            err: String::from_utf8_lossy(&err).into_owned(),
+            dir: Rc::clone(&self.dir),
+        }
+    }
+}
+
+fn read(from: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+impl Run {
+    pub fn gannet(&self) -> Gannet {
+        Gannet { dir: Rc::clone(&self.dir), args: Vec::new(), stdin: None, env: Vec::new() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Names in a folder, sorted.
+    pub fn files(&self, folder: &str) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(self.path(folder))
+            .map(|entries| {
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+            })
+            .unwrap_or_default();
+        names.sort();
+        names
+    }
+}
+
+/// Waits for a child, and kills it when it takes too long.
+pub fn wait(child: &mut Child, longest: Duration) -> ExitStatus {
+    let until = Instant::now() + longest;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > until {
+            child.kill().unwrap();
+            panic!("it did not end within {longest:?}: {:?}", child.wait());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal to a child.
+pub fn kill(child: &Child, signal: &str) {
+    let status = Command::new("kill")
+        .args([&format!("-{signal}"), &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// The records of a run.
+pub fn records(text: &str) -> Vec<serde_json::Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+/// A digest in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
