@@ -461,4 +461,16 @@ mod tests {
             assert!(out.contains(line), "{out}");
         }
     }
+
+    #[test]
+    fn requests_sent_ahead_keep_their_order() {
+        let mut file = Vec::new();
+        let mut recorder = Recorder::begin(&mut file, "");
+        recorder.sent(&mut file, 0, b"GET / HTTP/1.1\r\n\r\nHEAD / HTTP/1.1\r\n\r\n");
+        let answer = b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n";
+        recorder.received(&mut file, 1, &[&answer[..], b"ab", answer].concat());
+        recorder.end(&mut file, 2, End::Eof);
+        let (out, outcome) = told(&file);
+        assert_eq!((outcome.answers, outcome.content, outcome.error), (2, 2, None), "{out}");
+    }
 }

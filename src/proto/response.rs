@@ -509,7 +509,7 @@ mod tests {
                 [Limits::DEFAULT, Limits { head_bytes: 40, trailer_bytes: 7, ..Limits::DEFAULT }]
             {
                 let whole = trace(&[bytes], &limits);
-                for cut in 0..bytes.len() {
+                for cut in (0..bytes.len()).step_by(if cfg!(miri) { 13 } else { 1 }) {
                     assert_eq!(
                         trace(&[&bytes[..cut], &bytes[cut..]], &limits),
                         whole,

@@ -331,7 +331,7 @@ mod tests {
                     X-Cookie: seen\r\nSet-Cookies: seen\r\nProxy-Authorization:x\r\n\r\nSet-Cookie: in=content\nend";
         let want = "GET / HTTP/1.1\r\nHost: a\r\nauthorization: ***** ****\r\nCOOKIE : **** ***\r\n\t***\r\n\
                     X-Cookie: seen\r\nSet-Cookies: seen\r\nProxy-Authorization:*\r\n\r\nSet-Cookie: **********\nend";
-        for cut in 0..text.len() {
+        for cut in (0..text.len()).step_by(if cfg!(miri) { 31 } else { 1 }) {
             let (one, two) = text.split_at(cut);
             assert_eq!(masked(&[one, two]), want);
         }
