@@ -1,0 +1,129 @@
+//! What a complaint means: a wall, a burst of one cause, chance, or an outage.
+//!
+//! Owns the fall of the limit and the memory of the level at which the server complained.
+
+use core::time::Duration;
+
+use super::super::Complaint;
+use super::super::explain::Finding;
+use super::{
+    Adaptive, Burst, Chance, LARGE_SHARE, Mode, PROBE_LONGEST, PROOF, SERVED_BETWEEN_PROBES, Wall,
+};
+use crate::base::Instant;
+
+impl Adaptive {
+    pub(in crate::engine::limit) fn complaint(
+        &mut self,
+        now: Instant,
+        what: Complaint,
+        caused_at: Instant,
+        open: u32,
+    ) {
+        let open = open.max(1);
+        if let Some(burst) = self.burst.as_mut().filter(|burst| caused_at <= burst.cut) {
+            // One cause, one cut: but each further one says that one less survived.
+            burst.count = burst.count.saturating_add(1);
+            let survivors = burst.top.saturating_sub(burst.count);
+            if survivors < self.level {
+                self.cut(now, what, survivors);
+            }
+            return;
+        }
+        let class = usize::from(what.concerns_fresh());
+        let served = if what.concerns_fresh() { self.served_fresh } else { self.served };
+        let gap = served - self.chance[class].served_at_last;
+        self.chance[class].served_at_last = served;
+        let probing =
+            matches!(self.mode, Mode::Probe { .. } | Mode::Up { .. }) && open > self.level;
+        let growing = matches!(self.mode, Mode::Start);
+        if !probing && !growing && open <= self.level {
+            let proof = if what.concerns_fresh() { &mut self.proof_fresh } else { &mut self.proof };
+            if *proof >= PROOF {
+                // It bore this level many times: one failure among many is chance. If it is
+                // not, the proof is soon used up.
+                *proof -= PROOF;
+                self.chance[class].learn(gap);
+                return;
+            }
+            self.chance[class] = Chance { served_at_last: served, ..Chance::default() };
+        } else if self.chance[class].explains(gap) {
+            // It fails now and then at any level: nothing that a higher one is to blame for.
+            return;
+        }
+        let survivors = (open - 1).min(self.level);
+        let round = Duration::from_nanos(self.time);
+        let survivors = if probing || growing {
+            // What was borne below says nothing of this level.
+            self.proof = 0;
+            self.proof_fresh = 0;
+            // Others may have closed meanwhile: so many were served together.
+            survivors.max(self.proven.min(self.level))
+        } else if self.at_wall() && now < self.settled_at + round * 4 {
+            // The level was found just now, and is not quite right yet.
+            survivors
+        } else {
+            survivors.min(self.level - self.level.div_ceil(10))
+        };
+        self.proven = 0;
+        self.burst = Some(Burst { cut: now, top: survivors + 1, count: 1 });
+        let was_probe = matches!(self.mode, Mode::Probe { .. });
+        self.cut(now, what, survivors);
+        if was_probe && survivors == self.level {
+            self.give_way(now);
+        }
+    }
+
+    /// Falls to the number of connections that survived.
+    pub(super) fn cut(&mut self, now: Instant, what: Complaint, survivors: u32) {
+        let floor = u32::from(self.config.floor);
+        self.step = 1;
+        if survivors == 0 {
+            // Nothing lives: that is no level but an outage. What was known is void, and what
+            // comes next is a new start.
+            self.wall = None;
+            self.level = floor;
+            self.settled_at = now;
+            self.finding = Finding::Outage { what };
+            self.begin_start(now);
+            return;
+        }
+        let wall = survivors + 1;
+        let (since, times) = match self.wall {
+            Some(old) if old.level.abs_diff(wall) <= 1 => (old.since, old.times),
+            _ => (now, 0),
+        };
+        let again = u32::from(self.burst.is_some_and(|burst| burst.count == 1));
+        self.wall = Some(Wall { level: wall, what, since, times: times + again });
+        self.finding = Finding::Complaint { level: wall, what };
+        if matches!(self.mode, Mode::Start) {
+            self.learn_base();
+            // As few as the start or little more: no reason to try less.
+            self.unsure &= survivors > u32::from(self.config.start) * 4;
+        }
+        if survivors < self.level {
+            self.settled_at = now;
+        }
+        self.level = survivors.max(floor);
+        self.hold(now);
+    }
+
+    /// After a refused probe: leaves a few slots empty for a moment, so that a client that
+    /// shares the server's limit and has less finds one. Costs 1/48 of the goodput of a large
+    /// share at most, 1/96 of a small one.
+    pub(super) fn give_way(&mut self, now: Instant) {
+        let Mode::Hold { due, .. } = self.mode else { return };
+        if self.level < 4 {
+            return;
+        }
+        let less = (self.level / 8).max(1);
+        let until_next = due - now;
+        let pause = if self.level < LARGE_SHARE {
+            until_next * self.level / (96 * less)
+        } else {
+            let round = Duration::from_nanos(self.time);
+            let served = round * SERVED_BETWEEN_PROBES as u32 / self.level;
+            until_next.max(served.min(PROBE_LONGEST)) * self.level / (48 * less)
+        };
+        self.mode = Mode::Yield { to: self.level - less, until: now + pause };
+    }
+}

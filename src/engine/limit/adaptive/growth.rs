@@ -1,0 +1,143 @@
+//! Growth: one more for each answer, until something speaks against it.
+//!
+//! Owns the slow start of a search, and the place where it ends: a cap, or the knee beyond which
+//! goodput did not follow.
+
+use core::time::Duration;
+
+use super::super::Sample;
+use super::super::explain::Finding;
+use super::super::meter::{Ladder, UNIT, Window, mul_div};
+use super::{Adaptive, MILESTONES, Mode, NOISY};
+use crate::base::Instant;
+
+impl Adaptive {
+    pub(super) fn begin_start(&mut self, now: Instant) {
+        self.mode = Mode::Start;
+        self.started_at = self.level;
+        self.careful_above = 0;
+        self.ladder = Ladder::default();
+        self.unit_time = 0;
+        self.window = Window::new(now, now, 1, u32::MAX);
+        self.milestones = [(now, self.level); MILESTONES];
+    }
+
+    pub(super) fn grow(&mut self, now: Instant, sample: &Sample) {
+        let calm = self.ladder.calm().unwrap_or(u64::MAX);
+        let mut crowded = self.unit_time / 3 > calm / 2;
+        if let Some((low, high)) = self.ladder.compare() {
+            let ideal = mul_div(high.concurrency16, UNIT, low.concurrency16.max(1));
+            let real = mul_div(high.rate, UNIT, low.rate.max(1));
+            // Chance may make it look worse than it is.
+            let real = real + mul_div(real, low.error() + high.error(), UNIT);
+            // Less than three tenths of what was added arrived.
+
+            if real < UNIT + ideal.saturating_sub(UNIT) * 3 / 10 {
+                self.settle_at_knee(now);
+                return;
+            }
+            // Slower, but worth it up to here.
+            crowded &= high.concurrency16 < u64::from(self.level) * 8;
+        }
+        if crowded && self.ladder.count() >= self.level * 8 {
+            // Chance hides whether it was worth it: trials will tell.
+            self.settle_at_knee(now);
+            return;
+        }
+        // An answer speaks for twice the level at which its request was sent, and no more:
+        // a server that slows down is not given more before it is known how slow it became.
+        // Beyond a level at which it once complained, what doubles is the distance from there.
+        let spoken_for = self.level_at(sample.sent_at).max(self.careful_above + 1);
+        let spoken_for = match spoken_for {
+            level if self.careful_above > 0 => level * 2 - self.careful_above,
+            level if level < 4 => level * 2 + 2,
+            level => level * 9 / 4,
+        };
+        let most = self.cap().min(spoken_for);
+        if self.queued && !crowded && self.in_flight * 2 >= self.level && self.level < most {
+            // A fresh connection's first answer says that a connection and a request are borne.
+            let step = if sample.reused { 1 } else { 2 };
+            self.level = (self.level + step).min(most);
+            self.finding = Finding::Growing;
+            self.settled_at = now;
+            let last = self.milestones[self.milestone].1;
+            if self.level > last + last.saturating_sub(self.careful_above) / 16 {
+                self.milestone = (self.milestone + 1) % MILESTONES;
+                self.milestones[self.milestone] = (now, self.level);
+            }
+        }
+        // At the cap, the answers to what was sent on the way there tell whether it was worth it.
+        let half = u64::from(self.level) * 8;
+        let known = self.ladder.compare().is_some_and(|(_, high)| high.concurrency16 >= half);
+        let known = known && self.started_at * 2 <= self.level;
+        if self.level >= self.cap() && (known || self.ladder.count() >= self.level * 2) {
+            self.settle_at_cap(now);
+        }
+    }
+
+    /// The level when a request was sent, while growing.
+    pub(super) fn level_at(&self, sent_at: Instant) -> u32 {
+        (0..MILESTONES)
+            .map(|back| self.milestones[(self.milestone + MILESTONES - back) % MILESTONES])
+            .find(|(when, _)| *when <= sent_at)
+            .unwrap_or(self.milestones[(self.milestone + 1) % MILESTONES])
+            .1
+    }
+
+    pub(super) fn settle_at_cap(&mut self, now: Instant) {
+        self.finding = match self.wall {
+            Some(wall) => Finding::Complaint { level: wall.level, what: wall.what },
+            None => Finding::Ceiling,
+        };
+        self.learn_base();
+        self.settle(now);
+    }
+
+    /// Takes from the ladder how long a unit takes without a crowd.
+    pub(super) fn learn_base(&mut self) {
+        if let Some((low, high)) = self.ladder.compare() {
+            self.noise = high.noise;
+            if self.started_at * 2 <= self.level {
+                self.unsure = false;
+                self.lower_base(low.per_unit + mul_div(low.per_unit, low.error() * 2, UNIT));
+            }
+        }
+    }
+
+    pub(super) fn settle_at_knee(&mut self, now: Instant) {
+        let Some(knee) = self.ladder.knee() else { return };
+        // Where times vary, a little more: too few cost goodput, a few too many only wait.
+        let room = knee.level * knee.noise.min(UNIT as u32) / 3072;
+        let level = (knee.level + room).clamp(u32::from(self.config.floor), self.level);
+        let calm = knee.calm.wait.unwrap_or(knee.calm.mean_time);
+        self.finding = if knee.best.mostly_bytes {
+            Finding::Bandwidth { beyond: level, bytes_per_second: self.ledger.bytes_per_second() }
+        } else {
+            Finding::Queue {
+                beyond: level,
+                calm: self.ledger.min_latency.unwrap_or(Duration::from_nanos(calm)),
+                crowded: Duration::from_nanos(self.wait.unwrap_or(self.time)),
+            }
+        };
+        // The lowest level seen was the start, and more than that never helped: perhaps less
+        // does as well.
+        self.unsure = self.started_at >= level;
+        self.noise = knee.noise;
+        self.last_was_down = true;
+        let vague = knee.noise > NOISY;
+        self.base = (!vague).then_some(knee.calm.per_unit);
+        self.vague = vague;
+        self.level = level;
+        self.settle(now);
+        // The knee is known roughly: the first trials take big steps, one after the other.
+        self.step = (level / 4).max(level * self.noise.min(UNIT as u32) / 2048).max(1);
+        self.hold_until(now, now);
+    }
+
+    /// Stays at the level, with the first trial soon.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.settled_at = now;
+        self.step = 1;
+        self.hold(now);
+    }
+}

@@ -1,0 +1,387 @@
+//! The search: growth, trial steps, and what a complaint means.
+//!
+//! Owns the decisions of one adaptive limit. Every step beyond what is known is a trial: the
+//! goodput at the new level is measured and compared with the goodput just before, and only
+//! what helped is kept. Latency says when a trial is worth its price, never what its outcome
+//! is: jobs of different size, a small sample or a slow dependency can raise latency, but they
+//! can't make goodput stand still when concurrency goes down.
+//!
+//! The price of knowing is bounded. A level that has stood for a time t is questioned again
+//! after t/16 (within bounds), so what is lost when the server changes its mind is a small part
+//! of what was gained while it did not; and the one request that each trial beyond a hard limit
+//! costs comes after hundreds that were served.
+
+mod complaint;
+mod growth;
+mod trial;
+
+use core::time::Duration;
+
+use fastrand::Rng;
+
+use super::explain::{Explanation, Finding, Ledger};
+use super::meter::{Ladder, Reading, Sums, UNIT, Window, mul_div, units};
+use super::{Complaint, LimitConfig, Sample};
+use crate::base::Instant;
+
+/// A level that has stood for a time is questioned again after this part of it.
+const AGE_PART: u32 = 16;
+/// The shortest time between two probes beyond a level at which the server complained.
+const PROBE_EVERY_MIN: Duration = Duration::from_secs(1);
+/// The shortest time between two trials that cost no request.
+const TRIAL_EVERY_MIN: Duration = Duration::from_millis(400);
+/// The longest.
+const TRIAL_EVERY_MAX: Duration = Duration::from_secs(60);
+/// Requests served between two trials that are likely to cost a request: 0.4 % at most.
+const SERVED_BETWEEN_PROBES: u64 = 240;
+/// A trial that takes longer decides with what it has.
+const TRIAL_LONGEST: Duration = Duration::from_secs(3);
+/// Successes at a level that outweigh a single complaint at it: up to 6 % are chance.
+const PROOF: u32 = 16;
+/// As many successes are remembered: so many complaints in a row are no chance.
+const PROOF_MAX: u32 = 64;
+/// Where so many are not served in this time, it is enough.
+const PROBE_LONGEST: Duration = Duration::from_secs(8);
+/// From this level on a client has so much that it gives way for longer.
+const LARGE_SHARE: u32 = 12;
+/// Requests served before a complaint that came once is put to the test.
+const SERVED_BEFORE_SECOND_PROBE: u64 = 32;
+/// Of the concurrency added, so much in 1/1024 must at least turn up as goodput.
+const WORTH: u64 = 307;
+/// Samples of a held level are averaged over so many.
+const HELD_MAX: u32 = 2048;
+/// Nanoseconds a unit took, against the base, in 1/1024: too much to wait for the next trial.
+const CROWDED: u64 = 1536;
+/// Times that vary by more than this (standard deviation, 1/1024 of the mean) need care.
+const NOISY: u32 = 80;
+/// So many fresh connections in a row: this server does not keep them.
+const NOT_PERSISTENT: u32 = 48;
+
+/// As many steps of growth by a sixteenth are remembered: more than a doubling.
+const MILESTONES: usize = 24;
+
+/// The level at which the server complained.
+#[derive(Clone, Copy, Debug)]
+struct Wall {
+    /// Connections open when it complained.
+    level: u32,
+    what: Complaint,
+    /// When it first complained there: from then on it stands.
+    since: Instant,
+    /// How often it complained there, one after the other. Once may be chance.
+    times: u32,
+}
+
+/// Complaints that have one cause: all that was started before the cut.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    cut: Instant,
+    /// Connections open at the first of them.
+    top: u32,
+    count: u32,
+}
+
+/// Failures that come by chance, at a level that is known to be borne.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chance {
+    /// How many there were.
+    seen: u32,
+    /// Successes between two of them, on average.
+    gap: u64,
+    /// Successes until the last complaint of this kind.
+    served_at_last: u64,
+}
+
+impl Chance {
+    /// One more of them.
+    fn learn(&mut self, gap: u64) {
+        if gap >= u64::from(PROOF) {
+            self.gap = if self.seen == 0 { gap } else { (self.gap * 3 + gap) / 4 };
+            self.seen = self.seen.saturating_add(1);
+        }
+    }
+
+    /// Whether a complaint after so many successes is one of them.
+    fn explains(&self, gap: u64) -> bool {
+        self.seen >= 3 && gap >= self.gap / 8
+    }
+}
+
+/// What is going on.
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    /// One more for each answer, until something speaks against it.
+    Start,
+    /// At the level. The next trial comes when due and when so many were served.
+    Hold { due: Instant, due_served: u64 },
+    /// A trial with more; `before` is the goodput at the level just before.
+    Up { to: u32, began: Instant, before: Reading },
+    /// A trial with one connection more than the server bore when last asked.
+    Probe { to: u32, began: Instant },
+    /// A trial with less.
+    Down { to: u32, began: Instant, before: Reading },
+    /// A few connections less for a moment after a probe that was refused: if another client
+    /// shares the server's limit, it finds them.
+    Yield { to: u32, until: Instant },
+}
+
+/// The state of a search.
+#[derive(Debug)]
+pub struct Adaptive {
+    config: LimitConfig,
+    rng: Rng,
+    /// Connections that are believed to be right.
+    level: u32,
+    mode: Mode,
+    finding: Finding,
+    wall: Option<Wall>,
+    burst: Option<Burst>,
+    ladder: Ladder,
+    window: Window,
+    /// All of the windows at the level, of late.
+    held: Sums,
+    held_level: u32,
+    /// Since when the level is held without a trial.
+    held_at: Instant,
+    /// How long the last trial took.
+    trial: Duration,
+    /// Nanoseconds a unit takes without a crowd.
+    base: Option<u64>,
+    /// Standard deviation of a response's time, in 1/1024 of the mean.
+    noise: u32,
+    /// Nothing was seen of lower levels: perhaps less would do as well.
+    unsure: bool,
+    /// The base was measured at the level itself: whether less would do is not known.
+    vague: bool,
+    /// The last window was far too slow; and when that may be said again.
+    alarmed: bool,
+    alarm_at: Instant,
+    /// The level at which the growth of now began.
+    started_at: u32,
+    /// The level at which the server had complained before the growth of now, 0 if it had not.
+    careful_above: u32,
+    /// Requests in flight together, and all served, since the last cut.
+    proven: u32,
+    /// Connections to try more, next time.
+    step: u32,
+    last_was_down: bool,
+    /// When the first answer came.
+    first_answer: Option<Instant>,
+    /// Fresh connections in a row.
+    fresh_run: u32,
+    /// Whether the host has more work than it may do.
+    queued: bool,
+    /// Requests in flight when the last was sent.
+    in_flight: u32,
+    /// When growth passed which level, the newest at `milestone`.
+    milestones: [(Instant, u32); MILESTONES],
+    milestone: usize,
+    /// Successes at this level: of any request, of requests on fresh connections.
+    proof: u32,
+    proof_fresh: u32,
+    /// Failures that have nothing to do with the level: of requests, of connections.
+    chance: [Chance; 2],
+    served: u64,
+    served_fresh: u64,
+    /// Since when the level stands.
+    settled_at: Instant,
+    /// First-byte latency of late, nanoseconds.
+    wait: Option<u64>,
+    /// Time of a response of late, nanoseconds.
+    time: u64,
+    /// Time of a unit of late, nanoseconds, while growing.
+    unit_time: u64,
+    ledger: Ledger,
+}
+
+impl Adaptive {
+    pub(in crate::engine::limit) fn new(config: LimitConfig, seed: u64, now: Instant) -> Self {
+        let floor = config.floor.max(1);
+        let ceiling = config.ceiling.max(floor);
+        let config = LimitConfig { start: config.start.clamp(floor, ceiling), floor, ceiling };
+        Self {
+            config,
+            rng: Rng::with_seed(seed),
+            level: u32::from(config.start),
+            mode: Mode::Start,
+            finding: Finding::Growing,
+            wall: None,
+            burst: None,
+            ladder: Ladder::default(),
+            window: Window::new(now, now, 1, u32::MAX),
+            held: Sums::default(),
+            held_level: 0,
+            held_at: now,
+            trial: Duration::ZERO,
+            base: None,
+            noise: 0,
+            unsure: true,
+            started_at: u32::from(config.start),
+            careful_above: 0,
+            proven: 0,
+            vague: false,
+            alarmed: false,
+            alarm_at: now,
+            step: 1,
+            last_was_down: false,
+            first_answer: None,
+            fresh_run: 0,
+            queued: false,
+            in_flight: 0,
+            milestones: [(now, u32::from(config.start)); MILESTONES],
+            milestone: 0,
+            proof: 0,
+            proof_fresh: 0,
+            chance: [Chance::default(); 2],
+            served: 0,
+            served_fresh: 0,
+            settled_at: now,
+            wait: None,
+            time: 0,
+            unit_time: 0,
+            ledger: Ledger::default(),
+        }
+    }
+
+    pub(in crate::engine::limit) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    pub(in crate::engine::limit) fn allowed(&self) -> u32 {
+        match self.mode {
+            Mode::Start | Mode::Hold { .. } => self.level,
+            Mode::Up { to, .. }
+            | Mode::Probe { to, .. }
+            | Mode::Down { to, .. }
+            | Mode::Yield { to, .. } => to,
+        }
+    }
+
+    pub(in crate::engine::limit) fn explain(&self) -> Explanation {
+        Explanation::new(
+            self.allowed(),
+            self.finding,
+            self.wall.map(|wall| wall.level),
+            self.ledger,
+        )
+    }
+
+    pub(in crate::engine::limit) fn sent(&mut self, now: Instant, in_flight: u32, queued: bool) {
+        self.queued = queued;
+        self.in_flight = in_flight;
+        self.window.sent(now, in_flight);
+    }
+
+    pub(in crate::engine::limit) fn first_byte(
+        &mut self,
+        _now: Instant,
+        latency: Duration,
+        reused: bool,
+        sent_at: Instant,
+    ) {
+        if !reused {
+            return;
+        }
+        let nanos = nanos(latency);
+        self.wait = Some(self.wait.map_or(nanos, |old| old - old / 8 + nanos / 8));
+        if sent_at >= self.window.began {
+            self.window.sums.wait(nanos);
+        }
+    }
+
+    pub(in crate::engine::limit) fn idle(&mut self, now: Instant) {
+        self.queued = false;
+        self.window = Window::new(now, now, 1, u32::MAX);
+        match self.mode {
+            Mode::Up { .. } | Mode::Probe { .. } | Mode::Down { .. } | Mode::Yield { .. } => {
+                self.hold(now);
+            }
+            Mode::Start | Mode::Hold { .. } => {}
+        }
+    }
+
+    pub(in crate::engine::limit) fn done(&mut self, now: Instant, sample: &Sample) {
+        if !sample.served {
+            self.window.excuse(sample);
+            return;
+        }
+        self.served += u64::from(sample.whole);
+        self.served_fresh += u64::from(sample.whole && !sample.reused);
+        self.proven = self.proven.max(sample.in_flight);
+        self.fresh_run = if sample.reused { 0 } else { self.fresh_run.saturating_add(1) };
+        if sample.in_flight * 4 >= self.level * 3 {
+            self.proof = (self.proof + 1).min(PROOF_MAX);
+            if !sample.reused {
+                let most = if self.fresh_run >= NOT_PERSISTENT { PROOF_MAX } else { PROOF * 2 };
+                self.proof_fresh = (self.proof_fresh + 1).min(most);
+            }
+        }
+        let spent = nanos(now - sample.sent_at).max(1);
+        self.time = if self.time == 0 { spent } else { self.time - self.time / 8 + spent / 8 };
+        // A fresh connection's first answer waits for more than the server's queue.
+        let counts = sample.reused || self.fresh_run >= NOT_PERSISTENT;
+        match self.mode {
+            Mode::Start => {
+                // Those of a first burst at the cap are all alike, and tell if it was too much.
+                let first = *self.first_answer.get_or_insert(now);
+                if counts || (sample.sent_at < first && self.started_at >= self.cap()) {
+                    let work = units(sample.bytes, sample.whole);
+                    self.ladder.add(spent, work, sample.in_flight, sample.bytes);
+                    let unit = mul_div(spent, UNIT, work);
+                    self.unit_time = match self.unit_time {
+                        0 => unit,
+                        old => old - old / 8 + unit / 8,
+                    };
+                }
+                self.grow(now, sample);
+            }
+            Mode::Hold { due, due_served } => {
+                if !counts {
+                    self.window.excuse(sample);
+                } else if self.window.add(now, sample) {
+                    if !self.window.is_open() {
+                        let patience = Duration::from_nanos(self.time) * 16;
+                        if self.window.is_complete(now, patience) {
+                            self.window = self.window.reopened(now);
+                        }
+                    } else if self.window_is_full() {
+                        self.held(now, due, due_served);
+                    }
+                }
+            }
+            Mode::Up { to, began, before } | Mode::Down { to, began, before } => {
+                if counts {
+                    self.window.add(now, sample);
+                } else {
+                    self.window.excuse(sample);
+                }
+                self.judge(now, to, began, &before);
+            }
+            Mode::Probe { to, began } => self.probed(now, sample, to, began),
+            Mode::Yield { until, .. } => {
+                if now >= until {
+                    self.hold(now);
+                }
+            }
+        }
+    }
+
+    /// Whether the window is full as a reading of a held level.
+    fn window_is_full(&self) -> bool {
+        let noisy = (u64::from(self.noise).pow(2) * 100) >> 20;
+        // Where nothing is known yet, a first look will do: the trial that follows is a big one.
+        let rounds = if self.unsure { self.level / 4 } else { self.level * 2 };
+        u64::from(self.window.sums.count) >= noisy.clamp(32, 512).max(u64::from(rounds))
+    }
+
+    /// The level that growth may not pass.
+    fn cap(&self) -> u32 {
+        let ceiling = u32::from(self.config.ceiling);
+        let wall = self.wall.map_or(ceiling, |wall| wall.level.saturating_sub(1));
+        ceiling.min(wall).max(u32::from(self.config.floor))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,301 @@
+//! The settled level, and the trials that question it.
+//!
+//! Owns when a trial comes, how long it takes and what its outcome means. The goodput of a trial
+//! is compared with the goodput just before, over so many samples that chance has little part
+//! in it; only what helped is kept.
+
+use core::time::Duration;
+
+use super::super::Sample;
+use super::super::explain::Finding;
+use super::super::meter::{Reading, Sums, UNIT, Window, mul_div};
+use super::{
+    AGE_PART, Adaptive, CROWDED, HELD_MAX, Mode, NOISY, PROBE_EVERY_MIN, PROBE_LONGEST,
+    SERVED_BEFORE_SECOND_PROBE, SERVED_BETWEEN_PROBES, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN,
+    TRIAL_LONGEST, WORTH,
+};
+use crate::base::Instant;
+
+impl Adaptive {
+    /// Holds the level until the next trial is due.
+    pub(super) fn hold(&mut self, now: Instant) {
+        let soon = Duration::from_nanos(self.time) * 4;
+        if self.at_wall() && self.wall.is_some_and(|wall| wall.times <= 1) {
+            let due_served = self.served + SERVED_BEFORE_SECOND_PROBE;
+            self.hold_until(now, now + soon);
+            if let Mode::Hold { due_served: after, .. } = &mut self.mode {
+                *after = due_served;
+            }
+            return;
+        }
+        let (since, least) = match self.wall {
+            Some(wall) if self.at_wall() => (wall.since, PROBE_EVERY_MIN),
+            _ => (self.settled_at, TRIAL_EVERY_MIN),
+        };
+        let least = least.max(Duration::from_nanos(self.time) * 8).max(self.trial * 4);
+        let wait = ((now - since) / AGE_PART).clamp(least, TRIAL_EVERY_MAX.max(least));
+        // Not all hosts of a list at once, and no rhythm with another client.
+        let wait = wait * self.rng.u32(896..1152) / 1024;
+        self.hold_until(now, now + wait);
+    }
+
+    pub(super) fn hold_until(&mut self, now: Instant, due: Instant) {
+        if self.held_level != self.level {
+            self.held = Sums::default();
+            self.held_level = self.level;
+        }
+        self.held_at = now;
+        self.mode = Mode::Hold { due, due_served: self.served + SERVED_BETWEEN_PROBES };
+        self.open_window(now);
+    }
+
+    /// Measures a level that stays. Where times vary, the first to come back are the quick ones:
+    /// nothing counts until all of a round are back.
+    pub(super) fn open_window(&mut self, now: Instant) {
+        self.window = Window::new(now, now, self.level - self.level / 8, self.level);
+        if self.noise > NOISY {
+            self.window = self.window.close_after(self.level);
+        }
+    }
+
+    /// Whether one more is what the server complained about.
+    pub(super) fn at_wall(&self) -> bool {
+        self.wall.is_some_and(|wall| wall.level <= self.level + 1)
+    }
+
+    pub(super) fn lower_base(&mut self, per_unit: u64) {
+        self.base = Some(match self.base {
+            Some(base) if per_unit >= base => base,
+            // A little lower may be chance.
+            Some(base) if per_unit > base / 4 * 3 => base - (base - per_unit) / 4,
+            _ => per_unit,
+        });
+    }
+
+    /// A window of the held level is full.
+    pub(super) fn held(&mut self, now: Instant, due: Instant, due_served: u64) {
+        let sums = core::mem::take(&mut self.window.sums);
+        let Some(reading) = sums.reading() else { return };
+        self.noise =
+            if self.noise == 0 { reading.noise } else { (self.noise * 3 + reading.noise) / 4 };
+        // Lower, and not by chance.
+        let per_unit = reading.per_unit + mul_div(reading.per_unit, reading.error() * 2, UNIT);
+        self.lower_base(per_unit);
+        if !self.queued {
+            self.held = Sums::default();
+            return;
+        }
+        let crowd = |reading: &Reading, base: Option<u64>| {
+            mul_div(reading.per_unit, UNIT, base.unwrap_or(reading.per_unit))
+        };
+        let floor = u32::from(self.config.floor);
+        let now_crowd = crowd(&reading, self.base);
+        if self.level > floor && self.unsure {
+            self.try_down(now, (self.level / 2).max(floor), reading);
+            return;
+        }
+        let alarm = now >= self.alarm_at && now_crowd > CROWDED + 2 * reading.error();
+        if self.held.count >= HELD_MAX * 2 {
+            self.held.halve();
+        }
+        let mut due = due;
+        if alarm && !self.alarmed {
+            // It changed just now, in the middle of this window perhaps: what was measured until
+            // now would mislead.
+            self.held = Sums::default();
+            self.last_was_down = false;
+            self.alarmed = true;
+            return;
+        }
+        self.alarmed = alarm;
+        if alarm {
+            due = now;
+        }
+        self.held.merge(&sums);
+        if now < due {
+            return;
+        }
+        let Some(reading) = self.held.reading() else { return };
+        let crowd = crowd(&reading, self.base);
+        let crowded = self.vague || crowd > UNIT + (3 * reading.error()).max(41);
+        if self.level > floor && crowded && !self.last_was_down {
+            let step = self.level.saturating_sub(self.least_step());
+            let knee = mul_div(u64::from(self.level), UNIT * 9 / 8, crowd) as u32;
+            let least = if alarm { self.level / 2 } else { self.level - self.level / 4 };
+            let to = if self.vague { least } else { step.min(knee.max(least)) }.max(floor);
+            if reading.count >= self.needed(to) {
+                self.try_down(now, to, reading);
+            }
+        } else if self.at_wall() {
+            // A small share is asked about for the sake of the one who has it, not of the rest.
+            let patience = if self.level < 4 { PROBE_LONGEST / 4 } else { PROBE_LONGEST };
+            let served = self.served >= due_served || now - self.held_at > patience;
+            if served && self.level < u32::from(self.config.ceiling) {
+                self.last_was_down = false;
+                self.mode = Mode::Probe { to: self.level + 1, began: now };
+                self.window = Window::new(now, now, 1, u32::MAX);
+            }
+        } else if self.level < self.cap() {
+            let to = self.next_up();
+            if reading.count >= self.needed(to) {
+                self.try_up(now, to, reading);
+            }
+        } else {
+            self.last_was_down = false;
+            self.hold(now);
+        }
+    }
+
+    /// The smallest step whose effect can be told from chance in a short trial.
+    pub(super) fn least_step(&self) -> u32 {
+        (self.level * self.noise / 4096).clamp(1, (self.level / 4).max(1))
+    }
+
+    /// Where the next trial with more goes.
+    pub(super) fn next_up(&self) -> u32 {
+        // The first trials after a rough guess: so big that a second shows their effect.
+        let big = if self.vague { self.level * self.noise / 2048 } else { 0 };
+        let step = self.step.max(self.least_step()).max(big).min((self.level / 2).max(1));
+        (self.level + step).min(self.cap())
+    }
+
+    pub(super) fn try_up(&mut self, now: Instant, to: u32, before: Reading) {
+        self.last_was_down = false;
+        self.mode = Mode::Up { to, began: now, before };
+        let least = to - (to - self.level) / 4;
+        self.window = Window::new(now, now, least, to).close_after(self.needed(to));
+    }
+
+    pub(super) fn try_down(&mut self, now: Instant, to: u32, before: Reading) {
+        self.last_was_down = true;
+        self.mode = Mode::Down { to, began: now, before };
+        self.window = Window::new(now, now, to - to / 8, to).close_after(self.needed(to));
+    }
+
+    /// Samples that a trial needs so that its effect stands out from chance: a standard error
+    /// of a fifth of the relative step.
+    pub(super) fn needed(&self, to: u32) -> u32 {
+        let part = mul_div(u64::from(to.abs_diff(self.level)), UNIT, u64::from(self.level)).max(1);
+        // A first impression of how much times vary is too good.
+        let noise = if self.unsure { self.noise * 2 } else { self.noise };
+        let ratio = mul_div(u64::from(noise), 64, part);
+        let needed = ratio * ratio * 50 / 4096;
+        let rounds = if part > UNIT / 5 { to / 2 } else { to * 2 };
+        needed.clamp(u64::from(rounds.max(16)), u64::from(HELD_MAX)) as u32
+    }
+
+    /// Ends a trial when it has seen enough.
+    pub(super) fn judge(&mut self, now: Instant, to: u32, began: Instant, before: &Reading) {
+        let count = self.window.sums.count;
+        let late = now - began > TRIAL_LONGEST.max(Duration::from_nanos(self.time) * 12);
+        let patience = Duration::from_nanos(self.time) * 8;
+        if !self.window.is_complete(now, patience) && !late {
+            return;
+        }
+        let Some(after) = self.window.sums.reading().filter(|_| count >= to.min(16) / 2) else {
+            // Not enough work, or the connections did not come: no outcome.
+            self.hold(now);
+            return;
+        };
+        self.trial = now - began;
+        let ideal = mul_div(u64::from(to), UNIT, u64::from(self.level));
+        let real = mul_div(after.rate, UNIT, before.rate.max(1));
+        if to > self.level {
+            if real >= UNIT + (ideal - UNIT) * WORTH / UNIT {
+                let well = real >= UNIT + (ideal - UNIT) * 4 / 5;
+                self.step = if well { (self.step * 2).min(to) } else { (self.step / 2).max(1) };
+                self.keep_up(now, to, after);
+            } else {
+                self.step = (self.step / 2).max(1);
+                let less = real < UNIT - ((ideal - UNIT) * WORTH / UNIT).min(UNIT / 4);
+                self.found(self.level, before, &after, less);
+                self.hold(now);
+                if to - self.level > self.least_step() {
+                    self.hold_until(now, now);
+                }
+            }
+        } else if real >= UNIT - (UNIT - ideal) * WORTH / UNIT {
+            let less = real > UNIT + (UNIT - ideal) * WORTH / UNIT;
+            self.found(to, &after, before, less);
+            self.level = to;
+            self.settled_at = now;
+            self.lower_base(after.per_unit);
+            if self.unsure && to > u32::from(self.config.floor) {
+                self.try_down(now, to / 2, after);
+            } else {
+                self.unsure = false;
+                // Still slower than it was seen to be: on the way down. Else the other way is next.
+                let base = self.base.unwrap_or(after.per_unit);
+                self.last_was_down = after.per_unit / 5 <= base / 4;
+                self.hold_until(now, now);
+            }
+        } else {
+            self.unsure = false;
+            self.vague = false;
+            if real < UNIT - (UNIT - ideal) * 2 / 3 {
+                // Every connection earns its keep: this is how long a unit takes here.
+                self.base = Some(after.per_unit);
+            } else {
+                self.base = self.base.map(|base| base.min(after.per_unit));
+                self.alarm_at = now + self.trial * 4;
+            }
+            self.hold(now);
+        }
+    }
+
+    pub(super) fn keep_up(&mut self, now: Instant, to: u32, after: Reading) {
+        self.level = to;
+        self.settled_at = now;
+        self.finding = Finding::Growing;
+        if to >= self.cap() {
+            self.settle_at_cap(now);
+        } else {
+            self.try_up(now, self.next_up(), after);
+        }
+    }
+
+    /// Words for why `calm` is better than `crowded`.
+    pub(super) fn found(&mut self, beyond: u32, calm: &Reading, crowded: &Reading, less: bool) {
+        if self.at_wall() {
+            return;
+        }
+        let waited = match (calm.wait, crowded.wait) {
+            (Some(calm), Some(crowded)) => crowded > calm + calm / 16,
+            _ => !calm.mostly_bytes,
+        };
+        self.finding = if less {
+            Finding::Thrash { beyond }
+        } else if calm.mostly_bytes && !waited {
+            Finding::Bandwidth { beyond, bytes_per_second: self.ledger.bytes_per_second() }
+        } else if let Finding::Queue { calm, crowded, .. } = self.finding {
+            Finding::Queue { beyond, calm, crowded }
+        } else {
+            Finding::Queue {
+                beyond,
+                calm: Duration::from_nanos(calm.wait.unwrap_or(calm.mean_time)),
+                crowded: Duration::from_nanos(crowded.wait.unwrap_or(crowded.mean_time)),
+            }
+        };
+    }
+
+    /// Whether the one connection more was borne.
+    pub(super) fn probed(&mut self, now: Instant, sample: &Sample, to: u32, began: Instant) {
+        let round = Duration::from_nanos(self.time);
+        let together = sample.in_flight >= to && sample.sent_at >= began;
+        if together && (!sample.reused || sample.sent_at > began + round * 3) {
+            // The server bears more than it did. How much more is asked as in the beginning.
+            self.wall = None;
+            self.burst = None;
+            self.level = to;
+            self.settled_at = now;
+            self.finding = Finding::Growing;
+            self.begin_start(now);
+            self.careful_above = to - 1;
+            if self.level >= self.cap() {
+                self.settle_at_cap(now);
+            }
+        } else if now - began > TRIAL_LONGEST.max(round * 12) {
+            self.hold(now);
+        }
+    }
+}

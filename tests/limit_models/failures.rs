@@ -1,0 +1,235 @@
+//! What users reported of other controllers (FIELD section 3), each as a test.
+
+use std::time::Duration;
+
+use gannet::base::Instant;
+use gannet::engine::limit::{Complaint, Limit, LimitConfig, Sample};
+
+use crate::world::{Beyond, Model, Spread};
+use crate::{alone, client, percent, search};
+
+const AT: fn(u64) -> Instant = |ms| Instant::from_nanos(ms * 1_000_000);
+
+/// Gradient2 climbs without end under mild overload (Netflix/concurrency-limits#134), Vegas' base
+/// latency drifts up (#165), Envoy's ratchets (#11579): after twenty minutes of a queue the level
+/// is what it was after one.
+#[test]
+fn a_queue_does_not_creep() {
+    for spread in [Spread::Same, Spread::Even] {
+        let model = Model { workers: Some(|_| 8), spread, ..Model::default() };
+        let (stats, words) = alone(&model, client(search(4, 3)), 1200, 3);
+        let most = stats.trace[stats.trace.len() / 20..].iter().max().unwrap();
+        assert!(*most <= 16, "{most}; {words}");
+        assert!(stats.latency_ms() <= 40.0, "{} ms; {words}", stats.latency_ms());
+    }
+}
+
+/// Vegas without slow start ramps too slowly (#35); ARC at 1-2 MB/s where 10 fixed reach 100
+/// (vectordotdev/vector#7371); azcopy's AUTO needs a long run (azure-storage-azcopy#1419).
+#[test]
+fn the_ramp_is_short() {
+    for (rtt, within_ms) in [(200, 350), (80_000, 1600)] {
+        let model = Model { rtt, ..Model::default() };
+        let (stats, _) = alone(&model, client(search(4, 3)), 4, 3);
+        let there = stats.trace.iter().position(|&level| level == 128).unwrap() * 50;
+        println!("{} ms away: 128 after {there} ms", rtt / 1000);
+        assert!(there <= within_ms, "{there} ms");
+    }
+}
+
+/// Latency cannot tell a slow dependency from load (#171): here every request takes three times
+/// as long for ten seconds, and fewer at once would only lose.
+#[test]
+fn slow_is_not_crowded() {
+    let mut limit = Limit::new(&LimitConfig::origin(32), 3, AT(0));
+    let mut least = 32;
+    // 32 in flight, each answer at once followed by the next request.
+    let mut sent = [0u64; 32];
+    let mut now = 0;
+    while now < 40_000 {
+        let time = if (15_000..25_000).contains(&now) { 60 } else { 20 };
+        now += 5;
+        let allowed = limit.allowed() as usize;
+        for at in sent.iter_mut().take(allowed) {
+            if now >= *at + time {
+                if *at > 0 {
+                    let sent_at = AT(*at);
+                    limit.first_byte(AT(now), AT(now) - sent_at, true, sent_at);
+                    limit.done(AT(now), &sample(sent_at, allowed as u32));
+                }
+                *at = now;
+                limit.sent(AT(now), allowed as u32, true);
+            }
+        }
+        if now > 16_000 {
+            least = least.min(allowed);
+        }
+    }
+    assert!(least >= 16, "{least}");
+    assert!(limit.allowed() >= 24, "{}", limit.explain());
+}
+
+fn sample(sent_at: Instant, in_flight: u32) -> Sample {
+    Sample { sent_at, bytes: 1000, in_flight, reused: true, served: true, whole: true }
+}
+
+/// Errors must count, not only latency (#126); and they say where the limit is, so it is not
+/// sawn against (scrapy/scrapy#3061).
+#[test]
+fn quick_refusals_count_and_are_not_repeated() {
+    for beyond in [Beyond::Refuse, Beyond::Status503] {
+        let model = Model { hard: Some((|_| 12, beyond)), ..Model::default() };
+        let (stats, words) = alone(&model, client(search(4, 3)), 60, 3);
+        assert!(stats.refused_part() < 0.004, "{:.4}; {words}", stats.refused_part());
+        assert!((9..=13).contains(stats.trace.last().unwrap()), "{words}");
+    }
+}
+
+/// Envoy pins the limit to 3 now and then and answers 503 meanwhile (envoy#8337, #9007).
+#[test]
+fn no_trial_takes_more_than_a_quarter() {
+    let model = Model { workers: Some(|_| 24), ..Model::default() };
+    let (stats, words) = alone(&model, client(search(4, 3)), 60, 3);
+    let settled = &stats.trace[200..];
+    let (least, most) = (settled.iter().min().unwrap(), settled.iter().max().unwrap());
+    assert!(*least >= 18 && *most <= 31, "{least} to {most}; {words}");
+}
+
+/// A permanent error read as back pressure stalls all (hyperdxio/hyperdx#461): two in a hundred
+/// requests fail whatever the level.
+#[test]
+fn failures_by_chance_do_not_stall() {
+    let base = Model::default();
+    let rows = [
+        (Model { name: "503", random_503: 20, ..base.clone() }, 75.0),
+        (Model { name: "resets", random_resets: 20, requests_per_connection: 1, ..base }, 60.0),
+    ];
+    for (model, least) in rows {
+        let bears = 128.0 / 0.0202 * 30.0;
+        for start in [4, 128] {
+            let (stats, words) = alone(&model, client(search(start, 3)), 30, 3);
+            let part = percent(stats.served, bears as u64);
+            println!("{} from {start}: {part:.0} %; {words}", model.name);
+            assert!(part >= least, "{} from {start}: {part:.0} %; {words}", model.name);
+        }
+    }
+}
+
+/// bun halves on failure and never rises (oven-sh/bun#42945); Envoy's too-high floor never
+/// recovers (#38338): from one connection it comes back.
+#[test]
+fn the_floor_is_no_trap() {
+    let mut limit = Limit::new(&LimitConfig::origin(32), 3, AT(0));
+    for ms in 0..20 {
+        limit.complaint(AT(ms * 100), Complaint::Refused, AT(ms * 100 - ms), 1);
+        assert_eq!(limit.allowed(), 1);
+    }
+    assert_eq!(limit.explain().name(), "outage");
+    let mut now = 3000;
+    while limit.allowed() < 32 {
+        let level = limit.allowed();
+        for _ in 0..level {
+            limit.sent(AT(now), level, true);
+        }
+        now += 20;
+        assert!(now < 3400, "still at {level}");
+        for _ in 0..level {
+            limit.done(AT(now), &sample(AT(now - 20), level));
+        }
+    }
+}
+
+/// Every request succeeds while goodput falls (huggingface/xet-core#930); the search ends at 1
+/// or at 64 (Nerogar/OneTrainer#1656).
+#[test]
+fn success_is_not_goodput() {
+    let model = Model { thrash: Some(8), ..Model::default() };
+    for start in [1, 4, 64] {
+        let (stats, words) = alone(&model, client(search(start, 3)), 30, 3);
+        assert!((7..=9).contains(stats.trace.last().unwrap()), "from {start}: {words}");
+    }
+}
+
+/// A few large bodies do not pass for many small requests, nor for a crowd: one request in ten
+/// brings 2.5 MB here, and nothing limits the server.
+#[test]
+fn large_bodies_are_no_crowd() {
+    let model = Model {
+        spread: Spread::Mixed,
+        body: 500_000,
+        body_spread: Spread::Mixed,
+        ..Model::default()
+    };
+    let (stats, words) = alone(&model, client(search(4, 3)), 20, 3);
+    let late = stats.seconds[5..19].iter().sum::<u64>() / 14;
+    assert!(late >= 5700, "{late} a second; {words}");
+}
+
+/// A stale connection, a 404, a cancelled request are no complaint: the engine does not report
+/// them, and a burst of real ones that have one cause is one cut.
+#[test]
+fn one_cause_is_one_cut() {
+    let mut limit = Limit::new(&LimitConfig { start: 32, floor: 1, ceiling: 64 }, 3, AT(0));
+    // Of 32 that were opened together, eight are reset.
+    for left in 0..8 {
+        limit.complaint(AT(30), Complaint::FreshReset, AT(10), 32 - left);
+    }
+    assert_eq!(limit.allowed(), 24);
+    assert_eq!(limit.explain().to_string(), "settled at 24: the 25th connection was reset");
+    assert_eq!(limit.explain().ledger.count(Complaint::FreshReset), 8);
+    assert_eq!(limit.explain().complained_at, Some(25));
+}
+
+/// The limit stays within its bounds whatever happens, also where time stands still or steps
+/// back, and a fixed one is fixed.
+#[test]
+fn whatever_happens_the_bounds_hold() {
+    for seed in 0..3000 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let floor = rng.u16(0..8);
+        let config = LimitConfig { start: rng.u16(0..200), floor, ceiling: rng.u16(0..150) };
+        let (least, most) = (floor.max(1), config.ceiling.max(floor.max(1)));
+        let mut limit = Limit::new(&config, seed, AT(0));
+        let mut fixed = Limit::fixed(7);
+        let mut now = AT(0);
+        for _ in 0..400 {
+            now += Duration::from_micros(rng.u64(0..30_000));
+            let then = Instant::from_nanos(rng.u64(0..=now.as_nanos() * 3 / 2));
+            let odd = if rng.u8(0..20) == 0 { then } else { now };
+            for limit in [&mut limit, &mut fixed] {
+                match rng.u8(0..12) {
+                    0..4 => limit.sent(odd, rng.u32(0..300), rng.bool()),
+                    4 => limit.first_byte(
+                        odd,
+                        Duration::from_micros(rng.u64(..1 << 40)),
+                        rng.bool(),
+                        then,
+                    ),
+                    5 => {
+                        let what = Complaint::ALL[rng.usize(0..5)];
+                        limit.complaint(odd, what, then, rng.u32(0..300));
+                    }
+                    6 if rng.u8(0..10) == 0 => limit.idle(odd),
+                    _ => limit.done(
+                        odd,
+                        &Sample {
+                            sent_at: then,
+                            bytes: rng.u64(..) >> rng.u32(0..64),
+                            in_flight: rng.u32(0..300),
+                            reused: rng.bool(),
+                            served: rng.u8(0..10) > 0,
+                            whole: rng.u8(0..10) > 0,
+                        },
+                    ),
+                }
+            }
+            let allowed = limit.allowed();
+            assert!(
+                (u32::from(least)..=u32::from(most)).contains(&allowed),
+                "seed {seed}: {allowed}"
+            );
+            assert_eq!(fixed.allowed(), 7);
+            assert!(!limit.explain().to_string().is_empty());
+        }
+    }
+}
