@@ -192,3 +192,51 @@ fn a_server_over_tcp_that_closes_or_trickles() {
     let sentence = client.recorder.seen[0].result.clone().unwrap().unwrap_err().to_string();
     assert!(sentence.contains(&format!("{address} failed over TCP")), "{sentence}");
 }
+
+/// A server on loopback that answers A with 127.0.0.77 at once, and AAAA with ::1 after `late`.
+fn server_with_a_late_family(late: Duration) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        for _ in 0..2 {
+            let (length, from) = socket.recv_from(&mut buffer).unwrap();
+            // The question without its OPT record, one answer to it.
+            let mut answer = buffer[..length - 11].to_vec();
+            (answer[2], answer[3], answer[7], answer[11]) = (0x81, 0x80, 1, 0);
+            let is_a = answer[answer.len() - 3] == 1;
+            answer.extend([0xc0, 12, 0, if is_a { 1 } else { 28 }, 0, 1, 0, 0, 0, 60]);
+            if is_a {
+                answer.extend([0, 4, 127, 0, 0, 77]);
+            } else {
+                answer.extend([0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+            }
+            let socket = socket.try_clone().unwrap();
+            std::thread::spawn(move || {
+                if !is_a {
+                    std::thread::sleep(late);
+                }
+                socket.send_to(&answer, from).unwrap();
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn the_late_family_is_used_when_the_early_one_is_dead() {
+    let script = Script { listen: vec![([0, 0, 0, 0, 0, 0, 0, 1], 0).into()], ..Script::new() };
+    let Ok(origin) = spawn(script) else {
+        println!("SKIPPED: no IPv6 on this machine");
+        return;
+    };
+    let server = server_with_a_late_family(Duration::from_millis(200));
+    let backoff_base = Duration::from_millis(200);
+    let mut client = client(Config { attempts: 6, backoff_base, ..once() }, asking(server));
+    get(&mut client, "two.test", origin.addr().port());
+    client.finish(LIMIT);
+    let seen = &client.recorder.seen[0];
+    assert!(seen.is_ok(), "{seen:?}");
+    assert_eq!(seen.tries.first().map(|failed| failed.kind), Some(Kind::Refused));
+    assert_eq!(client.driver.names().unwrap().stats().sent, 2);
+}

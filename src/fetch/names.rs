@@ -10,7 +10,7 @@ use std::io;
 use crate::base::Instant;
 use crate::dns::{self, Resolver};
 use crate::engine::HostKey;
-use crate::net::mio::Mio;
+use crate::net::mio::{Mio, reach};
 use crate::net::{Driver, Names, system_random};
 
 /// Where hosts are, as the user and the system say.
@@ -122,10 +122,10 @@ impl Directory {
     /// Reads the system's files where the options leave it to them; gives the driver's part too.
     pub(super) fn new(options: NameOptions) -> io::Result<(Self, Names)> {
         // Ids of questions must be unpredictable: without that nothing is asked at all.
-        let random = system_random().map_err(|error| io::Error::other(error.to_string()))?;
+        let mut random = system_random().map_err(|error| io::Error::other(error.to_string()))?;
         let zones = zones();
         let mut warnings = Vec::new();
-        let config = match options.dns {
+        let mut config = match options.dns {
             Some(config) => config,
             None => {
                 let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -138,6 +138,12 @@ impl Directory {
                 config
             }
         };
+        if config.seed == 0 {
+            config.seed = random();
+        }
+        if config.reach == dns::Config::default().reach {
+            config.reach = reach();
+        }
         let names = Names::new(Resolver::new(config), random);
         Ok((Self { known: options.known, routes: options.routes, zones, warnings }, names))
     }

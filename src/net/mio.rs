@@ -24,6 +24,25 @@ const SHORT_READ_DRAINS: bool =
 /// Tokens from here on belong to whoever shares the poll; those of connections are smaller.
 pub const FOREIGN: usize = 1 << (usize::BITS - 1);
 
+/// Which families lead out of this machine, by its routes: nothing is sent. Where none does,
+/// both may be tried, for what is on the machine itself.
+#[cfg(feature = "dns")]
+pub fn reach() -> crate::dns::Reach {
+    // Addresses for documentation: they go where everything goes that has no route of its own.
+    let leads_out = |from: SocketAddr, to: SocketAddr| {
+        std::net::UdpSocket::bind(from).and_then(|socket| socket.connect(to)).is_ok()
+    };
+    let v4 = leads_out(
+        (Ipv4Addr::UNSPECIFIED, 0).into(),
+        (Ipv4Addr::new(192, 0, 2, 1), crate::dns::PORT).into(),
+    );
+    let v6 = leads_out(
+        (Ipv6Addr::UNSPECIFIED, 0).into(),
+        (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), crate::dns::PORT).into(),
+    );
+    if v4 || v6 { crate::dns::Reach { v4, v6 } } else { crate::dns::Reach { v4: true, v6: true } }
+}
+
 /// Options of every socket.
 #[derive(Clone, Debug, Default)]
 pub struct SocketOptions {
