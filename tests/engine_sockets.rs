@@ -157,7 +157,8 @@ fn a_hard_limit_is_found() {
     for seen in &client.recorder.seen {
         assert!(seen.is_ok(), "{seen:?}");
     }
-    assert!(server.stats().turned_away < 15, "{:?}", server.stats());
+    // Less than 1 % of the requests, the search at the start included.
+    assert!(server.stats().turned_away < 30, "{:?}", server.stats());
 }
 
 #[test]
