@@ -255,6 +255,11 @@ impl Host {
         self.conns + self.dials
     }
 
+    /// Whether as much of its work is under way as its limit allows.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.busy + self.coming() >= self.limit.allowed()
+    }
+
     /// Connections that will each take a job when they are ready.
     pub(super) fn coming(&self) -> u32 {
         self.dials + self.securing

@@ -78,6 +78,10 @@ impl Engine {
         if self.turned_away(key, now, handler) || self.waits(key, now) {
             return Step::Blocked;
         }
+        // Idle connections beyond the limit rest until it grows again.
+        if !self.hosts[key].idle.is_empty() && self.hosts[key].is_at_work() {
+            return Step::Blocked;
+        }
         if let Some(conn) = self.hosts[key].idle.front(&self.conns)
             && let Some(job) = self.next_job(conn, now)
         {
@@ -143,7 +147,18 @@ impl Engine {
         if self.conns.len() as u32 >= self.cap && !self.make_room(key, now) {
             // Who has a connection goes on with it; its next answer asks again. Only a host that
             // has none holds up those behind it.
-            return if self.hosts[key].slots() > 0 { Step::Blocked } else { Step::Full };
+            let host = &self.hosts[key];
+            if host.slots() == 0 {
+                return Step::Full;
+            }
+            if host.busy == 0
+                && host.coming() == 0
+                && let Some(idle) = host.idle.front(&self.conns)
+            {
+                // None of its own does (they idled too long for a POST): one makes room.
+                self.retire(idle, now);
+            }
+            return Step::Blocked;
         }
         self.dial(key, now, handler);
         Step::Moved
@@ -416,7 +431,7 @@ impl Engine {
         let (host_key, served) = (conn.host, conn.served);
         let host = &self.hosts[host_key];
         let used_up = served > 0 && (!self.config.reuse || host.habits.is_used_up(served));
-        let too_many = served > 0 && host.slots() > host.limit.allowed();
+        let too_many = served > 0 && host.slots() > host.limit.keeps();
         // A job that only a newer connection may take must not wait for ever.
         let moved_waits = served > 0
             && !host.queues[Queue::Moved as usize].is_empty()
@@ -428,13 +443,14 @@ impl Engine {
             self.ring_host(host_key);
             return;
         }
-        if !self.turned_away(host_key, now, handler)
+        if !self.hosts[host_key].is_at_work()
+            && !self.turned_away(host_key, now, handler)
             && !self.waits(host_key, now)
             && let Some(job) = self.next_job(key, now)
         {
             self.start(key, job, now);
             // The limit may have grown with the answer that was just completed.
-            if self.may_open(host_key) {
+            if self.may_do_more(host_key) {
                 self.ring_host(host_key);
             }
             return;
@@ -449,9 +465,11 @@ impl Engine {
         self.hosts[host].conns > share || served.is_multiple_of(FAIR_TURN)
     }
 
-    fn may_open(&self, key: HostKey) -> bool {
+    /// Whether more of its work could be under way than is.
+    fn may_do_more(&self, key: HostKey) -> bool {
         let host = &self.hosts[key];
-        host.slots() < host.limit.allowed() && host.coming() < host.queued()
+        let idle = !host.idle.is_empty() && !host.is_at_work();
+        idle || (host.slots() < host.limit.allowed() && host.coming() < host.queued())
     }
 
     /// Puts a connection among the idle ones, to wait for work.

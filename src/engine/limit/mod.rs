@@ -189,6 +189,15 @@ impl Limit {
         }
     }
 
+    /// Connections that may stay open, idle ones beyond [`allowed`](Self::allowed) included: what
+    /// the pool need not close.
+    pub fn keeps(&self) -> u32 {
+        match self {
+            Self::Fixed { allowed, .. } => u32::from(*allowed),
+            Self::Adaptive(adaptive) => adaptive.keeps(),
+        }
+    }
+
     /// A request was handed to the socket.
     ///
     /// `in_flight` counts the requests to this host that are unanswered, this one included.

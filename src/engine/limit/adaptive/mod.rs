@@ -257,6 +257,20 @@ impl Adaptive {
         }
     }
 
+    /// Connections that may stay open. Where the server has never complained of their number,
+    /// those beyond a level that was only tried, or left again, rest instead of being closed and
+    /// opened anew with the next trial.
+    pub(in crate::engine::limit) fn keeps(&self) -> u32 {
+        let allowed = self.allowed();
+        if self.wall.is_some() {
+            return match self.mode {
+                Mode::Down { .. } => allowed.max(self.level),
+                _ => allowed,
+            };
+        }
+        allowed.max(self.level).saturating_mul(2).min(u32::from(self.config.ceiling)).max(allowed)
+    }
+
     pub(in crate::engine::limit) fn explain(&self) -> Explanation {
         Explanation::new(
             self.allowed(),
