@@ -56,3 +56,8 @@ pub mod tls;
 
 #[cfg(feature = "fetch")]
 pub use fetch::Fetcher;
+
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "fetch"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
