@@ -13,7 +13,15 @@ use crate::proto;
 ///
 /// let config = Config { max_connections: 64, ..Config::default() };
 /// assert_eq!(config.attempts, 5);
+/// assert!(config.check().is_ok());
 /// ```
+///
+/// Three sets of numbers are ready-made: [`tiny`](Self::tiny) for a device that counts its
+/// kilobytes, [`default`](Self::default), and [`wide`](Self::wide) for a machine that does
+/// nothing else. [`check`](Self::check) refuses what cannot work, and
+/// [`most_bytes`](Self::most_bytes) says what an engine holds at most.
+///
+/// No repeats at all: `attempts: 1`.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Seeds jitter and the tables' hash. The same seed and the same inputs give the same run.
@@ -72,6 +80,9 @@ pub struct Config {
     pub happy_eyeballs: Duration,
     /// Bounds of a response's head and framing.
     pub limits: proto::Limits,
+    /// Bytes of a request's body that are handed to a connection at once, and so are held while
+    /// its peer takes nothing.
+    pub send_bytes: u32,
     /// Content bytes of one body, before decoding.
     pub max_body_bytes: u64,
     /// Attempts to one host: how many in which time, and the time between two. What a server
@@ -109,6 +120,46 @@ pub struct LowSpeed {
     pub during: Duration,
 }
 
+impl Config {
+    /// For a device that counts its kilobytes: four connections, sixteen requests, heads of 6 KiB.
+    /// Plain HTTP to eight hosts stays within 64 KiB of heap, TLS (with
+    /// `tls::Options::tiny`) within 512 KiB.
+    ///
+    /// An origin gets two connections, and no controller; whoever has more work waits in the
+    /// embedder's own list, until [`Engine::wants`](super::Engine::wants) says that there is room.
+    pub fn tiny() -> Self {
+        Self {
+            max_connections: 4,
+            max_jobs: 16,
+            per_host: PerHost::Fixed(2),
+            limits: proto::Limits {
+                head_bytes: 6 * 1024,
+                head_fields: 64,
+                line_bytes: 6 * 1024,
+                interim_answers: 8,
+                interim_bytes: 12 * 1024,
+                chunk_extension_bytes: 1024,
+                trailer_bytes: 2 * 1024,
+                trailer_fields: 16,
+            },
+            send_bytes: 1024,
+            idle_timeout: Duration::from_secs(15),
+            ..Self::default()
+        }
+    }
+
+    /// For a machine that does nothing else: 4,096 connections, 65,536 requests.
+    pub fn wide() -> Self {
+        Self {
+            max_connections: 4_096,
+            max_jobs: 65_536,
+            per_host: PerHost::Auto { ceiling: None, start: 6 },
+            send_bytes: 256 * 1024,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -140,6 +191,7 @@ impl Default for Config {
             closing_timeout: Duration::from_secs(1),
             happy_eyeballs: Duration::from_millis(250),
             limits: proto::Limits::default(),
+            send_bytes: 64 * 1024,
             max_body_bytes: u64::MAX,
             pace: PaceConfig::default(),
             overall_pace: PaceConfig::default(),

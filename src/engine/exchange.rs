@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::conn::{ConnKey, Delivery, Exchange, Sending, State};
+use super::draft::Draft;
 use super::handler::{Advice, Ctl, Handler, JobRef, Upload};
 use super::host::{Host, Reach};
 use super::job::{Job, Payload};
@@ -18,8 +19,6 @@ use super::{Config, Engine, Failing, Failure, Kind, Next, Phase, retry};
 use crate::base::Instant;
 use crate::proto::{self, Body, Event, Head, Persistence};
 
-/// Body bytes that are handed out at once.
-const PIECE: usize = 64 * 1024;
 /// A body that nobody wants is read to its end up to this size; beyond it a new connection is
 /// cheaper.
 const WORTH_READING: u64 = 64 * 1024;
@@ -54,8 +53,12 @@ impl Engine {
         let job = &mut self.jobs[exchange.job];
         let start = match exchange.sending {
             Sending::Unsent => {
+                let from = out.len();
                 out.extend_from_slice(&job.head);
                 resume::ask(job, out);
+                let attempt = job.attempts.max(1);
+                let job_ref = JobRef { key: exchange.job, tag: job.tag };
+                handler.prepare(job_ref, &mut Draft::new(out, from, attempt));
                 proto::end_head(out);
                 let waits = job.expect_continue.is_some();
                 if matches!(job.payload, Payload::None) || waits {
@@ -69,6 +72,7 @@ impl Engine {
             Sending::Flushing { next, ended: false, .. } => next,
             _ => return,
         };
+        let most = (self.config.send_bytes as usize).max(1);
         let any = exchange.sending.any();
         let job_ref = JobRef { key: exchange.job, tag: job.tag };
         let mut ctl = Ctl { commands: &mut self.commands };
@@ -76,13 +80,13 @@ impl Engine {
             Payload::None => (start, true),
             Payload::Bytes(bytes) => {
                 let rest = bytes.get(start as usize..).unwrap_or_default();
-                let piece = &rest[..rest.len().min(PIECE)];
+                let piece = &rest[..rest.len().min(most)];
                 out.extend_from_slice(piece);
                 (start + piece.len() as u64, piece.len() == rest.len())
             }
             Payload::Stream { length, .. } => {
-                let left = length.map_or(PIECE as u64, |length| length - start);
-                let room = left.min(PIECE as u64) as usize;
+                let left = length.map_or(most as u64, |length| length - start);
+                let room = left.min(most as u64) as usize;
                 let chunked = length.is_none();
                 let piece = stream_piece(handler, &mut ctl, job_ref, start, out, room, chunked);
                 let next = start + piece.bytes as u64;
@@ -516,7 +520,10 @@ fn on_head(
         } else if job.repeatable && job.replayable() {
             let begun = job.started.unwrap_or(now);
             let in_time = config.retry_max_time.is_none_or(|most| now + wait - begun <= most);
-            if job.failures + 1 < job.attempts_allowed && in_time {
+            if job.failures + 1 < job.attempts_allowed
+                && in_time
+                && handler.repeat(job_ref, Kind::StatusExhausted, Some(status))
+            {
                 return Ok(Delivery::Again(status));
             }
             then = Some(Kind::StatusExhausted);

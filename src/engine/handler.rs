@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::draft::Draft;
 use super::pace::RateHint;
 use super::{Failure, HostKey, JobKey, Kind};
 use crate::proto::{Body, Fields, Head};
@@ -115,6 +116,21 @@ pub trait Handler {
     ) -> Upload {
         let _ = (ctl, job, at, out, room);
         Upload::End
+    }
+
+    /// An attempt is about to be sent: its head may still be changed. Asked before each attempt,
+    /// so that signatures and tokens that expire are made anew.
+    fn prepare(&mut self, job: JobRef, head: &mut Draft<'_>) {
+        let _ = (job, head);
+    }
+
+    /// Whether a request may be sent once more, though the engine's own rules allow it: a veto.
+    /// Asked when an attempt failed (`why`), and when an answer asks to come back later (`why` is
+    /// [`Kind::StatusExhausted`], with its status); after `false` the request ends with what
+    /// happened, and the answer is delivered as it is.
+    fn repeat(&mut self, job: JobRef, why: Kind, status: Option<u16>) -> bool {
+        let _ = (job, why, status);
+        true
     }
 
     /// Whether a connection to this address may be opened for this host. Asked before every

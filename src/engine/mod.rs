@@ -21,12 +21,14 @@
 //! [`Handler::done`]; or, when the connection is lost, `retry`'s verdict: again at once, again
 //! after a backoff, or the end.
 
+mod bounds;
 pub mod budget;
 #[cfg(any(test, debug_assertions, feature = "sim"))]
 mod check;
 mod config;
 mod conn;
 mod dial;
+mod draft;
 mod error;
 mod exchange;
 mod handler;
@@ -62,8 +64,11 @@ use job::{JobState, Progress, Queue};
 use limit::Limit;
 use pace::Pace;
 
+pub(crate) use bounds::grown;
+pub use bounds::{ConfigError, Load};
 pub use config::{Config, LowSpeed, PerHost};
 pub use conn::{Conn, ConnKey};
+pub use draft::Draft;
 pub use error::{Cause, Failure, Fault, Kind, Phase};
 pub use handler::{
     Advice, ConnInfo, Ctl, Handler, JobRef, Report, Resume, Times, TlsInfo, Try, Upload,
@@ -110,6 +115,8 @@ pub enum Action {
 pub enum SubmitError {
     /// As many requests are held as the configuration allows; see [`Engine::wants`].
     Full,
+    /// The engine is being drained: it takes nothing any more; see [`Engine::drain`].
+    Draining,
     /// The request can't be put on the wire.
     Request(RequestError),
 }
@@ -118,6 +125,7 @@ impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("the engine holds as many requests as it was allowed"),
+            Self::Draining => f.write_str("the engine is being drained and takes no more requests"),
             Self::Request(error) => error.fmt(f),
         }
     }
@@ -193,6 +201,8 @@ pub struct Engine {
     overall_pace: Pace,
     overall_budget: Budget,
     serial: u64,
+    /// Nothing is taken any more, and what is left then is called off.
+    draining: Option<Instant>,
 }
 
 impl fmt::Debug for Engine {
@@ -236,8 +246,22 @@ impl Engine {
             overall_pace: Pace::new(&config.overall_pace),
             overall_budget: Budget::new(&config.overall_budget, Instant::ZERO),
             serial: 0,
+            draining: None,
             config,
         }
+    }
+
+    /// An engine, if its configuration can work.
+    pub fn try_new(config: Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self::new(config))
+    }
+
+    /// Comes to an end: takes no more requests from now on, and calls off what is not done at
+    /// `deadline`. Those that are held go on until then, repeats included. It is over when
+    /// [`held`](Self::held) is zero.
+    pub fn drain(&mut self, deadline: Instant) {
+        self.draining = Some(deadline);
     }
 
     /// What it was configured with.
@@ -276,6 +300,9 @@ impl Engine {
 
     /// How many more requests it takes now.
     pub fn wants(&self) -> usize {
+        if self.draining.is_some() {
+            return 0;
+        }
         (self.config.max_jobs as usize).saturating_sub(self.jobs.len())
     }
 
@@ -331,6 +358,9 @@ impl Engine {
 
     /// Takes a request. Its host's queue holds it until a connection is ready.
     pub fn submit(&mut self, request: &Request<'_>, now: Instant) -> Result<JobKey, SubmitError> {
+        if self.draining.is_some() {
+            return Err(SubmitError::Draining);
+        }
         if self.wants() == 0 {
             return Err(SubmitError::Full);
         }
@@ -445,11 +475,15 @@ impl Engine {
         [&self.job_timers, &self.host_timers, &self.conn_timers, &self.dial_timers]
             .into_iter()
             .filter_map(Timers::next)
+            .chain(self.draining.filter(|_| !self.jobs.is_empty()))
             .min()
     }
 
     /// Time has passed: whatever is overdue happens.
     pub fn tick(&mut self, now: Instant, handler: &mut dyn Handler) {
+        if self.draining.is_some_and(|deadline| deadline <= now) {
+            self.cancel_all(now, handler);
+        }
         while let Some(index) = self.job_timers.pop_due(now) {
             if let Some(job) = self.jobs.at(index) {
                 let host = self.jobs[job].host;

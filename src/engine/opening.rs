@@ -461,7 +461,7 @@ impl Engine {
     }
 
     /// Ends all jobs that wait for this host, by a rule rather than by a failure of their own.
-    pub(super) fn drain(
+    pub(super) fn drain_queues(
         &mut self,
         key: HostKey,
         kind: Kind,

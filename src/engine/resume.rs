@@ -13,6 +13,9 @@ use super::job::{ByteRange, Job, Validator};
 use super::{Advice, Resume};
 use crate::proto::{self, Body, Fields, Head};
 
+/// Bytes of a validator, or of a coding, that are kept with a request: a longer one is not used.
+const KEPT: usize = 512;
+
 /// `Content-Range: bytes first-last/total` (RFC 9110 section 14.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ContentRange {
@@ -177,7 +180,14 @@ pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advic
         Body::Length(bytes) => Some(base + bytes),
         _ => None,
     };
-    job.progress.coding = head.fields.get("content-encoding").map(Box::from);
+    job.progress.coding = match (&job.progress.validator, head.fields.get("content-encoding")) {
+        (Some(_), Some(coding)) if coding.len() > KEPT => {
+            job.progress.validator = None;
+            None
+        }
+        (Some(_), coding) => coding.map(Box::from),
+        (None, _) => None,
+    };
 }
 
 /// The validator of a head, if its server gives ranges at all.
@@ -186,10 +196,12 @@ fn validator(fields: Fields<'_>, how: Resume) -> Option<Validator> {
         return None;
     }
     let etag = fields.get("etag").filter(|tag| is_strong(tag));
+    let short = |value: &&[u8]| value.len() <= KEPT;
     match (etag, how) {
-        (Some(tag), _) => Some(Validator::ETag(tag.into())),
+        (Some(tag), _) => short(&tag).then(|| Validator::ETag(tag.into())),
         (None, Resume::ByETagOrDate) => {
-            fields.get("last-modified").map(|date| Validator::LastModified(date.into()))
+            let date = fields.get("last-modified").filter(short);
+            date.map(|date| Validator::LastModified(date.into()))
         }
         (None, _) => None,
     }

@@ -610,7 +610,7 @@ impl Engine {
                 false
             }
             Reach::Closed { .. } => {
-                self.drain(key, Kind::HostClosed, now, handler);
+                self.drain_queues(key, Kind::HostClosed, now, handler);
                 true
             }
             Reach::Down { probe, .. } if probe <= now => false,
@@ -619,7 +619,7 @@ impl Engine {
                     // A probe is under way: its answer decides.
                     return true;
                 }
-                self.drain(key, Kind::HostDown, now, handler);
+                self.drain_queues(key, Kind::HostDown, now, handler);
                 true
             }
         }

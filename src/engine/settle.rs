@@ -221,11 +221,20 @@ impl Engine {
             slow_once: job.slow_once,
             all_errors: self.config.retry_all_errors,
         };
+        let tag = job.tag;
         let verdict = match delivery {
             // What was delivered was complete enough to be judged before: a last attempt.
             Delivery::DeliverThen(_) | Delivery::SkipThen(_) => Verdict::Final(failing.kind),
-            _ => retry::verdict(failing.kind, facts),
+            _ => match retry::verdict(failing.kind, facts) {
+                Verdict::Free
+                    if !handler.repeat(JobRef { key: job_key, tag }, failing.kind, None) =>
+                {
+                    Verdict::Final(failing.kind)
+                }
+                verdict => verdict,
+            },
         };
+        let job = &mut self.jobs[job_key];
         match verdict {
             Verdict::Free => {
                 job.moved = true;
@@ -300,7 +309,13 @@ impl Engine {
         }
         let mut at =
             now + retry::backoff(&self.config, job.failures.saturating_sub(1), &mut self.random);
-        if job.failures >= job.attempts_allowed || self.out_of_time(key, at) {
+        let job_ref = JobRef { key, tag: job.tag };
+        // Whether an answer's status is worth another attempt was asked when its head came.
+        let vetoed = job.failures < job.attempts_allowed
+            && status.is_none()
+            && !handler.repeat(job_ref, kind, None);
+        let job = &self.jobs[key];
+        if vetoed || job.failures >= job.attempts_allowed || self.out_of_time(key, at) {
             let failure = Failure {
                 kind,
                 phase,

@@ -12,10 +12,12 @@ use std::collections::VecDeque;
 #[cfg(feature = "dns")]
 use super::RESOLVER;
 #[cfg(feature = "tls")]
+use super::bounds::RECORD;
+#[cfg(feature = "tls")]
 use super::link::Tls;
 use super::link::{Finishing, Link};
 use super::tap::{Tap, Tapped, What};
-use super::{Net, Read, Ready};
+use super::{DriverConfig, Net, Read, Ready};
 use crate::base::Instant;
 #[cfg(feature = "tls")]
 use crate::engine::TlsInfo;
@@ -29,23 +31,6 @@ use crate::proto::wire::End;
 const OVERSLEPT: Duration = Duration::from_secs(1);
 /// An address that has said nothing for this long when its race ends counts as one that failed.
 const UNHEARD: Duration = Duration::from_secs(1);
-
-/// Bounds of the driver's own memory and of the work of one turn.
-#[derive(Clone, Copy, Debug)]
-pub struct DriverConfig {
-    /// Bytes of the one read buffer. At least 18 KiB where TLS is used: a whole record must fit.
-    pub read_buffer: usize,
-    /// Reads of one connection before the others have their turn.
-    pub read_budget: u32,
-    /// Handshakes of which messages are processed in one turn; established connections go first.
-    pub handshakes_a_turn: u32,
-}
-
-impl Default for DriverConfig {
-    fn default() -> Self {
-        Self { read_buffer: 64 * 1024, read_budget: 8, handshakes_a_turn: 16 }
-    }
-}
 
 /// Runs an [`Engine`] on a [`Net`].
 ///
@@ -201,6 +186,13 @@ impl<N: Net> Driver<N> {
         self.engine.ctl()
     }
 
+    /// Comes to an end: takes no more requests, and calls off what is not done at `deadline`;
+    /// see [`Engine::drain`]. It is over when [`Engine::held`] is zero.
+    pub fn drain(&mut self, deadline: Instant) {
+        self.stirred = true;
+        self.engine.drain(deadline);
+    }
+
     /// A name that somebody has to look up, if there is one; answer with
     /// [`resolved`](Self::resolved).
     pub fn next_lookup(&mut self) -> Option<HostKey> {
@@ -336,7 +328,7 @@ impl<N: Net> Driver<N> {
                 link.hot = false;
             }
             self.pump(key, handler);
-            self.drain(handler);
+            self.carry_out(handler);
         }
     }
 
@@ -358,14 +350,14 @@ impl<N: Net> Driver<N> {
     fn act(&mut self, handler: &mut dyn Handler) {
         loop {
             self.engine.poll(self.now, handler);
-            if !self.drain(handler) {
+            if !self.carry_out(handler) {
                 break;
             }
         }
     }
 
     /// Carries out the engine's actions; whether there were any.
-    fn drain(&mut self, handler: &mut dyn Handler) -> bool {
+    fn carry_out(&mut self, handler: &mut dyn Handler) -> bool {
         let mut any = false;
         while let Some(action) = self.engine.next_action() {
             any = true;
@@ -902,10 +894,6 @@ impl<N: Net> Driver<N> {
         pumped
     }
 }
-
-/// The largest TLS record with its head.
-#[cfg(feature = "tls")]
-const RECORD: usize = 16 * 1024 + 256 + 5;
 
 /// What TLS said, with what to do about it.
 #[cfg(feature = "tls")]

@@ -5,6 +5,7 @@
 //! [`mio::Mio`] makes them on real sockets, the simulator on simulated ones, an embedder on
 //! whatever loop is there.
 
+mod bounds;
 mod driver;
 mod link;
 #[cfg(feature = "mio")]
@@ -19,7 +20,8 @@ use core::time::Duration;
 use crate::base::Instant;
 use crate::engine::{Cause, Fault};
 
-pub use driver::{Driver, DriverConfig};
+pub use bounds::DriverConfig;
+pub use driver::Driver;
 #[cfg(feature = "dns")]
 pub use names::Names;
 #[cfg(feature = "fetch")]

@@ -369,6 +369,12 @@ impl Course {
         window: &[u8],
         held: &mut Vec<u8>,
     ) -> Result<(usize, Event<'a>), Error> {
+        // Doubled, but never beyond what a head may have: the bound holds for what is allocated.
+        let wanted = held.len() + window.len();
+        if wanted > held.capacity() {
+            let most = (limits.head_bytes as usize).max(wanted);
+            held.reserve_exact(wanted.max(held.capacity() * 2).min(most) - held.len());
+        }
         held.extend_from_slice(window);
         if limits.room_in_head(held) == 0 {
             return Err(self.fail(Error::HeadTooLarge));

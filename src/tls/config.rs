@@ -74,6 +74,15 @@ pub struct Options {
     pub time: Option<Arc<dyn TimeProvider>>,
 }
 
+impl Options {
+    /// For a device that counts its kilobytes: handshakes of 16 KiB at most, and no remembered
+    /// sessions (connections are kept, so that few handshakes are made at all). Goes with
+    /// [`Config::tiny`](crate::engine::Config::tiny).
+    pub fn tiny() -> Self {
+        Self { sessions: 0, max_handshake_bytes: 16 * 1024, ..Self::default() }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

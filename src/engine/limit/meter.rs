@@ -6,6 +6,7 @@
 //! response is one unit, and so is every 256 KiB of body, so that a few large bodies do not
 //! pass for many small ones and a mix of both has one scale. Integers throughout.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Sample;
@@ -251,9 +252,10 @@ impl Window {
 const STEPS: usize = 24;
 
 /// Sums by requests in flight, while growth is too fast for one window a level.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ladder {
-    steps: [Sums; STEPS],
+    /// As many as growth has reached: most hosts stay on the first few.
+    steps: Vec<Sums>,
 }
 
 /// The step of the ladder that `in_flight` belongs to: 1, 2, 3, 4–5, 6–7, 8–11, 12–15, 16–23 …
@@ -265,9 +267,17 @@ fn step(in_flight: u32) -> usize {
 }
 
 impl Ladder {
+    /// Bytes of all steps.
+    pub(super) const MOST_BYTES: usize = STEPS * size_of::<Sums>();
+
     /// Adds a sample, as [`Sums::add`].
     pub(super) fn add(&mut self, spent: u64, units: u64, in_flight: u32, bytes: u64) {
-        self.steps[step(in_flight)].add(spent, units, in_flight, bytes);
+        let step = step(in_flight);
+        if step >= self.steps.len() {
+            self.steps.reserve_exact(step + 1 - self.steps.len());
+            self.steps.resize(step + 1, Sums::default());
+        }
+        self.steps[step].add(spent, units, in_flight, bytes);
     }
 
     /// Samples of all steps.

@@ -171,6 +171,9 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Bytes of heap that a search holds at most.
+    pub const MOST_BYTES: usize = size_of::<Adaptive>() + meter::Ladder::MOST_BYTES;
+
     /// A search for the limit of one host.
     pub fn new(config: &LimitConfig, seed: u64, now: Instant) -> Self {
         Self::Adaptive(Box::new(Adaptive::new(*config, seed, now)))

@@ -1,0 +1,134 @@
+//! Bounds of the driver: of the work of one turn, and of the memory beside the engine's.
+
+use core::mem::size_of;
+
+use super::Ready;
+use super::link::Link;
+use crate::engine::{Config, ConfigError, ConnKey, HostKey, Load};
+
+/// The largest TLS record with its head.
+pub(super) const RECORD: usize = 16 * 1024 + 256 + 5;
+/// What rustls keeps of a connection beside the certificates that it was shown; measured in
+/// `tests/tls_memory.rs`.
+const SESSION: usize = 6 * 1024;
+
+/// Bounds of the driver's own memory and of the work of one turn.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverConfig {
+    /// Bytes of the one read buffer. Where TLS is used it grows by a record while the front of
+    /// one is held, whatever is said here.
+    pub read_buffer: usize,
+    /// Reads of one connection before the others have their turn.
+    pub read_budget: u32,
+    /// Handshakes of which messages are processed in one turn; established connections go first.
+    pub handshakes_a_turn: u32,
+}
+
+impl Default for DriverConfig {
+    fn default() -> Self {
+        Self { read_buffer: 64 * 1024, read_budget: 8, handshakes_a_turn: 16 }
+    }
+}
+
+impl DriverConfig {
+    /// Goes with [`Config::tiny`]: a read buffer of 4 KiB.
+    pub fn tiny() -> Self {
+        Self { read_buffer: 4 * 1024, read_budget: 4, handshakes_a_turn: 1 }
+    }
+
+    /// Goes with [`Config::wide`]: a read buffer of 256 KiB.
+    pub fn wide() -> Self {
+        Self { read_buffer: 256 * 1024, read_budget: 8, handshakes_a_turn: 64 }
+    }
+
+    /// Refuses what cannot work, and names the field.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.read_buffer < 512 {
+            return Err(ConfigError::Least("read_buffer", 512));
+        }
+        if self.read_budget == 0 {
+            return Err(ConfigError::Zero("read_budget"));
+        }
+        if self.handshakes_a_turn == 0 {
+            return Err(ConfigError::Zero("handshakes_a_turn"));
+        }
+        Ok(())
+    }
+
+    /// Bytes of heap that a driver holds at most, its engine included.
+    ///
+    /// ```text
+    ///   the engine's own (Config::most_bytes)
+    /// + read_buffer + one request's head and piece of body
+    /// + max_connections × (a link + a socket's slot + what its peer has not taken)
+    /// with TLS:
+    /// + a record more of read buffer, one encrypted request
+    /// + max_connections × (a session + the certificates shown, or an unfinished message of a
+    ///                      handshake, or the front of a record)
+    /// ```
+    ///
+    /// `tls_handshake_bytes`: `tls::Options::max_handshake_bytes`, where TLS is used. Trust
+    /// anchors are not counted, nor remembered sessions (`tls::Options::sessions`), nor the
+    /// resolver's cache, nor what the kernel holds.
+    ///
+    /// ```
+    /// use gannet::engine::{Config, Load};
+    /// use gannet::net::DriverConfig;
+    ///
+    /// let most = |tls| DriverConfig::tiny().most_bytes(&Config::tiny(), &Load::default(), tls);
+    /// assert!(most(None) <= 64 * 1024);
+    /// assert!(most(Some(16 * 1024)) <= 512 * 1024);
+    /// ```
+    pub fn most_bytes(
+        &self,
+        engine: &Config,
+        load: &Load,
+        tls_handshake_bytes: Option<usize>,
+    ) -> usize {
+        use crate::engine::grown;
+        let conns = engine.max_connections as usize;
+        let sent = load.request_bytes + engine.send_bytes as usize;
+        // A socket's slot in `net::mio`, with its registration.
+        let a_socket = 64;
+        let mut most = engine.most_bytes(load)
+            + self.read_buffer
+            + grown(sent)
+            + grown(conns)
+                * (size_of::<Option<Link>>()
+                    + size_of::<ConnKey>()
+                    + a_socket
+                    + size_of::<Ready>())
+            + grown(load.hosts) * size_of::<HostKey>()
+            + conns * sent;
+        if let Some(handshake) = tls_handshake_bytes {
+            // A message of a handshake is held as it came, and once more by rustls.
+            let unfinished = (2 * handshake).max(RECORD);
+            most +=
+                RECORD + handshake.max(RECORD) + 2 * grown(sent) + conns * (SESSION + unfinished);
+        }
+        most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_presets_can_work() {
+        for config in [DriverConfig::tiny(), DriverConfig::default(), DriverConfig::wide()] {
+            assert_eq!(config.check(), Ok(()));
+        }
+        let small = DriverConfig { read_buffer: 100, ..DriverConfig::default() };
+        assert_eq!(small.check(), Err(ConfigError::Least("read_buffer", 512)));
+        let idle = DriverConfig { read_budget: 0, ..DriverConfig::default() };
+        assert_eq!(idle.check(), Err(ConfigError::Zero("read_budget")));
+    }
+
+    #[test]
+    fn tiny_keeps_its_promise_by_the_formula() {
+        let most = |tls| DriverConfig::tiny().most_bytes(&Config::tiny(), &Load::default(), tls);
+        assert!(most(None) <= 64 * 1024, "plain: {}", most(None));
+        assert!(most(Some(16 * 1024)) <= 512 * 1024, "TLS: {}", most(Some(16 * 1024)));
+    }
+}
