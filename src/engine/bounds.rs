@@ -16,6 +16,7 @@ use super::handler::Command;
 use super::host::{Host, HostKey};
 use super::job::Job;
 use super::limit::Limit;
+use super::schedule::FEW;
 use super::{Action, Config, Group, PerHost, Try};
 use crate::base::Instant;
 use crate::proto::Scratch;
@@ -81,7 +82,7 @@ const fn slot<T>() -> usize {
 }
 
 /// Validator and coding that a body which may be continued is remembered by.
-const REMEMBERED: usize = 2 * 512;
+const REMEMBERED: usize = 2 * super::resume::KEPT;
 
 impl Config {
     /// Refuses what cannot work, and names the field. [`Engine::try_new`](super::Engine::try_new)
@@ -148,7 +149,7 @@ impl Config {
     ///
     /// ```text
     ///   max_jobs        × (a job + its encoded head + one line for each failed attempt
-    ///                      + 1 KiB of validator, where a body may be continued)
+    ///                      + 256 bytes of validator, where a body may be continued)
     /// + hosts           × (a host + its name twice + its addresses + its limit and its address's)
     /// + max_connections × (a connection + a head in pieces)
     /// + a few queues
@@ -169,15 +170,18 @@ impl Config {
         // Only a body that is being received can be cut: as many as there are connections at a
         // time, but each may wait for another attempt while others run.
         let a_job = grown(load.request_bytes) + tries + if failures == 0 { 0 } else { REMEMBERED };
-        let limits = match self.per_host {
-            PerHost::Fixed(_) => Limit::MOST_BYTES,
-            PerHost::Auto { .. } => 2 * Limit::MOST_BYTES,
-        };
+        // An address has a search of its own where there are connections to share out.
+        let search = if self.max_connections <= FEW { 0 } else { Limit::MOST_BYTES };
+        let limits = search
+            + match self.per_host {
+                PerHost::Fixed(_) => 0,
+                PerHost::Auto { .. } => Limit::MOST_BYTES,
+            };
         let a_host = 2 * load.name_bytes
             + 8
             + load.addresses * size_of::<SocketAddr>()
             + limits
-            + load.addresses.saturating_sub(1) * (size_of::<Group>() + Limit::MOST_BYTES);
+            + load.addresses.saturating_sub(1) * (size_of::<Group>() + search);
         let table = size_of::<HostKey>() + 1 + size_of::<(IpAddr, u32)>() + 1;
         let held = self.limits.head_bytes.max(self.limits.trailer_bytes) as usize;
         let a_dial = load.addresses * size_of::<SocketAddr>() + 4 * size_of::<ConnKey>();

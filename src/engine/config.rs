@@ -121,7 +121,7 @@ pub struct LowSpeed {
 }
 
 impl Config {
-    /// For a device that counts its kilobytes: four connections, sixteen requests, heads of 6 KiB.
+    /// For a device that counts its kilobytes: four connections, eight requests, heads of 6 KiB.
     /// Plain HTTP to eight hosts stays within 64 KiB of heap, TLS (with
     /// `tls::Options::tiny`) within 512 KiB.
     ///
@@ -130,7 +130,8 @@ impl Config {
     pub fn tiny() -> Self {
         Self {
             max_connections: 4,
-            max_jobs: 16,
+            max_jobs: 8,
+            attempts: 4,
             per_host: PerHost::Fixed(2),
             limits: proto::Limits {
                 head_bytes: 6 * 1024,
@@ -142,7 +143,7 @@ impl Config {
                 trailer_bytes: 2 * 1024,
                 trailer_fields: 16,
             },
-            send_bytes: 1024,
+            send_bytes: 512,
             idle_timeout: Duration::from_secs(15),
             ..Self::default()
         }

@@ -14,7 +14,7 @@ use super::{Advice, Resume};
 use crate::proto::{self, Body, Fields, Head};
 
 /// Bytes of a validator, or of a coding, that are kept with a request: a longer one is not used.
-const KEPT: usize = 512;
+pub(super) const KEPT: usize = 128;
 
 /// `Content-Range: bytes first-last/total` (RFC 9110 section 14.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -23,6 +23,9 @@ const SURELY_ALIVE: Duration = Duration::from_secs(1);
 const UNMISSED: Duration = Duration::from_secs(1);
 /// Responses after which a connection gives way to hosts that have none.
 const FAIR_TURN: u32 = 64;
+/// With so few connections in all, nothing is searched for the limit of an address: it is all of
+/// them.
+pub(super) const FEW: u32 = 4;
 /// Addresses may be used for the connection that they were looked up for, though it had to wait
 /// for a slot for this long after their time: else a long queue would ask again and again.
 const ANSWER_WAITS: Duration = Duration::from_secs(300);
@@ -259,8 +262,13 @@ impl Engine {
         let config =
             LimitConfig { start: config.start.max(config.floor).min(config.ceiling), ..config };
         let group = self.groups.len() as u32;
+        let limit = if self.config.max_connections <= FEW {
+            Limit::fixed(self.config.max_connections as u16)
+        } else {
+            Limit::new(&config, self.random.u64(..), Instant::ZERO)
+        };
         self.groups.push(Group {
-            limit: Limit::new(&config, self.random.u64(..), Instant::ZERO),
+            limit,
             conns: 0,
             busy: 0,
             origins: 0,
