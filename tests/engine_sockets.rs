@@ -150,15 +150,21 @@ fn hosts_that_never_answer_do_not_hold_up_one_that_does() {
 fn a_hard_limit_is_found() {
     let server = spawn(presets::hard_limit(10)).unwrap();
     let mut client = Client::new(Config::default());
-    for n in 0..3_000 {
+    for n in 0..1_000 {
+        client.submit(server.addr(), "GET", &format!("/bytes/100?{n}"));
+    }
+    client.finish(LIMIT);
+    let search = server.stats().turned_away;
+    for n in 1_000..4_000 {
         client.submit(server.addr(), "GET", &format!("/bytes/100?{n}"));
     }
     client.finish(LIMIT);
     for seen in &client.recorder.seen {
         assert!(seen.is_ok(), "{seen:?}");
     }
-    // Less than 1 % of the requests, the search at the start included.
-    assert!(server.stats().turned_away < 30, "{:?}", server.stats());
+    // Known once, it costs less than half a percent of the requests to stay near it.
+    let stats = server.stats();
+    assert!(stats.turned_away - search < 15, "{search} in the search, then {stats:?}");
 }
 
 #[test]

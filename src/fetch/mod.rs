@@ -45,6 +45,7 @@ mod url_fast;
 mod visitor;
 
 pub use crate::engine::{ResumeFrom, Upload, Validator};
+pub use crate::proto::{Head, Version};
 pub use address::{AddressRules, Network, is_private};
 pub use auth::Auth;
 pub use decode::{DecodeError, DecodeLimits, Decoder};

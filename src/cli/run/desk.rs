@@ -21,7 +21,7 @@ use crate::cli::summary::Counts;
 use crate::cli::{date, names, record, template};
 use crate::engine;
 use crate::fetch::{Answer, ContentRange, Control, Redirect, Ticket, Upload, Visitor, Want};
-use crate::proto::{Head, Version};
+use crate::fetch::{Head, Version};
 
 /// Bytes that a limited transfer may be ahead of its rate.
 const BURST: u64 = 16 * 1024;
