@@ -3,12 +3,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each of those who include this uses a part of it")]
 
 mod dns;
+mod fetch;
 pub mod model;
 pub mod table;
 pub mod trace;
 
 use arbitrary::Unstructured;
 pub use dns::dns;
+pub use fetch::{decode, redirect, url};
 use gannet::proto::framing::{FramingFields, decide};
 use gannet::proto::replay::{Outcome, replay as run_replay};
 use gannet::proto::wire::{Record, Recorder, records};
@@ -30,6 +32,9 @@ pub const ALL: &[(&str, Check)] = &[
     ("request", request),
     ("replay", replay),
     ("dns", dns),
+    ("url", url),
+    ("redirect", redirect),
+    ("decode", decode),
 ];
 
 const TINY: Limits = Limits {

@@ -1,0 +1,133 @@
+//! Checks of `fetch`: URLs, redirects, content codings.
+
+use core::ops::ControlFlow;
+
+use gannet::fetch::decode::{Coding, Decoder};
+use gannet::fetch::redirect::{self, Asked};
+use gannet::fetch::{DecodeError, DecodeLimits, Follow, RedirectRules, Url, UrlRules, mask};
+
+/// Whatever is typed: no panic; what comes out can be put on the wire, means the same when it is
+/// read again, and is what the `url` crate says; and no secret is shown.
+pub fn url(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for path_as_is in [false, true] {
+        let rules = UrlRules { path_as_is, ..UrlRules::default() };
+        let masked = mask(&text);
+        assert!(masked.len() <= text.len() + 3, "{masked}");
+        let Ok(url) = Url::parse(&text, &rules) else { continue };
+        sound(&url);
+        let again = Url::parse(url.as_str(), &rules).expect("it was valid a moment ago");
+        assert_eq!(again.as_str(), url.as_str(), "{text:?}");
+        assert_eq!(
+            (again.host(), again.port(), again.target()),
+            (url.host(), url.port(), url.target())
+        );
+        if let Some(password) = url.userinfo().and_then(|userinfo| userinfo.password.as_deref())
+            && let Ok(password) = core::str::from_utf8(password)
+            && password.len() > 3
+            && !url.as_str().contains(password)
+        {
+            assert!(!url.to_string().contains(password) && !format!("{url:?}").contains(password));
+        }
+        let absolute = text.starts_with("http://") || text.starts_with("https://");
+        if absolute && !path_as_is && url.userinfo().is_none() && url.zone().is_none() {
+            let standard = url::Url::parse(&text).expect("what is accepted here is accepted there");
+            assert!(standard.username().is_empty() && standard.password().is_none(), "{text:?}");
+            assert_eq!(standard.as_str(), url.as_str(), "{text:?}");
+            assert_eq!(standard.port_or_known_default(), Some(url.port()));
+        }
+    }
+}
+
+/// Can be put on the wire.
+fn sound(url: &Url) {
+    assert!(!url.host().is_empty() && url.port() != 0, "{url}");
+    assert!(url.target().starts_with('/'), "{url}");
+    assert!(url.target().bytes().all(|byte| byte.is_ascii_graphic()), "{url}");
+    assert!(url.authority().bytes().all(|byte| byte.is_ascii_graphic()), "{url}");
+    assert!(!url.authority().contains('@'), "{url}");
+}
+
+/// Wherever a `Location` leads: to http or https, with a target that can be put on the wire, with
+/// userinfo on the same origin only; twice the same way; and as the `url` crate resolves it.
+pub fn redirect(data: &[u8]) {
+    let Some((&status, rest)) = data.split_first() else { return };
+    let at = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+    let (base, location) = (&rest[..at], rest.get(at + 1..).unwrap_or_default());
+    let Ok(from) = Url::parse(&String::from_utf8_lossy(base), &UrlRules::default()) else { return };
+    let asked = Asked { url: &from, nature: "POST", named: None, follow: Follow::Standard };
+    let status = [200, 300, 301, 302, 303, 304, 307, 308][usize::from(status) % 8];
+    let next = || redirect::next(&asked, &RedirectRules::default(), status, [location].into_iter());
+    let first = next();
+    assert_eq!(first, next());
+    let Ok(Some(hop)) = first else { return };
+    assert!(!matches!(status, 200 | 304));
+    sound(&hop.url);
+    assert_eq!(hop.becomes_get, matches!(status, 301..=303));
+    if !hop.url.same_origin(&from) {
+        assert!(hop.url.userinfo().is_none(), "{from} -> {}", hop.url);
+    }
+    let (Ok(text), None) = (core::str::from_utf8(location.trim_ascii()), from.zone()) else {
+        return;
+    };
+    let base = url::Url::parse(from.as_str()).expect("it was valid a moment ago");
+    let mut standard = base.join(text).expect("what is accepted here is accepted there");
+    if standard.fragment().is_none() {
+        standard.set_fragment(from.fragment());
+    }
+    let _ = standard.set_username("");
+    let _ = standard.set_password(None);
+    assert_eq!(standard.as_str(), hop.url.as_str(), "{from} -> {text:?}");
+}
+
+/// However a coded body is cut: the same verdict and the same bytes, never more of them than the
+/// limits allow, and no panic. The first byte chooses the codings, the second the cuts.
+pub fn decode(data: &[u8]) {
+    let &[choice, seed, ref body @ ..] = data else { return };
+    let coding =
+        |number: u8| [Coding::Gzip, Coding::Deflate, Coding::Brotli][usize::from(number % 3)];
+    let mut codings = vec![coding(choice)];
+    if choice & 0x80 != 0 {
+        codings.push(coding(choice >> 3));
+    }
+    let whole = run(&codings, core::iter::once(body));
+    let mut random = fastrand::Rng::with_seed(seed.into());
+    let mut rest = body;
+    let pieces = core::iter::from_fn(|| {
+        let length = random.usize(1..=rest.len().clamp(1, 64));
+        let (piece, tail) = rest.split_at_checked(length)?;
+        rest = tail;
+        Some(piece)
+    });
+    let cut = run(&codings, pieces);
+    match (&whole.0, &cut.0) {
+        (Ok(()), Ok(())) => assert!(whole.1 == cut.1, "the bytes differ"),
+        // How far a decoder looks ahead decides which of two errors is met first.
+        (Err(DecodeError::Ratio(_)), Err(_)) | (Err(_), Err(DecodeError::Ratio(_))) => {}
+        (one, other) => assert_eq!(one, other),
+    }
+    let common = whole.1.len().min(cut.1.len());
+    assert!(whole.1[..common] == cut.1[..common], "the bytes differ");
+}
+
+fn run<'a>(
+    codings: &[Coding],
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> (Result<(), DecodeError>, Vec<u8>) {
+    let limits = DecodeLimits::default();
+    let mut decoder = Decoder::new(codings, limits);
+    let mut out = Vec::new();
+    let mut taken = 0;
+    for piece in pieces {
+        taken += piece.len() as u64;
+        let result = decoder.push(piece, &mut |bytes| {
+            out.extend_from_slice(bytes);
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = result {
+            return (Err(error), out);
+        }
+        assert!(out.len() as u64 <= limits.ratio_from.max(limits.ratio * (taken + 1)));
+    }
+    (decoder.finish(), out)
+}
