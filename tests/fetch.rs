@@ -69,32 +69,6 @@ fn what_a_plain_get_says() {
 }
 
 #[test]
-fn requests_are_kept_to_be_shown() {
-    let server = serve(vec![("/a", vec![redirect(307, "/echo")])]);
-    let options = Options { keep_requests: true, ..Options::default() };
-    let body = Body::Bytes(b"data".as_slice().into());
-    let profile = Profile {
-        body,
-        expect: Expect::Always,
-        range: Some(RangeSpec::parse("0-").unwrap()),
-        ..follow()
-    };
-    let seen = fetch_with(&server.url("/a"), profile, options);
-    assert_eq!(seen.requests.len(), 2);
-    assert!(seen.requests[0].starts_with("POST /a HTTP/1.1\r\n"), "{}", seen.requests[0]);
-    // The same lines, but that an attempt's own range comes last.
-    let sorted = |text: &str| {
-        let mut lines: Vec<_> = text.split("\r\n").map(str::to_owned).collect();
-        lines.sort();
-        lines
-    };
-    let received = seen.text();
-    let head = received.strip_suffix("data").unwrap();
-    assert_eq!(sorted(&seen.requests[1]), sorted(head));
-    assert_eq!(fetch(&server.url("/echo"), Profile::default()).requests, [""]);
-}
-
-#[test]
 fn fields_replace_and_remove_defaults() {
     let server = spawn(Script::new()).unwrap();
     let profile = Profile {

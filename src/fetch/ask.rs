@@ -13,7 +13,6 @@ use crate::base::Instant;
 use crate::engine::{self, JobKey, Origin, Payload, Phase, SubmitError};
 use crate::net::Driver;
 use crate::net::mio::Mio;
-use crate::proto::{RequestBody, RequestHead, encode_field, encode_head, end_head};
 
 const USER_AGENT: &str = concat!("gannet/", env!("CARGO_PKG_VERSION"));
 /// Bodies above this are announced first (`Expect`), as curl does.
@@ -154,11 +153,7 @@ pub(super) fn submit(
         },
     };
     let result = driver.submit(&request);
-    let kept = options.keep_requests.then(|| encoded(&request, &slot.url.authority()));
     state.slots[index].expects = expects;
-    if let Some(head) = kept {
-        state.slots[index].asked = head;
-    }
     result.map_err(|error| {
         let kind = match error {
             SubmitError::Request(error) => ErrorKind::Request(error),
@@ -166,31 +161,6 @@ pub(super) fn submit(
         };
         Error::new(kind, Phase::Queue)
     })
-}
-
-/// The head as the engine encodes it.
-fn encoded(request: &engine::Request<'_>, host: &str) -> Vec<u8> {
-    let body = match &request.body {
-        Payload::None => RequestBody::None,
-        Payload::Bytes(bytes) => RequestBody::Length(bytes.len() as u64),
-        Payload::Stream { length: Some(length), .. } => RequestBody::Length(*length),
-        Payload::Stream { length: None, .. } => RequestBody::Chunked,
-    };
-    let mut out = Vec::new();
-    let head = RequestHead {
-        method: request.method,
-        target: request.target,
-        host,
-        fields: request.fields,
-    };
-    // What the engine refuses is reported by it.
-    if encode_head(&mut out, &head, body).is_ok() {
-        if request.options.expect_continue.is_some() {
-            let _ = encode_field(&mut out, "Expect", b"100-continue");
-        }
-        end_head(&mut out);
-    }
-    out
 }
 
 /// Who is said to ask at this station.

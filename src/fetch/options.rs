@@ -46,9 +46,6 @@ pub struct Options {
     pub addresses: AddressRules,
     /// How long `100 Continue` is waited for before the body is sent all the same.
     pub expect_timeout: Duration,
-    /// Keeps each request's head as it is sent, for [`Answer::request`](super::Answer::request)
-    /// and its kin: what `-v` shows.
-    pub keep_requests: bool,
     /// Events that are taken from the system at once.
     pub events: usize,
 }
@@ -68,7 +65,6 @@ impl Default for Options {
             decode: DecodeLimits::default(),
             addresses: AddressRules::default(),
             expect_timeout: Duration::from_secs(1),
-            keep_requests: false,
             events: 256,
         }
     }

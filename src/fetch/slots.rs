@@ -71,8 +71,6 @@ pub(super) struct Slot {
     tries: Vec<Try>,
     /// The peer of the last hop.
     remote: Option<SocketAddr>,
-    /// The head that was sent at the present station, if it is kept.
-    pub(super) asked: Vec<u8>,
 }
 
 /// What follows when an answer is over.
@@ -114,7 +112,6 @@ impl Slot {
             attempts: 0,
             tries: Vec::new(),
             remote: None,
-            asked: Vec::new(),
         }
     }
 
@@ -233,7 +230,6 @@ impl Slot {
             times: last.times,
             conn: last.conn,
             resumed_at: last.resumed_at,
-            request: &self.asked,
         }
     }
 }
@@ -435,13 +431,7 @@ impl Handler for Pass<'_> {
                 // What the part file of an earlier run is worth, the last station will tell.
                 slot.voided = None;
                 let slot = &self.state.slots[index];
-                let told = Redirect {
-                    url: &slot.url,
-                    method: slot.method(),
-                    head,
-                    to: &hop.url,
-                    request: &slot.asked,
-                };
+                let told = Redirect { url: &slot.url, method: slot.method(), head, to: &hop.url };
                 let mut ctl = Control { ctl, places: &mut self.state.places };
                 self.visitor.redirect(&mut ctl, ticket, &told);
                 self.state.slots[index].then = Then::Follow(Box::new(hop));
@@ -488,7 +478,6 @@ impl Handler for Pass<'_> {
             body,
             decoded: slot.decoder.is_some(),
             redirects: slot.trail.hops(),
-            request: &slot.asked,
         };
         let mut ctl = Control { ctl, places: &mut self.state.places };
         if let Some(why) = voided {

@@ -46,9 +46,6 @@ pub struct Answer<'a> {
     pub decoded: bool,
     /// Redirects before it.
     pub redirects: u32,
-    /// The request's head as it was sent, but for a `Range` of an attempt's own; empty unless
-    /// [`Options::keep_requests`](super::Options::keep_requests).
-    pub request: &'a [u8],
 }
 
 /// A redirect that is about to be followed.
@@ -63,9 +60,6 @@ pub struct Redirect<'a> {
     pub head: &'a Head<'a>,
     /// Where it leads.
     pub to: &'a Url,
-    /// The request's head as it was sent, but for a `Range` of an attempt's own; empty unless
-    /// [`Options::keep_requests`](super::Options::keep_requests).
-    pub request: &'a [u8],
 }
 
 /// How a request ended.
@@ -102,9 +96,6 @@ pub struct Outcome<'a> {
     pub conn: Option<ConnInfo>,
     /// Where the last verified continuation began, in bytes before decoding.
     pub resumed_at: Option<u64>,
-    /// The request's head as it was sent, but for a `Range` of an attempt's own; empty unless
-    /// [`Options::keep_requests`](super::Options::keep_requests).
-    pub request: &'a [u8],
 }
 
 /// Receives what happens to requests.

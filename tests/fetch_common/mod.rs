@@ -32,7 +32,6 @@ pub struct Seen {
     pub attempts: u32,
     pub tries: usize,
     pub dones: u32,
-    pub requests: Vec<String>,
 }
 
 impl Seen {
@@ -86,7 +85,6 @@ impl Visitor for Recorder {
         let hop = (redirect.head.status, redirect.to.to_string());
         let seen = self.of(ticket);
         seen.hops.push(hop);
-        seen.requests.push(String::from_utf8_lossy(redirect.request).into_owned());
         if self.cancels_at_redirect {
             ctl.cancel(ticket);
         }
@@ -139,7 +137,6 @@ impl Visitor for Recorder {
         self.done += 1;
         let seen = self.of(ticket);
         seen.dones += 1;
-        seen.requests.push(String::from_utf8_lossy(outcome.request).into_owned());
         seen.result = Some(outcome.result.map_err(Clone::clone));
         seen.status = outcome.status;
         seen.final_url = outcome.final_url.to_string();
