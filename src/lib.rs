@@ -57,6 +57,11 @@ pub mod tls;
 #[cfg(feature = "fetch")]
 pub use fetch::Fetcher;
 
+/// The embedder's guide, compiled.
+#[cfg(all(doctest, feature = "mio"))]
+#[doc = include_str!("../docs/embedding.md")]
+pub struct Embedding;
+
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "fetch"))]
 #[doc = include_str!("../README.md")]

@@ -46,6 +46,24 @@ pub enum Cause {
     Other,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.cause {
+            Cause::Reset => "the connection was reset",
+            Cause::Refused => "the connection was refused",
+            Cause::Unreachable => "the host can't be reached",
+            Cause::NetworkDown => "this machine's network is down",
+            Cause::TimedOut => "the system gave up waiting",
+            Cause::Exhausted => "this machine is out of descriptors, ports or buffers",
+            Cause::Denied => "a rule on this machine forbids it",
+            Cause::Other => "the system refused",
+        })?;
+        if self.os == 0 { Ok(()) } else { write!(f, " (system error {})", self.os) }
+    }
+}
+
+impl core::error::Error for Fault {}
+
 /// How far an attempt had come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[non_exhaustive]

@@ -1,0 +1,83 @@
+//! In a plain `poll(2)` loop: `cargo run --example poll_loop -- 127.0.0.1:8080 1000`
+//!
+//! The engine is one descriptor and one deadline; that is all that a loop has to know.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::time::Duration;
+
+use gannet::engine::{
+    Advice, Config, Ctl, Engine, Handler, JobRef, Origin, Report, Request, Resume, Scheme,
+};
+use gannet::net::mio::Mio;
+use gannet::net::{Driver, DriverConfig, Net as _};
+use gannet::proto::{Body, Head};
+
+/// Counts what comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Responses that are whole.
+    pub whole: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Bytes of bodies.
+    pub bytes: u64,
+}
+
+impl Handler for Tally {
+    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        Advice::Deliver(Resume::Never)
+    }
+
+    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+    }
+
+    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
+        self.whole += u64::from(report.result.is_ok());
+        self.failed += u64::from(report.result.is_err());
+    }
+}
+
+/// Fetches so many bodies from `server`.
+pub fn run(server: SocketAddr, count: u64) -> Result<Tally, Box<dyn Error>> {
+    let engine = Engine::try_new(Config::default())?;
+    let mut driver = Driver::new(engine, Mio::new(256)?, DriverConfig::default());
+    let name = server.ip().to_string();
+    let host = driver.host(&Origin { scheme: Scheme::Http, host: &name, port: server.port() });
+    for n in 0..count {
+        let target = format!("/bytes/1000?{n}");
+        driver.submit(&Request::get(host, &target).tag(n))?;
+    }
+    let mut tally = Tally::default();
+    while tally.whole + tally.failed < count {
+        let now = driver.net_mut().now();
+        let timeout = driver.next_deadline().map(|at| at - now);
+        wait(driver.net(), timeout)?;
+        driver.turn(Some(Duration::ZERO), &mut tally)?;
+    }
+    Ok(tally)
+}
+
+/// One call of `poll(2)`; a real loop has more descriptors in the list.
+fn wait(net: &Mio, timeout: Option<Duration>) -> Result<(), Box<dyn Error>> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    // SAFETY: the descriptor lives as long as `net`, which is borrowed until the end. (A loop in C
+    // takes the bare number; only rustix wants to know how long it lives.)
+    let fd = unsafe { BorrowedFd::borrow_raw(net.as_raw_fd()) };
+    let timeout = timeout.map(Timespec::try_from).transpose()?;
+    match poll(&mut [PollFd::new(&fd, PollFlags::IN)], timeout.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().ok_or("usage: poll_loop ADDRESS:PORT COUNT");
+    let (server, count) = (next()?.parse()?, next()?.parse()?);
+    let tally = run(server, count)?;
+    println!("{} whole, {} failed, {} bytes", tally.whole, tally.failed, tally.bytes);
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The examples of `docs/embedding.md`, run against the scripted server: each door leads to the
+//! same bytes.
+#![cfg(feature = "cli")]
+#![allow(missing_docs, dead_code, unreachable_pub, reason = "examples are programs")]
+
+#[path = "../examples/mio_loop.rs"]
+mod mio_loop;
+#[path = "../examples/own_net.rs"]
+mod own_net;
+#[path = "../examples/poll_loop.rs"]
+mod poll_loop;
+#[path = "../examples/sans_io.rs"]
+mod sans_io;
+
+use gannet::origin::{Script, pattern, spawn};
+
+const COUNT: u64 = 1_000;
+
+#[test]
+fn a_mirror_in_a_foreign_mio_loop() {
+    let server = spawn(Script::new()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mirror = mio_loop::run(server.addr(), COUNT, dir.path()).unwrap();
+    assert_eq!((mirror.whole, mirror.failed.len()), (COUNT, 0), "{:?}", mirror.failed);
+    assert!(mirror.datagrams > 0, "the loop's other source was served");
+    for n in 0..COUNT {
+        let body = std::fs::read(dir.path().join(n.to_string())).unwrap();
+        assert_eq!(body, pattern::body(&format!("/bytes/1000?{n}"), 1000), "{n}");
+    }
+}
+
+#[test]
+fn in_a_plain_poll_loop() {
+    let server = spawn(Script::new()).unwrap();
+    let tally = poll_loop::run(server.addr(), COUNT).unwrap();
+    assert_eq!((tally.whole, tally.failed, tally.bytes), (COUNT, 0, 1_000 * COUNT));
+}
+
+#[test]
+fn the_engine_alone_over_blocking_sockets() {
+    let server = spawn(Script::new()).unwrap();
+    let tally = sans_io::run(server.addr(), COUNT).unwrap();
+    assert_eq!((tally.whole, tally.failed, tally.bytes), (COUNT, 0, 1_000 * COUNT));
+    assert_eq!(server.stats().accepted, 1, "one connection served them all");
+}
+
+#[test]
+fn on_a_net_of_ones_own() {
+    let server = spawn(Script::new()).unwrap();
+    let tally = own_net::run(server.addr(), COUNT).unwrap();
+    assert_eq!((tally.whole, tally.failed, tally.bytes), (COUNT, 0, 1_000 * COUNT));
+}
