@@ -10,7 +10,7 @@ fn what_the_guide_names_is_there() {
     let guide = include_str!("../docs/embedding.md");
     let mut named = 0;
     for word in guide.split(|c: char| c.is_whitespace() || "`(),;".contains(c)) {
-        if (word.starts_with("examples/") || word.starts_with("tests/")) && word.ends_with(".rs") {
+        if (word.starts_with("examples/") || word.starts_with("tests/")) && word.contains(".rs") {
             named += 1;
             assert!(std::path::Path::new(word).exists(), "{word}");
         }

@@ -214,7 +214,7 @@ fn connections(scheme: Scheme, server: &Running, tls: Option<tls::Config>) -> (i
     client.fetch(&[host], "/bytes/10", 1);
     let start = Clock::now();
     let idle = counted(|| client.fetch(&[host], "/delay/300/10", CONNECTIONS));
-    let opened = client.driver.engine().connections() as isize - 1;
+    let opened = client.driver.engine().connections().cast_signed() - 1;
     assert!(opened >= 30, "{opened}");
     let active = counted(|| {
         for n in 0..CONNECTIONS {
