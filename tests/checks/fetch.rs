@@ -104,6 +104,8 @@ pub fn decode(data: &[u8]) {
         (Ok(()), Ok(())) => assert!(whole.1 == cut.1, "the bytes differ"),
         // How far a decoder looks ahead decides which of two errors is met first.
         (Err(DecodeError::Ratio(_)), Err(_)) | (Err(_), Err(DecodeError::Ratio(_))) => {}
+        // So it is with two codings of which both are broken: which one is blamed may differ.
+        (Err(_), Err(_)) if codings.len() > 1 => {}
         (one, other) => assert_eq!(one, other),
     }
     let common = whole.1.len().min(cut.1.len());
