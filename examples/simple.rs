@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(response) = fetcher.next()? {
         match &response.result {
             Ok(status) => {
-                println!("{status} {} ({} bytes)", response.final_url, response.body.len())
+                println!("{status} {} ({} bytes)", response.final_url, response.body.len());
             }
             Err(error) => println!("{} failed: {error}", response.url),
         }

@@ -66,7 +66,7 @@ fn fields_are_found_by_name_without_regard_to_case() {
         assert_eq!(names, ["A", "b", "a", "AB"]);
         assert!(format!("{head:?}").contains("AB"));
     });
-    head_of("", |head| assert!(head.fields.is_empty() && head.fields.len() == 0));
+    head_of("", |head| assert!(head.fields.is_empty() && head.fields.is_empty()));
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn cut_everywhere(versions: &[&'static SupportedProtocolVersion]) {
         let mut whole = 0;
         for (n, how) in [How::Reset, How::Fin, How::Stall].into_iter().enumerate() {
             let seed = at * 3 + n as u64;
-            let weather = if seed % 2 == 0 {
+            let weather = if seed.is_multiple_of(2) {
                 Weather::fair()
             } else {
                 Weather::unsteady(&mut fastrand::Rng::with_seed(seed))

@@ -37,7 +37,7 @@ impl Values {
         match self {
             Self::Set(items) => out.push_str(items.get(index as usize).map_or("", String::as_str)),
             Self::Letters { first, step, .. } => {
-                out.push(char::from(first.wrapping_add(step.wrapping_mul(index as u8))))
+                out.push(char::from(first.wrapping_add(step.wrapping_mul(index as u8))));
             }
             Self::Numbers { first, step, width, .. } => {
                 let _ = write!(out, "{:0width$}", first + step * index, width = *width);

@@ -318,7 +318,7 @@ impl<'de> Deserialize<'de> for Headers {
                     match values {
                         OneOrMany::One(value) => fields.push((name, value)),
                         OneOrMany::Many(values) => {
-                            fields.extend(values.into_iter().map(|value| (name.clone(), value)))
+                            fields.extend(values.into_iter().map(|value| (name.clone(), value)));
                         }
                     }
                 }
@@ -440,7 +440,7 @@ mod tests {
         loop {
             match lines.next().unwrap() {
                 Next::Line(line, number) => {
-                    all.push(format!("{number}:{}", String::from_utf8_lossy(line)))
+                    all.push(format!("{number}:{}", String::from_utf8_lossy(line)));
                 }
                 Next::TooLong(number) => all.push(format!("{number}!")),
                 Next::Wait => unreachable!(),

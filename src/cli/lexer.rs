@@ -135,8 +135,8 @@ impl Lexer {
         text: &str,
         rest: &mut impl Iterator<Item = &'a OsString>,
     ) -> Result<(), String> {
-        let mut letters = text[1..].char_indices();
-        while let Some((at, letter)) = letters.next() {
+        let letters = text[1..].char_indices();
+        for (at, letter) in letters {
             let Some(name) = self.short.get(&letter).cloned() else {
                 if let Some((_, name)) = LATER_SHORT.iter().find(|(short, _)| *short == letter) {
                     return Err(later(&format!("-{letter}, --{name}")));

@@ -145,12 +145,11 @@ pub fn push_decoded(text: &str, out: &mut String) {
 /// followed by `index`.
 pub fn push_path(url_path: &str, out: &mut String) {
     let start = out.len();
-    let mut depth = 0;
-    for segment in url_path.split('/').filter(|segment| !segment.is_empty()) {
+    let segments = url_path.split('/').filter(|segment| !segment.is_empty());
+    for (depth, segment) in segments.enumerate() {
         if out.len() > start {
             out.push(if depth < MAX_DEPTH { '/' } else { '_' });
         }
-        depth += 1;
         let from = out.len();
         push_decoded(segment, out);
         finish_part(out, from);

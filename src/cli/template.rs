@@ -161,7 +161,7 @@ impl Template {
                                 }
                             }
                             Piece::Value { variable, width, slice: None } => {
-                                variable.write(values, *width, out)
+                                variable.write(values, *width, out);
                             }
                             Piece::Value { variable, width, slice: Some((first, last)) } => {
                                 scratch.clear();

@@ -9,7 +9,7 @@ mod system {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    use super::*;
+    use super::io;
 
     /// Whether a read from standard input would not wait.
     pub(in crate::cli) fn stdin_ready() -> bool {

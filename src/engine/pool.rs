@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn two_closes_at_about_the_same_age_are_a_habit_one_is_not() {
         let mut habits = Habits::default();
-        habits.closed_idle(Duration::from_millis(5_000), 3);
+        habits.closed_idle(Duration::from_secs(5), 3);
         assert_eq!(habits.idle_for(LONG), LONG);
         habits.closed_idle(Duration::from_millis(400), 3);
         assert_eq!(habits.idle_for(LONG), LONG);

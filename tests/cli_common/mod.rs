@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(90);
 
 /// A command line that is being put together.
 #[derive(Clone)]
-pub struct Gannet {
+pub(crate) struct Gannet {
     dir: Rc<tempfile::TempDir>,
     args: Vec<String>,
     stdin: Option<Vec<u8>>,
@@ -21,7 +21,7 @@ pub struct Gannet {
 }
 
 /// What came of it.
-pub struct Run {
+pub(crate) struct Run {
     pub code: i32,
     pub out: String,
     pub err: String,
@@ -29,7 +29,7 @@ pub struct Run {
 }
 
 impl Gannet {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             dir: Rc::new(tempfile::tempdir().unwrap()),
             args: Vec::new(),
@@ -39,31 +39,31 @@ impl Gannet {
     }
 
     /// A further command in the same folder.
-    pub fn gannet(&self) -> Self {
+    pub(crate) fn gannet(&self) -> Self {
         Self { dir: Rc::clone(&self.dir), args: Vec::new(), stdin: None, env: Vec::new() }
     }
 
-    pub fn args<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn args<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Self {
         let mut new = self.clone();
         new.args.extend(args.into_iter().map(|arg| arg.as_ref().to_str().unwrap().to_owned()));
         new
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn stdin(self, text: &str) -> Self {
+    pub(crate) fn stdin(self, text: &str) -> Self {
         self.stdin_bytes(text.as_bytes().to_vec())
     }
 
-    pub fn stdin_bytes(mut self, bytes: Vec<u8>) -> Self {
+    pub(crate) fn stdin_bytes(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = Some(bytes);
         self
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -74,12 +74,12 @@ impl Gannet {
         command
     }
 
-    pub fn spawn(&self, stdin: Stdio) -> Child {
+    pub(crate) fn spawn(&self, stdin: Stdio) -> Child {
         let mut command = self.command();
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    pub fn run_bytes(&self) -> (i32, Vec<u8>, Vec<u8>) {
+    pub(crate) fn run_bytes(&self) -> (i32, Vec<u8>, Vec<u8>) {
         let mut child =
             self.spawn(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let writer = self.stdin.clone().zip(child.stdin.take()).map(|(bytes, mut stdin)| {
@@ -97,7 +97,7 @@ impl Gannet {
         (status.code().unwrap_or(-1), out.join().unwrap(), err.join().unwrap())
     }
 
-    pub fn run(&self) -> Run {
+    pub(crate) fn run(&self) -> Run {
         let (code, out, err) = self.run_bytes();
         Run {
             code,
@@ -115,16 +115,16 @@ fn read(from: &mut impl Read) -> Vec<u8> {
 }
 
 impl Run {
-    pub fn gannet(&self) -> Gannet {
+    pub(crate) fn gannet(&self) -> Gannet {
         Gannet { dir: Rc::clone(&self.dir), args: Vec::new(), stdin: None, env: Vec::new() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Names in a folder, sorted.
-    pub fn files(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn files(&self, folder: &str) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(self.path(folder))
             .map(|entries| {
                 entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -136,7 +136,7 @@ impl Run {
 }
 
 /// Waits for a child, and kills it when it takes too long.
-pub fn wait(child: &mut Child, longest: Duration) -> ExitStatus {
+pub(crate) fn wait(child: &mut Child, longest: Duration) -> ExitStatus {
     let until = Instant::now() + longest;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -151,7 +151,7 @@ pub fn wait(child: &mut Child, longest: Duration) -> ExitStatus {
 }
 
 /// Sends a signal to a child.
-pub fn kill(child: &Child, signal: &str) {
+pub(crate) fn kill(child: &Child, signal: &str) {
     let status = Command::new("kill")
         .args([&format!("-{signal}"), &child.id().to_string()])
         .status()
@@ -160,14 +160,14 @@ pub fn kill(child: &Child, signal: &str) {
 }
 
 /// The records of a run.
-pub fn records(text: &str) -> Vec<serde_json::Value> {
+pub(crate) fn records(text: &str) -> Vec<serde_json::Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect()
 }
 
 /// A digest in hex.
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -136,9 +136,7 @@ fn transfers(
 fn merge(one: Display, other: Display) -> Display {
     Display {
         silent: one.silent || other.silent,
-        errors: (one.errors && other.errors)
-            || (one.silent && one.errors)
-            || (other.silent && other.errors),
+        errors: if one.errors { other.errors || one.silent } else { other.silent && other.errors },
         verbose: one.verbose || other.verbose,
         summary: one.summary && other.summary,
         progress: if other.progress == When::Auto { one.progress } else { other.progress },

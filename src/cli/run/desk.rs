@@ -440,7 +440,7 @@ impl Desk {
 
     /// The verdict of a transfer's end that only the command line knows. Whether the body counts.
     pub(super) fn conclude(&mut self, index: usize, ok: bool, exhausted: bool) -> Option<[u8; 32]> {
-        let Some(terms) = self.jobs[index].terms.clone() else { return None };
+        let terms = self.jobs[index].terms.clone()?;
         let job = &mut self.jobs[index];
         let digest = job.hash.take().map(|hash| <[u8; 32]>::from(hash.finalize()));
         if ok && job.trouble.is_none() {

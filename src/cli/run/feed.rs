@@ -250,7 +250,7 @@ impl BatchEntries {
                 None => return Got::End,
                 Some(List::Url(glob)) => self.glob = Some((glob, 0)),
                 Some(List::Stdin) => {
-                    self.lines = Some((Lines::stdin(self.max_line), "standard input".to_owned()))
+                    self.lines = Some((Lines::stdin(self.max_line), "standard input".to_owned()));
                 }
                 Some(List::File(path)) => match Lines::open(&path, self.max_line) {
                     Ok(lines) => self.lines = Some((lines, path.display().to_string())),
@@ -643,7 +643,7 @@ impl TransferEntries {
         match common.ask.resume {
             Continue::No => {}
             Continue::Auto if target.upload.is_none() => {
-                go_on(&dest, &mut desk.jobs[index], &common.profile, &mut own, true)
+                go_on(&dest, &mut desk.jobs[index], &common.profile, &mut own, true);
             }
             Continue::Auto => {}
             Continue::At(offset) => {
