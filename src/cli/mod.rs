@@ -91,7 +91,10 @@ fn fetch(words: &[OsString]) -> Exit {
             Err(_) => Exit::WRITE,
         },
         Ok(Command::Run(plan)) => run::run(*plan),
-        Err(error) => usage(&error.0),
+        Err(error) => {
+            usage(&error.text);
+            Exit::curl(error.exit)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use super::options::{ask, display, engine, keep, records};
 use super::{
     Ask, Batch, Command, Continue, Display, Group, Hosts, List, Plan, Records, Source, Target,
-    Transfers, Upload, Usage, Way, Where, usage,
+    Transfers, Upload, Usage, Way, Where, no_glob, usage,
 };
 use crate::cli::args::Args;
 use crate::cli::glob::Glob;
@@ -22,7 +22,7 @@ pub fn plan(groups: &[Vec<OsString>], warnings: Vec<String>) -> Result<Command, 
     let mut parsed = Vec::new();
     for group in groups {
         let words = std::iter::once(OsString::from("gannet")).chain(group.iter().cloned());
-        let args = Args::try_parse_from(words).map_err(|error| Usage(plain_error(&error)))?;
+        let args = Args::try_parse_from(words).map_err(|error| Usage::from(plain_error(&error)))?;
         if let Some(text) = printed(&args)? {
             return Ok(Command::Print(text));
         }
@@ -71,7 +71,7 @@ fn printed(args: &Args) -> Result<Option<String>, Usage> {
         let mut out = Vec::new();
         clap_mangen::Man::new(command)
             .render(&mut out)
-            .map_err(|error| Usage(error.to_string()))?;
+            .map_err(|error| Usage::from(error.to_string()))?;
         return Ok(Some(String::from_utf8_lossy(&out).into_owned()));
     }
     Ok(None)
@@ -191,7 +191,7 @@ fn targets(
             Some("-") => Source::Stdin,
             Some(file) => Source::File(PathBuf::from(file)),
             None if args.input.globoff => Source::Glob(Glob::literal(url)),
-            None => Source::Glob(Glob::parse(url)?),
+            None => Source::Glob(Glob::parse(url).map_err(no_glob)?),
         };
         let output = match source {
             Source::Glob(_) => outputs.get(at).unwrap_or(&rest).clone(),
@@ -230,7 +230,7 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
                 Some("-") => lists.push(List::Stdin),
                 Some(file) => lists.push(List::File(PathBuf::from(file))),
                 None if args.input.globoff => lists.push(List::Url(Glob::literal(url))),
-                None => lists.push(List::Url(Glob::parse(url)?)),
+                None => lists.push(List::Url(Glob::parse(url).map_err(no_glob)?)),
             }
         } else if let Some(file) = value(word, "input-file") {
             if file == "-" {

@@ -421,14 +421,23 @@ pub struct StatusClass {
 
 /// Why the command line can't be used.
 #[derive(Debug)]
-pub struct Usage(pub String);
+pub struct Usage {
+    /// What to say.
+    pub text: String,
+    /// curl's code: 2, or 3 for a glob that is none.
+    pub exit: u8,
+}
 
 impl From<String> for Usage {
     fn from(text: String) -> Self {
-        Self(text)
+        Self { text, exit: 2 }
     }
 }
 
 fn usage<T>(text: impl Into<String>) -> Result<T, Usage> {
-    Err(Usage(text.into()))
+    Err(Usage::from(text.into()))
+}
+
+fn no_glob(text: String) -> Usage {
+    Usage { text, exit: 3 }
 }

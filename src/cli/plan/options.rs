@@ -76,7 +76,7 @@ pub(super) fn ask(
     let query = (!query.is_empty())
         .then(|| {
             String::from_utf8(query)
-                .map_err(|_| Usage("the query is not UTF-8: use --data-urlencode".to_owned()))
+                .map_err(|_| Usage::from("the query is not UTF-8: use --data-urlencode".to_owned()))
         })
         .transpose()?;
     if let Some(method) = &request.request {
@@ -109,7 +109,7 @@ pub(super) fn ask(
     }
     let range = request.range.as_deref().map(|text| {
         let range = RangeSpec::parse(text)
-            .map_err(|_| Usage(format!("'{text}' is no range (as in 0-499, 500-, -500)")));
+            .map_err(|_| Usage::from(format!("'{text}' is no range (as in 0-499, 500-, -500)")));
         if !text.contains('-') {
             warnings.push(format!("a range needs a dash: -r {text}- is meant"));
         }
@@ -125,7 +125,7 @@ pub(super) fn ask(
     };
     let auth = match (&request.oauth2_bearer, &request.user) {
         (Some(token), _) => Some(Auth::bearer(token).ok_or_else(|| {
-            Usage("--oauth2-bearer: a token has visible characters only".to_owned())
+            Usage::from("--oauth2-bearer: a token has visible characters only".to_owned())
         })?),
         (None, Some(user)) if user.contains(':') => Some(Auth::from_pair(user.as_bytes())),
         (None, Some(_)) => return usage("-u needs USER:PASSWORD (for an empty password 'USER:')"),
@@ -190,7 +190,7 @@ pub(super) fn ask(
 fn scheme(name: Option<&str>) -> Result<Option<Scheme>, Usage> {
     name.map(|name| {
         Scheme::from_name(name).ok_or_else(|| {
-            Usage(format!("--proto-default: gannet does not speak '{name}' (http or https)"))
+            Usage::from(format!("--proto-default: gannet does not speak '{name}' (http or https)"))
         })
     })
     .transpose()
@@ -218,7 +218,7 @@ pub(super) fn keep(args: &Args, output: Where) -> Result<Keep, Usage> {
     let write_out = match out.write_out.as_deref() {
         Some(text) => Some(match text.strip_prefix('@') {
             Some(file) => String::from_utf8(data::read(file)?)
-                .map_err(|_| Usage(format!("the format in {file} is not UTF-8")))?,
+                .map_err(|_| Usage::from(format!("the format in {file} is not UTF-8")))?,
             None => text.to_owned(),
         }),
         None => None,
@@ -457,7 +457,7 @@ pub(super) fn records(args: &Args) -> Result<Records, Usage> {
 impl StatusClass {
     fn parse(text: &str) -> Result<Self, Usage> {
         let text = text.trim().to_ascii_lowercase();
-        let bad = || Usage(format!("'{text}' is no status (as in 404 or 5xx)"));
+        let bad = || Usage::from(format!("'{text}' is no status (as in 404 or 5xx)"));
         if let Some(class) = text.strip_suffix("xx") {
             let class: u16 =
                 class.parse().ok().filter(|class| (1..=9).contains(class)).ok_or_else(bad)?;
