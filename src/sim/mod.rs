@@ -6,7 +6,7 @@
 //! milliseconds.
 //!
 //! It is a part of the product, for those who embed the engine: whatever a
-//! [`Handler`](crate::engine::Handler) of yours
+//! [`Handler`] of yours
 //! does can be tested against resets at every byte.
 //!
 //! ```
