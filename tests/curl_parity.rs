@@ -91,9 +91,9 @@ fn unescape(text: &str) -> Vec<u8> {
 
 fn escape(bytes: &[u8]) -> String {
     if bytes.len() > 3000 {
-        let sum = bytes
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3));
+        let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+            (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3)
+        });
         return format!("<{} bytes, {sum:016x}>", bytes.len());
     }
     let mut out = String::new();
@@ -298,10 +298,16 @@ impl Server {
         let mut buffer = Vec::new();
         loop {
             let head = self.fill(&mut stream, &mut buffer, |bytes| {
-                bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
+                // A TLS greeting is no request, and is answered as web servers do.
+                let tls = (bytes.first() == Some(&0x16)).then_some(0);
+                tls.or(bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4))
             })?;
+            if head == 0 {
+                return stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            }
             let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-            let answer = script.lock().unwrap().pop_front().unwrap_or_else(|| answer("200 | = more"));
+            let answer =
+                script.lock().unwrap().pop_front().unwrap_or_else(|| answer("200 | = more"));
             let slot = {
                 let mut seen = self.seen.lock().unwrap();
                 seen.push(buffer[..head].to_vec());
@@ -319,7 +325,8 @@ impl Server {
             } else if text.contains("\r\ntransfer-encoding: chunked") {
                 self.fill(&mut stream, &mut buffer, |bytes| {
                     let body = &bytes[head..];
-                    let last = body.windows(7).position(|end| end == b"\r\n0\r\n\r\n").map(|at| at + 7);
+                    let last =
+                        body.windows(7).position(|end| end == b"\r\n0\r\n\r\n").map(|at| at + 7);
                     last.or(body.starts_with(b"0\r\n\r\n").then_some(5)).map(|end| head + end)
                 })
             } else {
@@ -419,15 +426,15 @@ fn run(program: &Path, row: &Row) -> (Vec<String>, Duration) {
     // The last request may still be on its way into the record.
     std::thread::sleep(Duration::from_millis(30));
     server.stop.store(true, Ordering::Relaxed);
-    let clean = |bytes: &[u8]| {
-        escape(bytes).replace(&format!(":{port}"), ":PORT").replace(&place, "DIR")
-    };
+    let clean =
+        |bytes: &[u8]| escape(bytes).replace(&format!(":{port}"), ":PORT").replace(&place, "DIR");
     let mut lines = vec![format!("exit {exit}")];
     for request in server.seen.lock().unwrap().iter() {
         let head = request.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 2);
         let mut plain: Vec<u8> = Vec::new();
         for line in request[..head].split_inclusive(|&byte| byte == b'\n') {
-            if !line.starts_with(b"User-Agent: curl/") && !line.starts_with(b"User-Agent: gannet/") {
+            if !line.starts_with(b"User-Agent: curl/") && !line.starts_with(b"User-Agent: gannet/")
+            {
                 plain.extend_from_slice(line);
             }
         }
@@ -571,7 +578,13 @@ fn gannet_does_what_curl_does() {
         }
         for (row, (lines, _)) in with_curl.iter().zip(&results) {
             let want = known.get(&row.name).cloned().unwrap_or_default();
-            differences(&format!("{} (the record of curl)", row.name), &want, lines, "curl", &mut faults);
+            differences(
+                &format!("{} (the record of curl)", row.name),
+                &want,
+                lines,
+                "curl",
+                &mut faults,
+            );
         }
     }
     let gannet = PathBuf::from(env!("CARGO_BIN_EXE_gannet"));

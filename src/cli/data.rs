@@ -4,6 +4,7 @@
 
 use std::io::Read;
 
+use super::plan::Usage;
 use crate::fetch::{Field, FieldError};
 
 /// A piece of data in the order typed.
@@ -22,7 +23,7 @@ pub enum Kind {
 }
 
 /// Joins the pieces of one group's data.
-pub fn compose(pieces: &[(Kind, String)]) -> Result<Option<Vec<u8>>, String> {
+pub fn compose(pieces: &[(Kind, String)]) -> Result<Option<Vec<u8>>, Usage> {
     if pieces.is_empty() {
         return Ok(None);
     }
@@ -36,9 +37,7 @@ pub fn compose(pieces: &[(Kind, String)]) -> Result<Option<Vec<u8>>, String> {
             (Kind::Encoded, _) => encoded(text, &mut data)?,
             (Kind::Raw, _) | (_, None) => data.extend_from_slice(text.as_bytes()),
             (Kind::Plain, Some(file)) => {
-                data.extend(
-                    read(file)?.into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)),
-                );
+                data.extend(read_line(file)?);
             }
             (Kind::Binary | Kind::Json, Some(file)) => data.extend(read(file)?),
         }
@@ -47,7 +46,7 @@ pub fn compose(pieces: &[(Kind, String)]) -> Result<Option<Vec<u8>>, String> {
 }
 
 /// One `--url-query`: as `--data-urlencode`, and `+text` goes in as it is.
-pub fn query(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+pub fn query(text: &str, out: &mut Vec<u8>) -> Result<(), Usage> {
     if !out.is_empty() {
         out.push(b'&');
     }
@@ -61,7 +60,7 @@ pub fn query(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
 }
 
 /// `content`, `=content`, `name=content`, `@file`, `name@file`; blanks become `+`.
-fn encoded(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+fn encoded(text: &str, out: &mut Vec<u8>) -> Result<(), Usage> {
     let split = text.find('=').or_else(|| text.find('@'));
     let Some(at) = split else {
         percent(text.as_bytes(), out);
@@ -96,24 +95,31 @@ fn percent(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A file named on the command line, or standard input.
-pub fn read(file: &str) -> Result<Vec<u8>, String> {
+pub fn read(file: &str) -> Result<Vec<u8>, Usage> {
     let mut bytes = Vec::new();
     let result = if file == "-" {
         std::io::stdin().lock().read_to_end(&mut bytes)
     } else {
         std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
     };
-    result.map(|_| bytes).map_err(|error| format!("can't read {file}: {error}"))
+    result.map(|_| bytes).map_err(|error| Usage::unread(format!("can't read {file}: {error}")))
+}
+
+/// A file whose lines count as one: `-d @FILE`, `-w @FILE`.
+pub fn read_line(file: &str) -> Result<Vec<u8>, Usage> {
+    let mut bytes = read(file)?;
+    bytes.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
+    Ok(bytes)
 }
 
 /// Reads the `-H` of one group, those in files too. A line that is neither `Name: value` nor
 /// `Name;` is not sent, as curl has it, but it is said.
-pub fn headers(lines: &[String], warnings: &mut Vec<String>) -> Result<Vec<Field>, String> {
+pub fn headers(lines: &[String], warnings: &mut Vec<String>) -> Result<Vec<Field>, Usage> {
     let mut all = Vec::new();
     let mut take = |line: &[u8]| match Field::parse(line) {
         Ok(field) => {
             all.push(field);
-            Ok(())
+            Ok::<(), Usage>(())
         }
         Err(FieldError::NoColon) => {
             warnings.push(format!(
@@ -122,7 +128,7 @@ pub fn headers(lines: &[String], warnings: &mut Vec<String>) -> Result<Vec<Field
             ));
             Ok(())
         }
-        Err(error) => Err(format!("-H {:?}: {error}", String::from_utf8_lossy(line))),
+        Err(error) => Err(format!("-H {:?}: {error}", String::from_utf8_lossy(line)).into()),
     };
     for line in lines {
         match line.strip_prefix('@') {

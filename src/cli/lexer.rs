@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 use super::args::Args;
+use super::plan::Usage;
 
 /// Config files may name further ones this deep.
 const MAX_DEPTH: u32 = 10;
@@ -68,7 +69,7 @@ struct Lexer {
 }
 
 /// Brings the words after the program's name into one form.
-pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, String> {
+pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, Usage> {
     let mut lexer =
         Lexer { depth: 0, long: HashMap::new(), short: HashMap::new(), words: Words::default() };
     lexer.words.groups.push(Vec::new());
@@ -94,7 +95,7 @@ pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, S
 }
 
 impl Lexer {
-    fn run(&mut self, words: &[OsString]) -> Result<(), String> {
+    fn run(&mut self, words: &[OsString]) -> Result<(), Usage> {
         let mut rest = words.iter();
         let mut only_urls = false;
         while let Some(word) = rest.next() {
@@ -102,7 +103,8 @@ impl Lexer {
                 return Err(format!(
                     "{} is not UTF-8 (in a URL: percent-encode it)",
                     word.display()
-                ));
+                )
+                .into());
             };
             if only_urls || text == "-" || !text.starts_with('-') {
                 self.push("url", Some(OsStr::new(text)));
@@ -134,16 +136,17 @@ impl Lexer {
         &mut self,
         text: &str,
         rest: &mut impl Iterator<Item = &'a OsString>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Usage> {
         let letters = text[1..].char_indices();
         for (at, letter) in letters {
             let Some(name) = self.short.get(&letter).cloned() else {
                 if let Some((_, name)) = LATER_SHORT.iter().find(|(short, _)| *short == letter) {
-                    return Err(later(&format!("-{letter}, --{name}")));
+                    return Err(later(&format!("-{letter}, --{name}")).into());
                 }
                 return Err(format!(
                     "option -{letter} is unknown (gannet --help all lists what there is)"
-                ));
+                )
+                .into());
             };
             if name == "help" {
                 let category = rest.next().cloned();
@@ -165,11 +168,11 @@ impl Lexer {
         name: &str,
         value: Option<OsString>,
         next: &mut dyn FnMut() -> Option<OsString>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Usage> {
         match self.long.get(name) {
             Some(true) => {
                 let Some(value) = value.or_else(next) else {
-                    return Err(format!("option --{name} requires a value"));
+                    return Err(format!("option --{name} requires a value").into());
                 };
                 if name == "config" {
                     return self.config(Path::new(&value));
@@ -177,7 +180,7 @@ impl Lexer {
                 self.push(name, Some(&value));
                 Ok(())
             }
-            Some(false) if value.is_some() => Err(format!("option --{name} takes no value")),
+            Some(false) if value.is_some() => Err(format!("option --{name} takes no value").into()),
             Some(false) => {
                 self.flag(name);
                 Ok(())
@@ -200,8 +203,8 @@ impl Lexer {
                         }
                         Ok(())
                     }
-                    None if LATER.contains(&name) => Err(later(&format!("--{name}"))),
-                    None => Err(self.unknown(name)),
+                    None if LATER.contains(&name) => Err(later(&format!("--{name}")).into()),
+                    None => Err(self.unknown(name).into()),
                 }
             }
         }
@@ -242,12 +245,13 @@ impl Lexer {
         }
     }
 
-    fn config(&mut self, path: &Path) -> Result<(), String> {
+    fn config(&mut self, path: &Path) -> Result<(), Usage> {
         if self.depth >= MAX_DEPTH {
             return Err(format!(
                 "config files name each other more than {MAX_DEPTH} deep ({})",
                 path.display()
-            ));
+            )
+            .into());
         }
         self.depth += 1;
         let result = self.config_lines(path);
@@ -255,14 +259,16 @@ impl Lexer {
         result
     }
 
-    fn config_lines(&mut self, path: &Path) -> Result<(), String> {
+    fn config_lines(&mut self, path: &Path) -> Result<(), Usage> {
         let mut bytes = Vec::new();
         let read = if path == Path::new("-") {
             std::io::stdin().lock().read_to_end(&mut bytes)
         } else {
             std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
         };
-        read.map_err(|error| format!("can't read the config file {}: {error}", path.display()))?;
+        read.map_err(|error| {
+            Usage::unread(format!("can't read the config file {}: {error}", path.display()))
+        })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| format!("the config file {} is not UTF-8", path.display()))?;
         for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -278,7 +284,7 @@ impl Lexer {
                     entry.option
                 ));
             }
-            let at_place = |error| format!("{}: {error}", place());
+            let at_place = |error: Usage| error.at(&place());
             let name = entry.option.strip_prefix("--").unwrap_or(&entry.option);
             let value = entry.value.map(OsString::from);
             match name.strip_prefix('-') {
@@ -291,7 +297,7 @@ impl Lexer {
                     let mut value = value;
                     self.long(name, None, &mut || value.take()).map_err(at_place)?;
                     if value.is_some() {
-                        return Err(at_place(format!("option --{name} takes no value")));
+                        return Err(at_place(format!("option --{name} takes no value").into()));
                     }
                 }
             }

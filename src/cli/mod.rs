@@ -83,7 +83,7 @@ fn fetch(words: &[OsString]) -> Exit {
     let config = if unread { None } else { lexer::default_config(|name| std::env::var_os(name)) };
     let words = match lexer::lex(words, config.as_deref()) {
         Ok(words) => words,
-        Err(error) => return usage(&error),
+        Err(error) => return refused(&error),
     };
     match plan::plan(&words.groups, words.warnings) {
         Ok(Command::Print(text)) => match stdio::Stdout.write_all(text.as_bytes()) {
@@ -91,11 +91,17 @@ fn fetch(words: &[OsString]) -> Exit {
             Err(_) => Exit::WRITE,
         },
         Ok(Command::Run(plan)) => run::run(*plan),
-        Err(error) => {
-            usage(&error.text);
-            Exit::curl(error.exit)
-        }
+        Err(error) => refused(&error),
     }
+}
+
+/// What can't be carried out; where curl has a number for it, that.
+fn refused(error: &plan::Usage) -> Exit {
+    if error.exit == Exit::USAGE {
+        return usage(&error.text);
+    }
+    eprintln!("gannet: ({}) {}", error.exit.code(), stdio::safe(&error.text));
+    error.exit
 }
 
 fn usage(message: &str) -> Exit {

@@ -46,6 +46,10 @@ pub struct Config {
     pub retry_max_time: Option<Duration>,
     /// Statuses that ask to come back later (408, 429, 500, 502, 503, 504, 522, 524) are tried again.
     pub retry_statuses: bool,
+    /// So is every status of 400 and above (curl's `--retry-all-errors` with `-f`).
+    pub retry_error_statuses: bool,
+    /// So is an attempt that used up its time.
+    pub retry_attempt_timeouts: bool,
     /// Every failure of an idempotent request but the embedder's own is worth another attempt.
     pub retry_all_errors: bool,
     /// The user's word that non-idempotent requests may be sent twice.
@@ -175,6 +179,8 @@ impl Default for Config {
             retry_delay: None,
             retry_max_time: None,
             retry_statuses: true,
+            retry_error_statuses: false,
+            retry_attempt_timeouts: false,
             retry_all_errors: false,
             retry_unsafe: false,
             host_down_after: Duration::from_secs(60),

@@ -54,7 +54,6 @@ impl Engine {
         let start = match exchange.sending {
             Sending::Unsent => {
                 let from = out.len();
-                out.extend_from_slice(&job.head);
                 resume::ask(job, out);
                 let attempt = job.attempts.max(1);
                 let job_ref = JobRef { key: exchange.job, tag: job.tag };
@@ -502,7 +501,8 @@ fn on_head(
 ) -> Result<Delivery, Outcome> {
     let status = head.status;
     let mut then = None;
-    if config.retry_statuses && retry::asks_to_come_back(status) {
+    let failed = config.retry_error_statuses && status >= 400;
+    if config.retry_statuses && (retry::asks_to_come_back(status) || failed) {
         let wait = handler.retry_after(head);
         if status == 429 {
             host.stats.too_many += 1;

@@ -12,7 +12,7 @@ use super::Try;
 use super::conn::Conn;
 use super::host::Host;
 use crate::base::{Instant, Key, Linked, Links};
-use crate::proto::{Exchange, RequestBody};
+use crate::proto::{self, Exchange, RequestBody};
 
 /// Names a request that was submitted.
 pub type JobKey = Key<Job>;
@@ -80,6 +80,30 @@ pub struct Options {
     pub resume_from: Option<Box<ResumeFrom>>,
     /// Wait for `100 Continue` this long before the body is sent.
     pub expect_continue: Option<Duration>,
+    /// What the user wants left out of the head.
+    pub unsaid: Unsaid,
+}
+
+/// Lines that RFC 9112 wants in a head and a user may insist on leaving out, as with curl's
+/// `-H Host:`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Unsaid {
+    /// `Host`.
+    pub host: bool,
+    /// The `Content-Length: 0` of a POST, PUT or PATCH without content.
+    pub no_length: bool,
+}
+
+impl Unsaid {
+    /// Takes them out of an encoded head.
+    pub fn apply(self, head: &mut Vec<u8>, body: RequestBody) {
+        if self.host {
+            proto::leave_out(head, "host");
+        }
+        if self.no_length && body == RequestBody::None {
+            proto::leave_out(head, "content-length");
+        }
+    }
 }
 
 /// Where an earlier run stopped, and by what the rest can be verified.
@@ -132,7 +156,7 @@ impl<'a> Request<'a> {
 pub struct Job {
     pub(super) host: Key<Host>,
     pub(super) tag: u64,
-    /// The encoded head without its final empty line and without `Range`.
+    /// The encoded head without its final empty line.
     pub(super) head: Vec<u8>,
     pub(super) payload: Payload,
     pub(super) exchange: Exchange,
@@ -146,6 +170,8 @@ pub struct Job {
     pub(super) expect_continue: Option<Duration>,
     /// The user's own `Range`, composed with the offset when the body is continued.
     pub(super) range: Option<ByteRange>,
+    /// Where that stands in the head.
+    pub(super) range_line: Option<core::ops::Range<usize>>,
     pub(super) state: JobState,
     pub(super) links: Links,
     pub(super) submitted: Instant,

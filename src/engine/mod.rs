@@ -74,7 +74,7 @@ pub use handler::{
     Advice, ConnInfo, Ctl, Handler, JobRef, Report, Resume, Times, TlsInfo, Try, Upload,
 };
 pub use host::{Counts, Host, HostKey, HostStats, Origin, Scheme};
-pub use job::{Job, JobKey, Options, Payload, Request, ResumeFrom, Validator};
+pub use job::{Job, JobKey, Options, Payload, Request, ResumeFrom, Unsaid, Validator};
 pub use opening::{DnsFailure, Resolved};
 pub use resume::ContentRange;
 pub use settle::Loss;
@@ -376,7 +376,7 @@ impl Engine {
         let options = &request.options;
         let range_field =
             request.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("range"));
-        // A range that can be composed with an offset is added to each attempt, others stand.
+        // A range that can be composed with an offset gives way to the composed one.
         let range = range_field.and_then(|(_, value)| resume::single_range(value));
         let mut job = Job {
             host: request.host,
@@ -393,6 +393,7 @@ impl Engine {
             max_body_bytes: options.max_body_bytes.unwrap_or(self.config.max_body_bytes),
             expect_continue: options.expect_continue,
             range,
+            range_line: None,
             state: JobState::Waiting,
             links: crate::base::Links::default(),
             submitted: now,
@@ -411,25 +412,18 @@ impl Engine {
             job.progress.validator = Some(from.validator.clone());
             job.progress.inherited = true;
         }
-        let without_range: Vec<(&str, &[u8])>;
-        let fields = if range.is_some() {
-            let others =
-                request.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("range"));
-            without_range = others.copied().collect();
-            &without_range
-        } else {
-            request.fields
-        };
         let head = RequestHead {
             method: request.method,
             target: request.target,
             host: &self.hosts[request.host].authority,
-            fields,
+            fields: request.fields,
         };
         job.head.clear();
         let body = job.request_body();
         let encoded = proto::encode_head(&mut job.head, &head, body).and_then(|()| {
-            let expects = options.expect_continue.is_some();
+            options.unsaid.apply(&mut job.head, body);
+            let expects = options.expect_continue.is_some()
+                && proto::field_line(&job.head, "expect").is_none();
             if expects {
                 proto::encode_field(&mut job.head, "Expect", b"100-continue")
             } else {
@@ -437,7 +431,10 @@ impl Engine {
             }
         });
         match encoded {
-            Ok(()) => Ok(job),
+            Ok(()) => {
+                job.range_line = range.and_then(|_| proto::field_line(&job.head, "range"));
+                Ok(job)
+            }
             Err(error) => {
                 self.spare.push(job.head);
                 Err(error.into())

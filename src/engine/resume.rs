@@ -61,14 +61,17 @@ pub(super) fn single_range(value: &[u8]) -> Option<ByteRange> {
     Some(ByteRange { first, last })
 }
 
-/// Appends the range fields of an attempt: the user's own range, or the rest of it.
+/// Appends the head of an attempt: as it was made, or asking for the rest only.
 pub(super) fn ask(job: &Job, out: &mut Vec<u8>) {
-    let offset = job.progress.offset();
-    let first = job.range.map_or(0, |range| range.first) + offset.unwrap_or(0);
-    let last = job.range.and_then(|range| range.last);
-    if offset.is_none() && job.range.is_none() {
+    let Some(offset) = job.progress.offset() else {
+        out.extend_from_slice(&job.head);
         return;
-    }
+    };
+    let own = job.range_line.clone().unwrap_or(job.head.len()..job.head.len());
+    out.extend_from_slice(job.head.get(..own.start).unwrap_or(&job.head));
+    out.extend_from_slice(job.head.get(own.end..).unwrap_or_default());
+    let first = job.range.map_or(0, |range| range.first) + offset;
+    let last = job.range.and_then(|range| range.last);
     let mut value = String::with_capacity(48);
     // Writing to a String can't fail.
     let _ = match last {
@@ -76,7 +79,7 @@ pub(super) fn ask(job: &Job, out: &mut Vec<u8>) {
         None => write!(value, "bytes={first}-"),
     };
     let _ = proto::encode_field(out, "Range", value.as_bytes());
-    if let (Some(_), Some(validator)) = (offset, &job.progress.validator) {
+    if let Some(validator) = &job.progress.validator {
         let (Validator::ETag(value) | Validator::LastModified(value)) = validator;
         // The value came in a head that the parser accepted: it is a valid field value.
         let _ = proto::encode_field(out, "If-Range", value);

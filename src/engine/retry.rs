@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) slow_once: bool,
     /// The user asked for every failure to be tried again.
     pub(super) all_errors: bool,
+    /// The user asked for attempts that used up their time to be tried again.
+    pub(super) late_ones: bool,
 }
 
 /// What follows.
@@ -68,9 +70,8 @@ pub(super) fn verdict(kind: Kind, facts: Facts) -> Verdict {
         | Kind::TooSlow
         | Kind::SendTimeout => may_repeat && (facts.repeatable || !facts.answered),
         Kind::ResetInHandshake | Kind::EofInHandshake | Kind::TlsTimeout => true,
-        Kind::AttemptTimeout | Kind::Malformed(_) | Kind::Tls(_) => {
-            facts.all_errors && facts.repeatable
-        }
+        Kind::AttemptTimeout => (facts.all_errors || facts.late_ones) && facts.repeatable,
+        Kind::Malformed(_) | Kind::Tls(_) => facts.all_errors && facts.repeatable,
         _ => false,
     };
     match (again, facts.replayable || !facts.sent) {
@@ -125,6 +126,7 @@ mod tests {
         replayable: true,
         slow_once: false,
         all_errors: false,
+        late_ones: false,
     };
     const REUSED_GET: Facts = Facts { reused: true, ..FRESH_GET };
     const FRESH_POST: Facts = Facts { repeatable: false, ..FRESH_GET };
@@ -176,6 +178,12 @@ mod tests {
                 Final(BodyNotReplayable),
             ),
             ("attempt's time used up: final", AttemptTimeout, FRESH_GET, Final(AttemptTimeout)),
+            (
+                "attempt's time used up, and such are to be repeated",
+                AttemptTimeout,
+                Facts { late_ones: true, ..FRESH_GET },
+                Again,
+            ),
             ("malformed: final", Tls("tls_alert"), FRESH_GET, Final(Tls("tls_alert"))),
             ("cancelled: final", Cancelled, FRESH_GET, Final(Cancelled)),
         ];

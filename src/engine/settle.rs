@@ -220,6 +220,7 @@ impl Engine {
             replayable: job.replayable(),
             slow_once: job.slow_once,
             all_errors: self.config.retry_all_errors,
+            late_ones: self.config.retry_attempt_timeouts,
         };
         let tag = job.tag;
         let verdict = match delivery {

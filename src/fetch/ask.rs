@@ -10,7 +10,7 @@ use super::redirect::goes_along;
 use super::slots::{Slot, State};
 use super::{Auth, Body, Error, ErrorKind, Expect, Field, Profile};
 use crate::base::Instant;
-use crate::engine::{self, JobKey, Origin, Payload, Phase, SubmitError};
+use crate::engine::{self, JobKey, Origin, Payload, Phase, SubmitError, Unsaid};
 use crate::net::Driver;
 use crate::net::mio::Mio;
 
@@ -70,6 +70,9 @@ pub(super) fn submit(
     let along = |field: &&Field| goes_along(field.name(), at_home, slot.body_dropped, trusted);
     let user = |name: &str| profile.fields.iter().filter(along).find(|field| field.is(name));
     let is_default = |name: &str| profile.fields.is_empty() || user(name).is_none();
+    let removes = |name: &str| {
+        profile.fields.iter().any(|field| matches!(field, Field::Remove { .. }) && field.is(name))
+    };
     let has_body = profile.body.is_some() && !slot.body_dropped;
 
     let authority;
@@ -106,12 +109,29 @@ pub(super) fn submit(
     {
         lines.push("Referer", referer.as_bytes());
     }
+    let chunked = user("transfer-encoding").is_some_and(|field| matches!(field, Field::Set { .. }));
+    let body = if has_body { payload(&profile.body, chunked) } else { Payload::None };
+    // The framing has its place among the others, where curl has it.
+    let length = match &body {
+        Payload::None => None,
+        Payload::Bytes(bytes) => Some(bytes.len() as u64),
+        Payload::Stream { length, .. } => *length,
+    };
+    if !matches!(body, Payload::None) && length.is_none() && !chunked {
+        lines.push("Transfer-Encoding", b"chunked");
+    }
     for field in profile.fields.iter().filter(along) {
         if let Field::Set { name, value } = field
-            && !field.is("expect")
+            && (!field.is("expect") || !slot.no_expect)
         {
             lines.push(name, value);
         }
+    }
+    let mut digits = [0; 20];
+    if let Some(length) = length
+        && !matches!(user("content-length"), Some(Field::Set { .. }))
+    {
+        lines.push("Content-Length", decimal(length, &mut digits));
     }
     if has_body
         && let Some(kind) = &profile.content_type
@@ -120,9 +140,7 @@ pub(super) fn submit(
         lines.push("Content-Type", kind.as_bytes());
     }
 
-    let chunked = user("transfer-encoding").is_some_and(|field| matches!(field, Field::Set { .. }));
-    let body = if has_body { payload(&profile.body, chunked) } else { Payload::None };
-    let expects = has_body && !slot.no_expect && expects(profile, user("expect"), &body);
+    let expects = has_body && !slot.no_expect && expects(profile, user("expect"));
     let timeout = match profile.timeout.or(driver.engine().config().attempt_timeout) {
         None => None,
         Some(limit) if slot.spent.is_zero() => Some(limit),
@@ -150,6 +168,7 @@ pub(super) fn submit(
             max_body_bytes: None,
             resume_from: profile.resume.clone().map(Box::new),
             expect_continue: expects.then_some(options.expect_timeout),
+            unsaid: Unsaid { host: removes("host"), no_length: removes("content-length") },
         },
     };
     let result = driver.submit(&request);
@@ -201,17 +220,30 @@ fn payload(body: &Body, chunked: bool) -> Payload {
     }
 }
 
-fn expects(profile: &Profile, field: Option<&Field>, body: &Payload) -> bool {
+/// A number in digits, without memory of its own.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
+fn expects(profile: &Profile, field: Option<&Field>) -> bool {
     match (profile.expect, field) {
         (Expect::Never, _) | (Expect::Auto, Some(Field::Remove { .. })) => false,
         (Expect::Always, _) => true,
         (Expect::Auto, Some(Field::Set { value, .. })) => {
             value.eq_ignore_ascii_case(b"100-continue")
         }
-        (Expect::Auto, None) => match body {
-            Payload::None => false,
-            Payload::Bytes(bytes) => bytes.len() as u64 > EXPECT_FROM,
-            Payload::Stream { length, .. } => length.is_none_or(|length| length > EXPECT_FROM),
+        (Expect::Auto, None) => match &profile.body {
+            Body::None => false,
+            Body::Bytes(bytes) => bytes.len() as u64 > EXPECT_FROM,
+            Body::Stream { length, .. } => length.is_none_or(|length| length > EXPECT_FROM),
         },
     }
 }

@@ -223,6 +223,7 @@ impl Slot {
             redirects: self.trail.hops(),
             redirect_time: self.redirect_time,
             body_bytes: self.delivered,
+            content_bytes: last.content_bytes,
             wire_bytes: self.wire_bytes + last.wire_bytes,
             truncated: self.truncated,
             attempts: self.attempts + last.attempts,
@@ -242,6 +243,7 @@ struct Last<'a> {
     times: Times,
     conn: Option<ConnInfo>,
     wire_bytes: u64,
+    content_bytes: u64,
     resumed_at: Option<u64>,
 }
 
@@ -642,6 +644,7 @@ impl Handler for Pass<'_> {
             times: report.times,
             conn: report.conn,
             wire_bytes: report.wire_bytes,
+            content_bytes: report.body_bytes,
             resumed_at: report.resumed_at,
         };
         let result = match &error {

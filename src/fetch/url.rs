@@ -77,6 +77,8 @@ pub struct UrlRules {
     pub default_scheme: Option<Scheme>,
     /// Leaves the path as it was typed, dot segments included (`--path-as-is`).
     pub path_as_is: bool,
+    /// Leaves `{` and `}` in paths as they were typed (`--globoff`).
+    pub braces: bool,
 }
 
 /// Name and password that stood in a URL, percent-decoded.
@@ -160,6 +162,9 @@ impl Url {
         }
         check_characters(text)?;
         let mut parsed = Self::by_the_standard(guess, rest, rules.path_as_is)?;
+        if rules.braces && !rules.path_as_is {
+            parsed.with_braces(rest);
+        }
         if known.is_none() && guess == Scheme::Https && parsed.is_loopback() {
             // The address was written in a form that only the standard's parser sees through.
             parsed = Self::by_the_standard(Scheme::Http, rest, rules.path_as_is)?;
@@ -239,6 +244,21 @@ impl Url {
             userinfo,
             zone,
         })
+    }
+
+    /// Puts back the braces that were typed into the path, which the standard encodes.
+    fn with_braces(&mut self, typed: &str) {
+        let lower = typed.to_ascii_lowercase();
+        if lower.contains("%7b") || lower.contains("%7d") {
+            return;
+        }
+        let rest = self.text.split_off(self.path as usize + self.path().len());
+        let path = self.text.split_off(self.path as usize);
+        let before = path.len();
+        let path = path.replace("%7B", "{").replace("%7D", "}");
+        self.target_end -= (before - path.len()) as u32;
+        self.text.push_str(&path);
+        self.text.push_str(&rest);
     }
 
     /// Puts the path, query and fragment in place as they were typed; only what can't stand in a

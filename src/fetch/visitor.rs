@@ -82,6 +82,8 @@ pub struct Outcome<'a> {
     pub redirect_time: Duration,
     /// Bytes of the body that were delivered, after decoding.
     pub body_bytes: u64,
+    /// Bytes of the body that came over the wire: before decoding, without framing.
+    pub content_bytes: u64,
     /// Bytes on the wire, heads and framing included, TLS not; all hops and attempts.
     pub wire_bytes: u64,
     /// The body was cut off where [`Profile::truncate`](super::Profile::truncate) said.

@@ -75,6 +75,6 @@ pub use framing::{Body, CloseReason, Exchange, KeepAlive, Persistence, keep_aliv
 pub use head::{Fields, Head, Scratch, Version};
 pub use request::{
     RequestBody, RequestError, RequestHead, encode_chunk_end, encode_chunk_start, encode_field,
-    encode_head, encode_last_chunk, end_head, is_idempotent, is_safe,
+    encode_head, encode_last_chunk, end_head, field_line, is_idempotent, is_safe, leave_out,
 };
 pub use response::{Event, Limits, Phase, Response};

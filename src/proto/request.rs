@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU64;
+use core::ops::Range;
 
 use super::syntax::{is_token, is_value_byte, number, trim};
 
@@ -91,7 +92,8 @@ impl fmt::Display for RequestError {
 impl core::error::Error for RequestError {}
 
 /// Appends start line and field lines: Host first, the given ones in their order, then
-/// Content-Length or Transfer-Encoding as `body` wants. POST, PUT and PATCH without content say
+/// Content-Length or Transfer-Encoding as `body` wants, unless that was among the given ones: then it
+/// stands there. POST, PUT and PATCH without content say
 /// `Content-Length: 0`. The empty line is not written, so that an attempt can add fields of its own:
 /// [`encode_field`], then [`end_head`]. After an error `out` is as it was before.
 pub fn encode_head(
@@ -119,13 +121,11 @@ fn append_head(
         return Err(RequestError::BadTarget);
     }
     let mut host = None;
-    let mut length_was_given = false;
     for (name, value) in head.fields {
         match name.len() {
             4 if host.is_none() && name.eq_ignore_ascii_case("host") => host = Some(trim(value)),
             14 if name.eq_ignore_ascii_case("content-length") => {
                 check_content_length(value, body)?;
-                length_was_given = true;
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                 check_transfer_encoding(value, body)?;
@@ -143,20 +143,51 @@ fn append_head(
     out.extend_from_slice(head.target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     line(out, "Host", host);
+    let mut framed = false;
     for (name, value) in head.fields {
         if !is_ours(name) {
             encode_field(out, name, value)?;
+        } else if !framed && !name.eq_ignore_ascii_case("host") {
+            framed = true;
+            framing(out, body);
         }
     }
-    match body {
-        RequestBody::Length(length) => content_length(out, length),
-        RequestBody::None if length_was_given || expects_content(head.method) => {
-            content_length(out, 0);
-        }
-        RequestBody::None => {}
-        RequestBody::Chunked => line(out, "Transfer-Encoding", b"chunked"),
+    if !framed && (body != RequestBody::None || expects_content(head.method)) {
+        framing(out, body);
     }
     Ok(())
+}
+
+fn framing(out: &mut Vec<u8>, body: RequestBody) {
+    match body {
+        RequestBody::Length(length) => content_length(out, length),
+        RequestBody::None => content_length(out, 0),
+        RequestBody::Chunked => line(out, "Transfer-Encoding", b"chunked"),
+    }
+}
+
+/// Where the first field line of this name lies in an encoded head, its line end included.
+pub fn field_line(head: &[u8], name: &str) -> Option<Range<usize>> {
+    let mut start = 0;
+    for text in head.split_inclusive(|&byte| byte == b'\n') {
+        let end = start + text.len();
+        let named =
+            text.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name.as_bytes()));
+        // The start line is none: no field name holds a blank.
+        if start > 0 && named && text.get(name.len()) == Some(&b':') {
+            return Some(start..end);
+        }
+        start = end;
+    }
+    None
+}
+
+/// Takes the first field line of this name out of an encoded head: for users who insist on a request
+/// without Host, or on a POST that says nothing of its length.
+pub fn leave_out(head: &mut Vec<u8>, name: &str) {
+    if let Some(line) = field_line(head, name) {
+        head.drain(line);
+    }
 }
 
 /// Methods whose requests say that they have no content (RFC 9110 section 8.6).

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use build::plan;
 
+use super::exit::Exit;
 use super::glob::Glob;
 use super::values::{BodyForm, Net, Rate, ResumeKey, Shard, When};
 use crate::fetch::{Profile, UrlRules};
@@ -292,6 +293,10 @@ pub struct Engine {
     pub max_retry_after: Option<Duration>,
     pub host_down_after: Option<Duration>,
     pub retry_all_errors: bool,
+    /// With `-f` and `--retry-all-errors`: statuses of 400 and above.
+    pub retry_error_statuses: bool,
+    /// The user spoke of retries: an attempt that used up its time is one to repeat.
+    pub retry_timeouts: bool,
     pub offline_wait: bool,
     pub backoff_base: Option<Duration>,
     pub backoff_cap: Option<Duration>,
@@ -422,15 +427,27 @@ pub struct StatusClass {
 /// Why the command line can't be used.
 #[derive(Debug)]
 pub struct Usage {
-    /// What to say.
+    /// What is wrong.
     pub text: String,
-    /// curl's code: 2, or 3 for a glob that is none.
-    pub exit: u8,
+    /// How it ends.
+    pub exit: Exit,
+}
+
+impl Usage {
+    /// A file that is named on the command line can't be read.
+    pub fn unread(text: String) -> Self {
+        Self { text, exit: Exit::READ }
+    }
+
+    /// With something in front.
+    pub fn at(self, place: &str) -> Self {
+        Self { text: format!("{place}: {}", self.text), ..self }
+    }
 }
 
 impl From<String> for Usage {
     fn from(text: String) -> Self {
-        Self { text, exit: 2 }
+        Self { text, exit: Exit::USAGE }
     }
 }
 
@@ -439,5 +456,5 @@ fn usage<T>(text: impl Into<String>) -> Result<T, Usage> {
 }
 
 fn no_glob(text: String) -> Usage {
-    Usage { text, exit: 3 }
+    Usage { text, exit: Exit::curl(3) }
 }

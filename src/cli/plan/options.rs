@@ -92,6 +92,11 @@ pub(super) fn ask(
             );
         }
     }
+    if !batch && request.request.is_some() && !fields.iter().any(|field| field.is("content-length"))
+    {
+        // As curl: -X changes the word only, and a POST by that name says nothing of a length.
+        fields.push(Field::Remove { name: "Content-Length".into() });
+    }
     let resume = match args.output.continue_at.as_deref() {
         None => Continue::No,
         Some("-") => Continue::Auto,
@@ -164,6 +169,7 @@ pub(super) fn ask(
         rules: UrlRules {
             default_scheme: scheme(request.proto_default.as_deref())?,
             path_as_is: request.path_as_is,
+            braces: args.input.globoff,
         },
         query,
         netrc,
@@ -217,7 +223,7 @@ pub(super) fn keep(args: &Args, output: Where) -> Result<Keep, Usage> {
     let out = &args.output;
     let write_out = match out.write_out.as_deref() {
         Some(text) => Some(match text.strip_prefix('@') {
-            Some(file) => String::from_utf8(data::read(file)?)
+            Some(file) => String::from_utf8(data::read_line(file)?)
                 .map_err(|_| Usage::from(format!("the format in {file} is not UTF-8")))?,
             None => text.to_owned(),
         }),
@@ -301,6 +307,9 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         max_retry_after: retry.max_retry_after,
         host_down_after: retry.host_down_after,
         retry_all_errors: retry.retry_all_errors,
+        retry_error_statuses: retry.retry_all_errors
+            && (args.output.fail || args.output.fail_with_body),
+        retry_timeouts: retry.retry.is_some(),
         offline_wait: retry.offline.map_or(batch, |offline| offline == Offline::Wait),
         backoff_base: retry.backoff_base,
         backoff_cap: retry.backoff_cap,

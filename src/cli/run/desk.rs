@@ -462,12 +462,15 @@ impl Desk {
 
     fn save_etag(&mut self, index: usize, terms: &Terms) {
         let job = &self.jobs[index];
-        let (Some(path), Some(etag)) = (&terms.etag_save, job.etag()) else { return };
+        let Some(path) = &terms.etag_save else { return };
         if !(200..300).contains(&job.status) {
             return;
         }
-        let mut line = etag.to_vec();
-        line.push(b'\n');
+        // Without an ETag the file is empty, as curl has it.
+        let mut line = job.etag().unwrap_or_default().to_vec();
+        if !line.is_empty() {
+            line.push(b'\n');
+        }
         if let Err(error) = std::fs::write(path, line) {
             self.local_failed = true;
             let message = format!("can't write {}: {error}", path.display());

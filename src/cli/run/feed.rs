@@ -86,6 +86,7 @@ impl Common {
             reject_types: ask.reject_types.clone(),
             time_cond: ask.time_cond.clone(),
             etag_save: ask.etag_save.clone(),
+            referer: profile.referer.clone(),
             head_only: profile.head && !batch,
             format,
             template,

@@ -19,6 +19,8 @@ pub struct Terms {
     pub reject_types: Vec<String>,
     pub time_cond: Option<TimeCond>,
     pub etag_save: Option<PathBuf>,
+    /// What was sent as `Referer`, for formats.
+    pub referer: Option<Box<str>>,
     /// `-I`: heads are the output.
     pub head_only: bool,
     pub format: Option<crate::cli::writeout::Format>,

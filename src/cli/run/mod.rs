@@ -64,7 +64,12 @@ pub fn run(plan: Plan) -> Exit {
     result.unwrap_or_else(|refusal| {
         setting.warn();
         if setting.display.errors {
-            eprintln!("gannet: {}", stdio::safe(&refusal.message));
+            let message = stdio::safe(&refusal.message);
+            if refusal.exit == Exit::USAGE {
+                eprintln!("gannet: {message}");
+            } else {
+                eprintln!("gannet: ({}) {message}", refusal.exit.code());
+            }
         }
         refusal.exit
     })

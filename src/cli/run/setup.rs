@@ -138,6 +138,8 @@ fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(),
     config.retry_delay = engine.retry_delay;
     config.retry_max_time = engine.retry_max_time;
     config.retry_all_errors = engine.retry_all_errors;
+    config.retry_error_statuses = engine.retry_error_statuses;
+    config.retry_attempt_timeouts = engine.retry_timeouts;
     if let Some(time) = engine.max_retry_after {
         config.max_retry_after = time;
     }
