@@ -407,7 +407,7 @@ mod tests {
 
     fn words(line: &[&str]) -> Result<Vec<Vec<String>>, String> {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
-        let groups = lex(&line, None)?.groups;
+        let groups = lex(&line, None).map_err(|usage| usage.text)?.groups;
         Ok(groups
             .into_iter()
             .map(|group| group.into_iter().map(|w| w.into_string().unwrap()).collect())
