@@ -488,6 +488,8 @@ impl Handler for Pass<'_> {
         let want = self.visitor.head(&mut ctl, ticket, &answer);
         let slot = &mut self.state.slots[index];
         match want {
+            // Only the head was asked for, by whatever method (`-I -X OPTIONS`).
+            Want::Body if slot.profile().head => Advice::SkipBody,
             Want::Body => {
                 slot.skip = false;
                 let strong = match (head.fields.get("last-modified"), head.fields.get("date")) {
