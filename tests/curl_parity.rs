@@ -186,7 +186,7 @@ fn table() -> Vec<Row> {
         let row = rows.last_mut().expect("a row first");
         let (key, value) = line.trim_start().split_once(' ').unwrap_or((line.trim(), ""));
         match key {
-            "$" => row.args = value.to_owned(),
+            "$" => value.clone_into(&mut row.args),
             "file" => {
                 let (name, content) = value.split_once(' ').unwrap_or((value, ""));
                 row.files.push((name.to_owned(), unescape(content)));
@@ -333,7 +333,7 @@ impl Server {
                 Ok(head)
             };
             let end = end.inspect_err(|_| {
-                self.seen.lock().unwrap()[slot] = buffer.clone();
+                self.seen.lock().unwrap()[slot].clone_from(&buffer);
             })?;
             let rest = buffer.split_off(end);
             self.seen.lock().unwrap()[slot] = std::mem::replace(&mut buffer, rest);
@@ -498,7 +498,7 @@ fn record() -> (String, BTreeMap<String, Vec<String>>) {
     let mut name = String::new();
     for line in text.lines() {
         if let Some(text) = line.strip_prefix("# curl ") {
-            version = text.to_owned();
+            text.clone_into(&mut version);
         } else if let Some(text) = line.strip_prefix("== ") {
             text.clone_into(&mut name);
             rows.insert(name.clone(), Vec::new());

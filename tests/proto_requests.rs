@@ -203,7 +203,7 @@ const ROWS: &[Row] = rows! {
         => Ok("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n");
     "a length passed in that is right is written once [ruling]":
         "POST" "/" "a" &[("content-length", b"5"), ("A", b"b")], RequestBody::Length(5)
-        => Ok("POST / HTTP/1.1\r\nHost: a\r\nA: b\r\nContent-Length: 5\r\n");
+        => Ok("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nA: b\r\n");
     "twice the right length [ruling]":
         "POST" "/" "a" &[("Content-Length", b"5"), ("Content-Length", b"5")], RequestBody::Length(5)
         => Ok("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n");

@@ -300,3 +300,28 @@ pub fn is_safe(method: &str) -> bool {
 pub fn is_idempotent(method: &str) -> bool {
     is_safe(method) || matches!(method, "PUT" | "DELETE")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_head_are_found_and_left_out() {
+        let whole = b"GET /host: HTTP/1.1\r\nHost: a\r\nX-Host: b\r\nRANGE: bytes=0-\r\n";
+        for (name, line) in [
+            ("host", Some("Host: a\r\n")),
+            ("x-host", Some("X-Host: b\r\n")),
+            ("Range", Some("RANGE: bytes=0-\r\n")),
+            ("get /host", None),
+            ("hos", None),
+            ("", None),
+        ] {
+            let found = field_line(whole, name).map(|line| whole.get(line).unwrap());
+            assert_eq!(found, line.map(str::as_bytes), "{name}");
+        }
+        let mut head = whole.to_vec();
+        leave_out(&mut head, "HOST");
+        leave_out(&mut head, "none");
+        assert_eq!(head, b"GET /host: HTTP/1.1\r\nX-Host: b\r\nRANGE: bytes=0-\r\n");
+    }
+}
