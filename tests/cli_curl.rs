@@ -209,7 +209,7 @@ const ROWS: &[Row] = &[
     row("no URL", &["-s"]),
     row("a URL without host", &["http:///"]),
     row("a bad port", &["http://127.0.0.1:99999/"]),
-    row("TLS where there is none", &["https://HOST/"]),
+    row("TLS where nobody answers", &["https://HOST/", "--connect-timeout", "1"]),
     row("-K", &["-K", "config"]),
     row("--fail-early", &["--fail-early", "-f", "URL/status/404", "URL/bytes/1"]),
     row("the last failure is the exit", &["-f", "http://127.0.0.1:1/", "URL/status/404"]),
