@@ -353,7 +353,6 @@ fn since(name: &str) -> (u32, u32) {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo test --test cli_curl -- --ignored"]
 fn the_same_words_do_the_same() {
     let Some(installed) = version() else {
         eprintln!("SKIPPED: curl is not installed");
