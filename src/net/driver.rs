@@ -32,6 +32,9 @@ const OVERSLEPT: Duration = Duration::from_secs(1);
 /// An address that has said nothing for this long when its race ends counts as one that failed.
 const UNHEARD: Duration = Duration::from_secs(1);
 
+/// Times that one turn asks what is ready.
+const ROUNDS: u32 = 16;
+
 /// Runs an [`Engine`] on a [`Net`].
 ///
 /// One thread, no callbacks but the handler's, nothing blocks but [`turn`](Self::turn) itself.
@@ -264,6 +267,7 @@ impl<N: Net> Driver<N> {
             }
         }
         self.now = woke;
+        let mut rounds = 0;
         loop {
             self.latch();
             self.pump_round(handler);
@@ -272,8 +276,16 @@ impl<N: Net> Driver<N> {
             if !more {
                 break;
             }
+            rounds += 1;
+            if rounds == ROUNDS {
+                // A turn has an end: deadlines are due, and others share the loop. The next one is
+                // wanted at once.
+                self.stirred = true;
+                break;
+            }
             // An edge-triggered outer loop is told once: the inner poll has to be emptied.
             more = self.wait(Some(Duration::ZERO))?;
+            self.now = self.net.now();
         }
         self.engine.tick(self.now, handler);
         #[cfg(feature = "dns")]
