@@ -113,6 +113,11 @@ impl Dial {
         }
     }
 
+    /// Whether what is told is that the peer accepted and reset.
+    pub(super) fn was_reset(&self) -> bool {
+        matches!(self.last, Some((_, Fault { cause: Cause::Reset, .. })))
+    }
+
     /// What to tell when nothing is left: the failure, its number and the address.
     pub(super) fn verdict(&self) -> (Kind, i32, Option<SocketAddr>) {
         match (self.last, self.refused) {

@@ -51,6 +51,7 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let Some(exchange) = conn.exchange_mut() else { return };
         let job = &mut self.jobs[exchange.job];
+        let begins = exchange.sending == Sending::Unsent;
         let start = match exchange.sending {
             Sending::Unsent => {
                 let from = out.len();
@@ -99,7 +100,8 @@ impl Engine {
                         self.fail_exchange(key, failing, now, handler);
                         return;
                     }
-                    Upload::Pending if piece.bytes == 0 && start > 0 && !complete => {
+                    // With the head in hand there is something to send; it is asked again behind it.
+                    Upload::Pending if piece.bytes == 0 && !begins && !complete => {
                         exchange.sending = Sending::Starved { next };
                         return;
                     }

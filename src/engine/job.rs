@@ -237,8 +237,10 @@ pub(super) struct Progress {
     pub(super) delivered: u64,
     /// Content bytes delivered before the attempt that is running.
     pub(super) before: u64,
-    /// The complete length, once known.
+    /// Where it ends, counted from the representation's first byte, once known.
     pub(super) total: Option<u64>,
+    /// The part of the representation that it is; `None`: the whole, whatever was asked for.
+    pub(super) part: Option<ByteRange>,
     /// By what the rest can be verified; `None`: start again.
     pub(super) validator: Option<Validator>,
     /// `Content-Encoding` of what was delivered.
@@ -250,7 +252,14 @@ pub(super) struct Progress {
 impl Progress {
     /// The offset from which a continuation would ask, if there is anything to continue.
     pub(super) fn offset(&self) -> Option<u64> {
-        (self.delivered > 0 && self.validator.is_some()).then_some(self.delivered)
+        let next = self.first() + self.delivered;
+        let is_whole = self.total.is_some_and(|total| next >= total);
+        (self.delivered > 0 && self.validator.is_some() && !is_whole).then_some(self.delivered)
+    }
+
+    /// The position of the first byte that was delivered.
+    pub(super) fn first(&self) -> u64 {
+        self.part.map_or(0, |part| part.first)
     }
 }
 

@@ -193,6 +193,9 @@ pub struct Engine {
     cap: u32,
     /// No connection is opened before this: the machine was out of sockets.
     exhausted: Instant,
+    /// When a lowered cap may rise again, and how long it rests after the next shortage.
+    cap_rises: Instant,
+    cap_rest: Duration,
     /// Since when this machine's own network has been down.
     offline: Option<Instant>,
     closing: u32,
@@ -240,6 +243,8 @@ impl Engine {
             spare: Vec::new(),
             cap: config.max_connections.max(1),
             exhausted: Instant::ZERO,
+            cap_rises: Instant::ZERO,
+            cap_rest: schedule::CAP_REST,
             offline: None,
             closing: 0,
             starving: false,
@@ -410,6 +415,7 @@ impl Engine {
         if let Some(from) = &options.resume_from {
             job.progress.delivered = from.offset;
             job.progress.validator = Some(from.validator.clone());
+            job.progress.part = range;
             job.progress.inherited = true;
         }
         let head = RequestHead {
@@ -420,9 +426,13 @@ impl Engine {
         };
         job.head.clear();
         let body = job.request_body();
+        if matches!(body, proto::RequestBody::None | proto::RequestBody::Length(0)) {
+            // There is nothing to wait for (RFC 9110 section 10.1.1 forbids to say so).
+            job.expect_continue = None;
+        }
         let encoded = proto::encode_head(&mut job.head, &head, body).and_then(|()| {
             options.unsaid.apply(&mut job.head, body);
-            let expects = options.expect_continue.is_some()
+            let expects = job.expect_continue.is_some()
                 && proto::field_line(&job.head, "expect").is_none();
             if expects {
                 proto::encode_field(&mut job.head, "Expect", b"100-continue")

@@ -16,7 +16,6 @@ use super::dial::Dial;
 use super::host::{HostKey, Names, Reach, Scheme};
 use super::job::Queue;
 use super::limit::{Complaint, Limit, LimitConfig};
-use super::schedule::EXHAUSTED_PAUSE;
 use super::settle::Attempt;
 use super::{
     Action, Cause, Engine, Failing, Failure, Fault, Handler, Kind, PerHost, Phase, TlsInfo, Try,
@@ -266,6 +265,8 @@ impl Engine {
         let complaint = match kind {
             Kind::Refused => Some(Complaint::Refused),
             Kind::ConnectTimeout => Some(Complaint::ConnectTimeout),
+            // Accepted and reset before this machine looked: one too many all the same.
+            Kind::ConnectFailed if dial.was_reset() => Some(Complaint::FreshReset),
             _ => None,
         };
         if let (Some(complaint), true) = (complaint, host.has_served()) {
@@ -325,8 +326,7 @@ impl Engine {
         match failing.kind {
             Kind::OutOfSockets => {
                 // Ours, not the host's: fewer connections from now on, and a moment's rest.
-                self.cap = (self.conns.len() as u32).clamp(1, self.cap);
-                self.exhausted = now + EXHAUSTED_PAUSE;
+                self.lower_cap(now);
                 self.ring_host(key);
                 return;
             }

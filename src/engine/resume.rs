@@ -70,8 +70,10 @@ pub(super) fn ask(job: &Job, out: &mut Vec<u8>) {
     let own = job.range_line.clone().unwrap_or(job.head.len()..job.head.len());
     out.extend_from_slice(job.head.get(..own.start).unwrap_or(&job.head));
     out.extend_from_slice(job.head.get(own.end..).unwrap_or_default());
-    let first = job.range.map_or(0, |range| range.first) + offset;
-    let last = job.range.and_then(|range| range.last);
+    // Who asked for a part may have been given the whole: the rest is that of what came.
+    let part = job.progress.part;
+    let first = part.map_or(0, |part| part.first) + offset;
+    let last = part.and_then(|part| part.last);
     let mut value = String::with_capacity(48);
     // Writing to a String can't fail.
     let _ = match last {
@@ -123,7 +125,7 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         .fields
         .get("content-type")
         .is_some_and(|value| starts_with_ignoring_case(value, b"multipart/byteranges"));
-    let first = job.range.map_or(0, |range| range.first) + progress.delivered;
+    let first = progress.first() + progress.delivered;
     let length = range.last - range.first + 1;
     let body_fits = match body {
         Body::Length(bytes) => bytes == length,
@@ -131,13 +133,13 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         Body::None => false,
     };
     // To the end, or to the end of what the user asked for: less would leave a hole unseen.
-    let to_the_end = match (job.range.and_then(|range| range.last), range.total) {
+    let to_the_end = match (progress.part.and_then(|part| part.last), range.total) {
         (Some(last), Some(total)) => range.last == last.min(total - 1),
         (Some(last), None) => range.last == last,
         (None, Some(total)) => range.last == total - 1,
         (None, None) => true,
     };
-    let end = (progress.delivered + length) + job.range.map_or(0, |range| range.first);
+    let end = first + length;
     let total_fits = progress.total.is_none_or(|total| total == end);
     let same_version = match &progress.validator {
         Some(Validator::ETag(tag)) => head.fields.get("etag") == Some(tag),
@@ -165,23 +167,21 @@ pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advic
         job.progress.validator = None;
         return;
     }
-    let base = job.range.map_or(0, |range| range.first);
-    let verified_part = head.status == 206
-        && job.range.is_some()
-        && head
-            .fields
-            .get("content-range")
-            .and_then(ContentRange::parse)
-            .is_some_and(|range| range.first == base);
+    let verified_part = job.range.filter(|_| head.status == 206).and_then(|wanted| {
+        let given = head.fields.get("content-range").and_then(ContentRange::parse)?;
+        (given.first == wanted.first).then_some((wanted, given))
+    });
+    job.progress.part = verified_part.map(|(wanted, _)| wanted);
     job.progress.validator = match advice {
-        Advice::Deliver(how) if job.is_get && (head.status == 200 || verified_part) => {
+        Advice::Deliver(how) if job.is_get && (head.status == 200 || verified_part.is_some()) => {
             validator(head.fields, how)
         }
         _ => None,
     };
-    job.progress.total = match body {
-        Body::Length(bytes) => Some(base + bytes),
-        _ => None,
+    job.progress.total = match (verified_part, body) {
+        (Some((_, given)), _) => Some(given.last + 1),
+        (None, Body::Length(bytes)) => Some(bytes),
+        (None, _) => None,
     };
     job.progress.coding = match (&job.progress.validator, head.fields.get("content-encoding")) {
         (Some(_), Some(coding)) if coding.len() > KEPT => {

@@ -30,7 +30,12 @@ pub(super) const FEW: u32 = 4;
 /// for a slot for this long after their time: else a long queue would ask again and again.
 const ANSWER_WAITS: Duration = Duration::from_secs(300);
 /// How soon the machine is asked again after it was out of sockets.
-pub(super) const EXHAUSTED_PAUSE: Duration = Duration::from_millis(500);
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a cap that was lowered stays so; twice as long after each further shortage,
+pub(super) const CAP_REST: Duration = Duration::from_secs(1);
+/// but never longer than this.
+const CAP_REST_MOST: Duration = Duration::from_secs(60);
 
 /// What became of a step.
 enum Step {
@@ -147,24 +152,60 @@ impl Engine {
             self.host_timers.set(key.index(), at);
             return Step::Blocked;
         }
-        if self.conns.len() as u32 >= self.cap && !self.make_room(key, now) {
+        if self.conns.len() as u32 >= self.cap
+            && !self.raise_cap(key, now)
+            && !self.make_room(key, now)
+        {
             // Who has a connection goes on with it; its next answer asks again. Only a host that
             // has none holds up those behind it.
             let host = &self.hosts[key];
             if host.slots() == 0 {
                 return Step::Full;
             }
-            if host.busy == 0
-                && host.coming() == 0
+            if host.slots() == host.idle.len()
                 && let Some(idle) = host.idle.front(&self.conns)
             {
-                // None of its own does (they idled too long for a POST): one makes room.
+                // None of its own suits the job: one gives its slot up, or nothing would ask again.
                 self.retire(idle, now);
             }
+            // Its connections may be busy for hours, and slots come free elsewhere meanwhile.
+            let again = now + UNMISSED;
+            let armed = self.host_timers.get(key.index()).unwrap_or(again);
+            self.host_timers.set(key.index(), again.min(armed));
             return Step::Blocked;
         }
         self.dial(key, now, handler);
         Step::Moved
+    }
+
+    /// This machine is out of sockets: fewer connections from now on, and a moment's rest.
+    pub(super) fn lower_cap(&mut self, now: Instant) {
+        self.cap = (self.conns.len() as u32).clamp(1, self.cap);
+        if self.exhausted <= now {
+            // Those that fail together are one shortage; each further one is rested from longer.
+            self.cap_rises = now + self.cap_rest;
+            self.cap_rest = (self.cap_rest * 2).min(CAP_REST_MOST);
+        }
+        self.exhausted = now + EXHAUSTED_PAUSE;
+    }
+
+    /// Lets a lowered cap rise by a quarter, now and then: a shortage passes. True when there is
+    /// room now; else the host is woken when the cap may rise.
+    fn raise_cap(&mut self, host: HostKey, now: Instant) -> bool {
+        let most = self.config.max_connections.max(1);
+        if self.cap >= most {
+            return false;
+        }
+        if self.cap_rises > now {
+            self.host_timers.set(host.index(), self.cap_rises);
+            return false;
+        }
+        self.cap = (self.cap + (self.cap / 4).max(1)).min(most);
+        self.cap_rises = now + EXHAUSTED_PAUSE;
+        if self.cap == most {
+            self.cap_rest = CAP_REST;
+        }
+        (self.conns.len() as u32) < self.cap
     }
 
     fn ask(&mut self, key: HostKey, now: Instant) -> Step {
@@ -330,6 +371,7 @@ impl Engine {
             return false;
         }
         let mut next = self.idle.front(&self.conns);
+        let mut spared = None;
         while let Some(conn) = next {
             let owner = self.conns[conn].host;
             let untried = self.conns[conn].served == 0 && !self.hosts[owner].has_no_queue();
@@ -342,10 +384,18 @@ impl Engine {
                 break;
             }
             if owner != host && !untried {
+                spared = None;
                 self.retire(conn, now);
                 break;
             }
+            if owner != host {
+                spared = spared.or(Some(conn));
+            }
             next = self.idle.after(&self.conns, conn);
+        }
+        if let Some(conn) = spared {
+            // What its own host has queued does not suit it, or has to wait.
+            self.retire(conn, now);
         }
         (self.conns.len() as u32) < self.cap
     }
@@ -580,9 +630,17 @@ impl Engine {
         let host = self.jobs[job].host;
         self.jobs[job].state = JobState::Queued(queue);
         self.hosts[host].queues[queue as usize].push_back(&mut self.jobs, job);
-        if self.has_no_obstacle(host) {
-            self.ring_host(host);
+        if self.hosts[host].idle.is_empty() {
+            if self.has_no_obstacle(host) {
+                self.ring_host(host);
+            }
+            return;
         }
+        // A connection of its own waits: no need to stand behind those who need a slot.
+        if List::<0>::holds(&self.hosts, host) {
+            self.ring.remove(&mut self.hosts, host);
+        }
+        self.ring.push_front(&mut self.hosts, host);
     }
 
     /// Takes a job out of its queue.
