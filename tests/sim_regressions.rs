@@ -8,7 +8,7 @@ use gannet::engine::{
 };
 use gannet::net::{Driver, DriverConfig};
 use gannet::proto::{Body, Head};
-use gannet::sim::{self, Accept, Answer, How, Net, Server};
+use gannet::sim::{self, Accept, Answer, Excess, How, Net, Server};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -140,6 +140,97 @@ fn the_next_address_has_its_share_of_the_time_even_without_a_second_slot() {
 }
 
 #[test]
+fn a_shortage_of_descriptors_passes() {
+    let mut keep = Keep::default();
+    let served = Server::new(|_| Answer::ok("x").after(Duration::from_millis(200)));
+    let mut net = net(served);
+    net.weather.descriptors = Some(2);
+    let config = Config { per_host: PerHost::Fixed(10), ..Config::default() };
+    let mut driver = driver(config, net);
+    for tag in 0..400 {
+        submit(&mut driver, "192.0.2.1", 80, "/", tag);
+    }
+    let start = driver.now();
+    while driver.engine().held() > 0 {
+        driver.turn(None, &mut keep).unwrap();
+        if driver.now() - start > Duration::from_secs(5) {
+            driver.net_mut().weather.descriptors = None;
+        }
+    }
+    assert!(keep.ends.iter().all(|(_, result, _)| *result == Ok(200)), "not the host's fault");
+    let address = "192.0.2.1:80".parse().unwrap();
+    assert_eq!(driver.net().server(address).unwrap().peak(), 10);
+    assert!(driver.now() - start < Duration::from_secs(25), "{:?}", driver.now());
+    // While they were short, the kernel was not asked in vain all the time.
+    assert!(driver.net().ledger().faults < 30, "{}", driver.net().ledger().faults);
+}
+
+#[test]
+fn a_post_gets_the_slot_of_an_idle_connection_that_does_not_suit_it() {
+    // One slot in all, held by a connection that idled for too long to carry a POST.
+    let mut keep = Keep::default();
+    let net = net(Server::new(|_| Answer::ok("x")));
+    let mut driver = driver(Config { max_connections: 1, ..Config::default() }, net);
+    submit(&mut driver, "192.0.2.1", 80, "/", 0);
+    sim::run(&mut driver, &mut keep, HOUR).unwrap();
+    let rest = driver.now() + Duration::from_secs(5);
+    while driver.now() < rest {
+        driver.turn(Some(rest - driver.now()), &mut keep).unwrap();
+    }
+    let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
+    driver.submit(&Request { method: "POST", ..Request::get(host, "/") }).unwrap();
+    sim::run(&mut driver, &mut keep, HOUR).unwrap();
+    assert!(driver.now() < rest + Duration::from_secs(1), "{:?}", driver.now());
+    assert_eq!(driver.net().ledger().opened, 2);
+}
+
+#[test]
+fn an_untried_connection_is_used_though_another_host_waits_in_front() {
+    // One slot in all. The first host's connection is ready when its only job is gone; then both
+    // hosts have work, the other one in front.
+    let mut keep = Keep::default();
+    let mut net = net(Server::new(|_| Answer::ok("x")));
+    net.serve("192.0.2.2:80".parse().unwrap(), Server::new(|_| Answer::ok("y")));
+    let mut driver = driver(Config { max_connections: 1, ..Config::default() }, net);
+    submit(&mut driver, "192.0.2.1", 80, "/", 0);
+    driver.turn(Some(Duration::ZERO), &mut keep).unwrap();
+    driver.ctl().cancel_all();
+    for _ in 0..3 {
+        driver.turn(Some(Duration::from_millis(10)), &mut keep).unwrap();
+    }
+    assert_eq!((keep.ends.len(), driver.engine().connections()), (1, 1), "idle and untried");
+    let start = driver.now();
+    submit(&mut driver, "192.0.2.2", 80, "/", 1);
+    submit(&mut driver, "192.0.2.1", 80, "/", 2);
+    sim::run(&mut driver, &mut keep, HOUR).unwrap();
+    assert!(driver.now() - start < Duration::from_secs(1), "{:?}", driver.now() - start);
+}
+
+#[test]
+fn a_host_with_a_long_download_gets_the_slots_that_come_free_elsewhere() {
+    let mut keep = Keep::default();
+    let mut net = net(Server::new(|request| match request.target.as_str() {
+        "/long" => Answer::ok(vec![b'x'; 1000]).drip(1, Duration::from_secs(1)),
+        _ => Answer::ok("x"),
+    }));
+    net.serve("192.0.2.2:80".parse().unwrap(), Server::new(|_| Answer::ok("y")));
+    let mut driver = driver(Config { max_connections: 2, ..Config::default() }, net);
+    submit(&mut driver, "192.0.2.2", 80, "/", 0);
+    submit(&mut driver, "192.0.2.1", 80, "/long", 1);
+    while keep.ends.is_empty() {
+        driver.turn(None, &mut keep).unwrap();
+    }
+    // The other host's connection was used just now.
+    submit(&mut driver, "192.0.2.1", 80, "/", 2);
+    let start = driver.now();
+    while keep.ends.len() < 2 {
+        driver.turn(None, &mut keep).unwrap();
+    }
+    assert_eq!(keep.ends[1].0, 2);
+    assert!(driver.now() - start < Duration::from_secs(5), "{:?}", driver.now() - start);
+}
+
+#[test]
 fn a_slot_at_an_address_that_is_not_taken_goes_to_the_next_host() {
     // Many names at one address that bears one connection; one of them waits for its own backoff.
     let mut keep = Keep::default();
@@ -167,4 +258,90 @@ fn a_slot_at_an_address_that_is_not_taken_goes_to_the_next_host() {
         assert!(!driver.net().ledger().stuck);
     }
     assert_eq!(keep.ends.len(), 60);
+}
+
+#[test]
+fn a_hard_limit_is_found_though_resets_come_along_with_connections() {
+    for gather in [0, 1, 3, 10, 40] {
+        let mut keep = Keep::default();
+        let server = Server::new(|_| Answer::ok("x")).connections(10, Excess::Reset);
+        let mut net = net(server);
+        net.weather.gather = Duration::from_millis(gather);
+        let config = Config { max_jobs: 10_000, ..Config::default() };
+        let mut driver = driver(config, net);
+        for tag in 0..3_000 {
+            submit(&mut driver, "192.0.2.1", 80, "/", tag);
+        }
+        sim::run(&mut driver, &mut keep, HOUR).unwrap();
+        assert!(keep.ends.iter().all(|(_, result, _)| *result == Ok(200)));
+        let address = "192.0.2.1:80".parse().unwrap();
+        let server = driver.net().server(address).unwrap();
+        assert!(server.turned_away() < 10, "{gather} ms: {}", server.turned_away());
+    }
+}
+
+#[test]
+fn a_turn_has_an_end_however_much_is_ready() {
+    // Each wait tells of one socket, and there is always one more: the deadlines come all the same.
+    let mut keep = Keep::default();
+    let mut net = net(Server::new(|request| match request.target.as_str() {
+        "/silent" => Answer::ok("x").cut(0, How::Stall),
+        _ => Answer::ok(vec![b'x'; 100_000]).drip(1, Duration::from_millis(1)),
+    }));
+    net.weather.batch = 1;
+    net.weather.gather = Duration::from_millis(3);
+    let config = Config {
+        per_host: PerHost::Fixed(20),
+        attempts: 1,
+        head_timeout: HOUR,
+        first_byte_timeout: Some(Duration::from_secs(1)),
+        ..Config::default()
+    };
+    let mut driver = driver(config, net);
+    for tag in 1..20 {
+        submit(&mut driver, "192.0.2.1", 80, "/drip", tag);
+    }
+    submit(&mut driver, "192.0.2.1", 80, "/silent", 0);
+    while keep.ends.is_empty() {
+        driver.turn(None, &mut keep).unwrap();
+    }
+    assert_eq!(keep.ends[0].0, 0);
+    assert!(driver.now() < gannet::base::Instant::ZERO + Duration::from_secs(2));
+}
+
+#[test]
+fn the_rest_of_a_whole_that_came_for_a_part_is_asked_for_from_its_beginning() {
+    // A part was asked for; the server has another version by then and sends the whole, which is
+    // cut as well: its rest begins where it was cut, not behind the part's offset.
+    let mut keep = Keep::default();
+    let text = b"The quick brown fox jumps over the lazy dog";
+    let head = |tag: &str| Answer::ok("").field("ETag", tag).encode(false).len() + 1;
+    let server = Server::new(move |request| {
+        let range = request.field("range").unwrap_or("whole");
+        let part = |first: usize, last: usize, tag: &str| {
+            Answer::new(206)
+                .body(&text[first..=last])
+                .field("ETag", tag)
+                .field("Content-Range", format!("bytes {first}-{last}/{}", text.len()))
+        };
+        match (range, request.field("if-range")) {
+            ("bytes=10-29", None) => {
+                let answer = part(10, 29, "\"1\"");
+                let length = answer.encode(false).len();
+                answer.cut(length - 15, How::Reset)
+            }
+            ("bytes=15-29", Some("\"1\"")) => {
+                Answer::ok(text).field("ETag", "\"2\"").cut(head("\"2\"") + 7, How::Reset)
+            }
+            ("bytes=7-", Some("\"2\"")) => part(7, text.len() - 1, "\"2\""),
+            other => panic!("asked for {other:?}"),
+        }
+    });
+    let mut driver = driver(Config::default(), net(server));
+    let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
+    let fields: [(&str, &[u8]); 1] = [("Range", b"bytes=10-29")];
+    driver.submit(&Request::get(host, "/").fields(&fields)).unwrap();
+    sim::run(&mut driver, &mut keep, HOUR).unwrap();
+    assert_eq!(keep.body, text);
+    assert_eq!(keep.ends, [(0, Ok(200), text.len() as u64)]);
 }

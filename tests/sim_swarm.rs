@@ -37,6 +37,7 @@ fn every_world_heals() {
     let seeds = number("GANNET_SEEDS").unwrap_or(SEEDS);
     let (mut jobs, mut arrived, mut requests, mut faults, mut reused) = (0, 0, 0, 0, 0);
     let mut failed = Vec::new();
+    let mut longest = (std::time::Duration::ZERO, 0);
     let mut slowest = (std::time::Duration::ZERO, 0);
     for seed in 0..seeds {
         let start = std::time::Instant::now();
@@ -49,6 +50,7 @@ fn every_world_heals() {
                 requests += summary.requests;
                 faults += summary.faults;
                 reused += summary.reused;
+                longest = longest.max((summary.recovered_in, seed));
             }
             Err(what) => failed.push(what),
         }
@@ -58,7 +60,8 @@ fn every_world_heals() {
     }
     println!(
         "{seeds} seeds: {jobs} jobs, {arrived} arrived, {requests} requests, {reused} of \
-         them on kept connections, {faults} faults met; the slowest took {slowest:?}"
+         them on kept connections, {faults} faults met; the slowest took {slowest:?}, \
+         the longest recovery {longest:?}"
     );
     for what in &failed {
         println!("{what}\nagain: SEED=n cargo test --test sim_swarm\n");

@@ -140,6 +140,15 @@ impl Net {
         self.run_due();
     }
 
+    /// Lets servers that were deaf look at what has arrived meanwhile.
+    pub fn stir(&mut self) {
+        for id in 0..self.wires.len() as u32 {
+            if self.wire(id).is_some() {
+                self.at(self.time, Event::Up(id));
+            }
+        }
+    }
+
     pub(super) fn wire(&mut self, id: u32) -> Option<&mut Wire> {
         self.wires.get_mut(id as usize)?.as_deref_mut()
     }
@@ -229,6 +238,16 @@ impl Net {
             let now = self.time;
             let Some(wire) = self.wires[id as usize].as_deref_mut() else { return };
             if wire.up.front().is_none_or(|(at, _)| *at > now) {
+                break;
+            }
+            if self.servers[wire.server].deaf && matches!(wire.up.front(), Some((_, Up::Bytes(_))))
+            {
+                // Only a RST does not wait until it is read.
+                let is_rst = |(at, piece): &(Instant, Up)| *at <= now && matches!(piece, Up::Rst);
+                if wire.up.iter().any(is_rst) {
+                    wire.up.clear();
+                    self.peer_gone(id);
+                }
                 break;
             }
             let Some((_, piece)) = wire.up.pop_front() else { break };

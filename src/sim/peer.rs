@@ -23,6 +23,7 @@ impl Net {
             Accept::Yes => {}
         }
         let excess = server.connections.filter(|&(most, _)| server.open >= most);
+        server.turned_away += u64::from(excess.is_some());
         if let Some((_, Excess::Refuse)) = excess {
             return self.fail(id, Cause::Refused, 111);
         }
@@ -310,18 +311,14 @@ impl Net {
 
 /// Steps, in short.
 fn told(steps: &std::collections::VecDeque<Step>) -> String {
-    let mut text = String::new();
-    for step in steps {
-        match step {
-            Step::Bytes(bytes) => {
-                let front = &bytes[..bytes.len().min(200)];
-                text += &format!("{} bytes {:?}", bytes.len(), String::from_utf8_lossy(front));
-            }
-            other => text += &format!("{other:?}"),
+    let told = steps.iter().map(|step| match step {
+        Step::Bytes(bytes) => {
+            let front = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
+            format!("{} bytes {front:?}", bytes.len())
         }
-        text += ", ";
-    }
-    text
+        other => format!("{other:?}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(feature = "tls")]

@@ -70,6 +70,8 @@ pub struct Server {
     pub continues: bool,
     /// It answers when it has the head, does not read the content, and resets then.
     pub early: bool,
+    /// It reads nothing: what was sent fills the buffers on the way.
+    pub deaf: bool,
     /// It does not close its end when the client did.
     pub ignores_fin: bool,
     /// The first so many connections end so when so many bytes were sent on them, whatever
@@ -84,6 +86,7 @@ pub struct Server {
     /// The most of them at once.
     pub(super) peak: u32,
     pub(super) accepted: u64,
+    pub(super) turned_away: u64,
     pub(super) requests: u64,
     /// Segments and SYNs reach it in the order in which they were sent.
     pub(super) last_arrival: Instant,
@@ -125,6 +128,7 @@ impl Server {
             continues: true,
             early: false,
             ignores_fin: false,
+            deaf: false,
             cut: None,
             truncates: false,
             #[cfg(feature = "tls")]
@@ -132,6 +136,7 @@ impl Server {
             open: 0,
             peak: 0,
             accepted: 0,
+            turned_away: 0,
             requests: 0,
             last_arrival: Instant::ZERO,
         }
@@ -201,6 +206,11 @@ impl Server {
     /// Connections accepted so far.
     pub fn accepted(&self) -> u64 {
         self.accepted
+    }
+
+    /// Connections beyond its limit so far: reset, refused or answered 503.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
     }
 
     /// Whole requests so far.

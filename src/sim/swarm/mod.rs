@@ -56,6 +56,8 @@ pub struct Summary {
     pub faults: u64,
     /// The virtual time that it took.
     pub took: Duration,
+    /// The virtual time from the healing of the world to the end of the last job.
+    pub recovered_in: Duration,
 }
 
 /// A rule was broken.
@@ -165,6 +167,7 @@ impl Swarm {
             server.banner = host.banner.then(|| b"SSH-2.0-OpenSSH_9.2\r\n".to_vec());
             server.early = host.early;
             server.ignores_fin = host.ignores_fin;
+            server.deaf = host.deaf;
             server.continues = host.continues;
             server.truncates = host.truncates;
             net.serve(live_address(host), server);
@@ -241,6 +244,7 @@ impl Swarm {
                 return Err(self.lost("not done in time"));
             }
         }
+        let recovered_in = self.now() - heal_at;
         self.heal();
         self.rest("after the jobs")?;
         for tag in 0..self.watch.records.len() {
@@ -267,6 +271,7 @@ impl Swarm {
             connections: ledger.opened,
             faults: ledger.faults,
             took: self.now() - Instant::ZERO,
+            recovered_in,
         })
     }
 
@@ -333,22 +338,25 @@ impl Swarm {
         Ok(())
     }
 
+    /// What is wrong, and what the engine holds at this point.
     fn lost(&self, what: &str) -> String {
-        let mut text = format!("{what}, at {:?} after {} turns", self.now(), self.turns);
         let engine = self.driver.engine();
-        text += &format!(
-            "\n  {} held, {} running, {} connections, {} sockets, next deadline {:?}",
-            engine.held(),
-            engine.running(),
-            engine.connections(),
-            self.driver.net().ledger().open,
-            self.driver.next_deadline()
-        );
+        let mut lines = vec![
+            format!("{what}, at {:?} after {} turns", self.now(), self.turns),
+            format!(
+                "{} held, {} running, {} connections, {} sockets, next deadline {:?}",
+                engine.held(),
+                engine.running(),
+                engine.connections(),
+                self.driver.net().ledger().open,
+                self.driver.next_deadline()
+            ),
+        ];
         for (number, &host) in self.hosts.iter().enumerate() {
             let stats = engine.stats_of(host);
             if stats.queued > 0 || stats.connections > 0 {
-                text += &format!(
-                    "\n  host {number}, dead {:?}: {} queued, {} connections of {}, down {}, closed \
+                lines.push(format!(
+                    "host {number}, dead {:?}: {} queued, {} connections of {}, down {}, closed \
                      until {:?}, {:?}",
                     self.watch.dead(number),
                     stats.queued,
@@ -357,15 +365,15 @@ impl Swarm {
                     stats.down,
                     stats.closed_until,
                     stats.counts
-                );
+                ));
             }
         }
         for (tag, record) in self.watch.records.iter().enumerate() {
             if record.key.is_some() && record.done == 0 {
-                text += &format!("\n  job {tag}: {:?}", self.watch.plan.jobs[tag]);
+                lines.push(format!("job {tag}: {:?}", self.watch.plan.jobs[tag]));
             }
         }
-        text
+        lines.join("\n  ")
     }
 
     fn submit(&mut self) {
@@ -509,10 +517,12 @@ impl Swarm {
                 server.banner = None;
                 server.early = false;
                 server.ignores_fin = false;
+                server.deaf = false;
                 server.truncates = false;
                 server.connections = None;
             }
         }
+        net.stir();
     }
 
     /// Turns until nothing is armed any more.

@@ -61,6 +61,7 @@ pub(super) struct HostPlan {
     pub(super) banner: bool,
     pub(super) early: bool,
     pub(super) ignores_fin: bool,
+    pub(super) deaf: bool,
     pub(super) continues: bool,
     pub(super) truncates: bool,
     /// Look-ups take so long.
@@ -367,6 +368,7 @@ impl HostPlan {
             banner: quirk && one_in(random, 12),
             early: quirk && one_in(random, 10),
             ignores_fin: quirk && one_in(random, 6),
+            deaf: quirk && one_in(random, 12),
             continues: random.bool(),
             truncates: quirk && one_in(random, 4),
             lookup: millis(random, 300),
@@ -394,7 +396,6 @@ impl JobPlan {
             _ => skewed(random, 200) as usize,
         };
         let upload = match (method, random.u32(0..4)) {
-            ("POST", 0) => Upload::None,
             ("POST", 1) => Upload::Bytes(skewed(random, 20_000) as usize - 1),
             ("POST" | "DELETE", 2) => Upload::Stream {
                 length: skewed(random, 200_000) as usize - 1,

@@ -312,14 +312,7 @@ impl Watch {
         let host = &plan.hosts[job.host];
         let faults = &plan.faults;
         let incidents = !plan.incidents.is_empty();
-        let slow = faults.delays()
-            || incidents
-            || plan.weather.sleeps > 0
-            || !plan.weather.jitter.is_zero()
-            || host.early
-            || plan.weather.segment == Some(1)
-            || job.whim != Whim::None
-            || matches!(job.upload, Upload::Stream { .. });
+        let slow = faults.delays() || incidents || plan.weather.sleeps > 0 || host.deaf;
         let replayable = !matches!(job.upload, Upload::Stream { replayable: false, .. });
         // What is worth another attempt is final when there is none, or when it must not be.
         let may_repeat = job.repeatable() && replayable;
@@ -342,8 +335,8 @@ impl Watch {
             | Kind::EofInBody
             | Kind::HeadTimeout
             | Kind::Stalled
-            | Kind::SendTimeout
             | Kind::StatusExhausted => finite,
+            Kind::SendTimeout => finite && (host.deaf || plan.weather.sleeps > 0),
             // What was behind an answer and came late looks like the next one.
             Kind::Malformed(_) => faults.surplus > 0,
             Kind::Refused

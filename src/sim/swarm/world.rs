@@ -79,6 +79,11 @@ impl World {
         if job.host != host || job.method != request.method {
             self.violations.push(format!("{} was asked of host {host}", request.target));
         }
+        let has_content = request.field("content-length").is_some_and(|length| length != "0")
+            || request.field("transfer-encoding").is_some();
+        if request.field("expect").is_some() && !has_content {
+            self.violations.push(format!("{} waits with nothing to send", request.target));
+        }
         let (sent, whole) = match job.upload {
             Upload::None => (0, request.body.is_empty()),
             Upload::Bytes(length) | Upload::Stream { length, .. } => {
@@ -128,6 +133,13 @@ impl World {
             let last = last.parse().unwrap_or(usize::MAX).min(job.length.saturating_sub(1));
             (first <= last).then_some((first, last))
         });
+        let backwards = request.field("range").and_then(|range| {
+            let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+            Some(last.parse::<u64>().ok()? < first.parse::<u64>().ok()?)
+        });
+        if backwards == Some(true) {
+            self.violations.push(format!("{} in a range that is none", request.target));
+        }
         let fits = request.field("if-range").is_none_or(|wanted| job.etag && wanted == tag);
         let mut answer = match range {
             Some((first, last)) if job.ranges && fits => {
