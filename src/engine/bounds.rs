@@ -12,8 +12,8 @@ use core::time::Duration;
 
 use super::conn::{Conn, ConnKey};
 use super::dial::Dial;
-use super::handler::Command;
 use super::host::{Host, HostKey};
+use super::intake::{Accepted, Command};
 use super::job::Job;
 use super::limit::Limit;
 use super::schedule::FEW;
@@ -152,6 +152,7 @@ impl Config {
     ///                      + 256 bytes of validator, where a body may be continued)
     /// + hosts           × (a host + its name twice + its addresses + its limit and its address's)
     /// + max_connections × (a connection + a head in pieces)
+    /// + max_jobs        × a job that was submitted from within a handler
     /// + a few queues
     /// ```
     ///
@@ -187,7 +188,10 @@ impl Config {
         let a_dial = load.addresses * size_of::<SocketAddr>() + 4 * size_of::<ConnKey>();
         let queued = grown(2 * conns + load.hosts) * size_of::<Action>()
             + grown(jobs + conns) * size_of::<Command>();
+        // Requests from within handlers wait beside the others for the end of their input.
+        let from_handlers = grown(jobs) * size_of::<Accepted>();
         grown(jobs) * (slot::<Job>() + size_of::<Vec<u8>>())
+            + from_handlers
             + jobs * a_job
             + grown(load.hosts) * (slot::<Host>() + size_of::<Group>() + 2 * table)
             + load.hosts * a_host

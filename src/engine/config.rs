@@ -21,7 +21,7 @@ use crate::proto;
 /// nothing else. [`check`](Self::check) refuses what cannot work, and
 /// [`most_bytes`](Self::most_bytes) says what an engine holds at most.
 ///
-/// No repeats at all: `attempts: 1`.
+/// No repeats at all: `Config::default().retry(Retry::none())`.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Seeds jitter and the tables' hash. The same seed and the same inputs give the same run.
@@ -34,6 +34,9 @@ pub struct Config {
     pub per_host: PerHost,
     /// Attempts a request, the first one included.
     pub attempts: u32,
+    /// A request that was lost with a kept connection, before any byte of an answer, goes out on
+    /// another one once, free of charge. Without this it counts as an attempt that failed.
+    pub free_moves: bool,
     /// The first backoff is drawn between zero and this.
     pub backoff_base: Duration,
     /// No backoff is drawn beyond this.
@@ -100,6 +103,40 @@ pub struct Config {
     pub overall_budget: BudgetConfig,
 }
 
+/// How often a request is tried.
+///
+/// ```
+/// use gannet::engine::{Config, Retry};
+///
+/// let config = Config::default().retry(Retry::none());
+/// assert_eq!((config.attempts, config.free_moves), (1, false));
+/// assert_eq!(Retry::default(), Retry::attempts(5));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    pub(super) attempts: u32,
+    pub(super) free_moves: bool,
+}
+
+impl Retry {
+    /// Nothing is ever sent twice, not even when a kept connection turns out to be closed.
+    pub const fn none() -> Self {
+        Self { attempts: 1, free_moves: false }
+    }
+
+    /// So many attempts, the first one included; a request that was lost with a kept connection,
+    /// before any byte of an answer, moves to another one free of charge, once.
+    pub const fn attempts(attempts: u32) -> Self {
+        Self { attempts, free_moves: true }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::attempts(5)
+    }
+}
+
 /// How many connections one host may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PerHost {
@@ -125,6 +162,14 @@ pub struct LowSpeed {
 }
 
 impl Config {
+    /// With requests tried as often as `retry` says.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.attempts = retry.attempts;
+        self.free_moves = retry.free_moves;
+        self
+    }
+
     /// For a device that counts its kilobytes: four connections, eight requests, heads of 6 KiB.
     /// Plain HTTP to eight hosts stays within 64 KiB of heap, TLS (with
     /// `tls::Options::tiny`) within 512 KiB.
@@ -147,7 +192,7 @@ impl Config {
                 trailer_bytes: 2 * 1024,
                 trailer_fields: 16,
             },
-            send_bytes: 512,
+            send_bytes: 256,
             idle_timeout: Duration::from_secs(15),
             ..Self::default()
         }
@@ -173,6 +218,7 @@ impl Default for Config {
             max_jobs: 4_096,
             per_host: PerHost::Auto { ceiling: None, start: 6 },
             attempts: 5,
+            free_moves: true,
             backoff_base: Duration::from_millis(250),
             backoff_cap: Duration::from_secs(30),
             max_retry_after: Duration::from_secs(120),

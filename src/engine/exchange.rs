@@ -11,8 +11,10 @@ use super::conn::{ConnKey, Delivery, Exchange, Sending, State};
 use super::draft::Draft;
 use super::handler::{Advice, Ctl, Handler, JobRef, Upload};
 use super::host::{Host, Reach};
+use super::intake::Command;
 use super::job::{Job, Payload};
 use super::limit::{Complaint, Sample};
+use super::observe::What;
 use super::resume::{self, Answer};
 use super::settle::quoted;
 use super::{Config, Engine, Failing, Failure, Kind, Next, Phase, retry};
@@ -75,7 +77,7 @@ impl Engine {
         let most = (self.config.send_bytes as usize).max(1);
         let any = exchange.sending.any();
         let job_ref = JobRef { key: exchange.job, tag: job.tag };
-        let mut ctl = Ctl { commands: &mut self.commands };
+        let mut ctl = Ctl { intake: &mut self.intake };
         let (next, ended) = match &job.payload {
             Payload::None => (start, true),
             Payload::Bytes(bytes) => {
@@ -188,10 +190,11 @@ impl Engine {
         now: Instant,
         handler: &mut dyn Handler,
     ) -> Outcome {
-        let Self { conns, jobs, hosts, groups, config, commands, actions, .. } = self;
+        let Self { conns, jobs, hosts, groups, config, intake, actions, notes, .. } = self;
         let conn = &mut conns[key];
         let reused = conn.served > 0;
-        let host = &mut hosts[conn.host];
+        let host_key = conn.host;
+        let host = &mut hosts[host_key];
         let group = &mut groups[conn.group as usize];
         let State::Busy(exchange) = &mut conn.state else { return Outcome::More };
         let job = &mut jobs[exchange.job];
@@ -213,7 +216,7 @@ impl Engine {
             return no_http(exchange.greeting.hear(bytes), bytes);
         }
         let Exchange { greeting, response, sending, delivery, window, .. } = exchange;
-        let mut ctl = Ctl { commands };
+        let mut ctl = Ctl { intake };
         let mut rest = bytes;
         loop {
             let mut scratch = proto::Scratch::new();
@@ -263,10 +266,16 @@ impl Engine {
                     // A final answer in place of `100 Continue` leaves the request unsent: its
                     // body stays here, and the connection is not used again.
                     let here = (rest.len() - taken) as u64;
+                    let before = host.reach;
                     let verdict = on_head(
                         config, host, job, job_ref, &head, body, here, started, now, &mut ctl,
                         handler,
                     );
+                    if let Reach::Closed { until } = host.reach
+                        && before != host.reach
+                    {
+                        notes.push(now, host_key, What::Asked { until });
+                    }
                     match verdict {
                         Ok(chosen) => *delivery = chosen,
                         Err(outcome) => return outcome,
@@ -358,7 +367,7 @@ impl Engine {
     /// reading, so that at most one read buffer is delivered after it.
     fn commands_pause(&self, key: ConnKey) -> bool {
         let Some(exchange) = self.conns[key].exchange() else { return false };
-        self.commands.contains(&super::handler::Command::Pause(exchange.job))
+        self.intake.has(Command::Pause(exchange.job))
     }
 
     /// The peer sent its end.
@@ -429,6 +438,7 @@ impl Engine {
             sample.in_flight = in_flight.1;
             group.limit.done(now, &sample);
         }
+        self.note_limit(host_key, now);
         let keeps = matches!(persistence, Persistence::KeepAlive)
             && sent_at.is_some()
             && !surplus

@@ -9,8 +9,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::draft::Draft;
+use super::intake::{Command, Intake};
 use super::pace::RateHint;
-use super::{Failure, HostKey, JobKey, Kind};
+use super::{Failure, HostKey, JobKey, Kind, Request, SubmitError};
 use crate::proto::{Body, Fields, Head};
 
 /// A request that was submitted: the engine's key and the submitter's own number for it.
@@ -232,36 +233,41 @@ pub struct TlsInfo {
 /// What a handler may ask for. Queued, and applied after the input that is being handled.
 #[derive(Debug)]
 pub struct Ctl<'a> {
-    pub(super) commands: &'a mut Vec<Command>,
-}
-
-/// A command to the engine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Command {
-    Pause(JobKey),
-    Resume(JobKey),
-    Cancel(JobKey),
-    CancelAll,
+    pub(super) intake: &'a mut Intake,
 }
 
 impl Ctl<'_> {
+    /// Takes another request: it is begun after the input that is being handled. What is wrong
+    /// with it is said here. Its key comes with the first callback that concerns it; until then its
+    /// [`tag`](super::Request::tag) is its name.
+    ///
+    /// In [`Handler::done`] the place of the request that is done is free already.
+    pub fn submit(&mut self, request: &Request<'_>) -> Result<(), SubmitError> {
+        self.intake.submit(request)
+    }
+
+    /// How many more requests can be submitted.
+    pub fn wants(&self) -> usize {
+        self.intake.room()
+    }
+
     /// Stops reading this response; at most one read buffer is still delivered.
     pub fn pause(&mut self, job: JobKey) {
-        self.commands.push(Command::Pause(job));
+        self.intake.command(Command::Pause(job));
     }
 
     /// Goes on reading, or asks for more of a streamed request body.
     pub fn resume(&mut self, job: JobKey) {
-        self.commands.push(Command::Resume(job));
+        self.intake.command(Command::Resume(job));
     }
 
     /// Calls a request off: it ends with [`Kind::Cancelled`].
     pub fn cancel(&mut self, job: JobKey) {
-        self.commands.push(Command::Cancel(job));
+        self.intake.command(Command::Cancel(job));
     }
 
-    /// Calls everything off.
+    /// Calls everything off that was submitted so far.
     pub fn cancel_all(&mut self) {
-        self.commands.push(Command::CancelAll);
+        self.intake.command(Command::CancelAll);
     }
 }

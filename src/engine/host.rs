@@ -65,8 +65,6 @@ pub struct Host {
     pub(super) scheme: Scheme,
     pub(super) name: Box<str>,
     pub(super) port: u16,
-    /// The value of `Host`.
-    pub(super) authority: Box<str>,
     pub(super) names: Names,
     /// It was counted at its addresses.
     pub(super) counted: bool,
@@ -91,6 +89,8 @@ pub struct Host {
     /// Those of them that are busy.
     pub(super) busy: u32,
     pub(super) limit: Limit,
+    /// The limit that whoever looks on was told last.
+    pub(super) told_limit: u32,
     pub(super) pace: Pace,
     pub(super) budget: Budget,
     /// No new connection before this: opening one failed.
@@ -212,7 +212,6 @@ impl Host {
             scheme: origin.scheme,
             name: origin.host.into(),
             port: origin.port,
-            authority: authority(origin),
             names: literal(origin),
             counted: false,
             turned_away: false,
@@ -226,6 +225,7 @@ impl Host {
             securing: 0,
             proven: 0,
             busy: 0,
+            told_limit: limit.allowed(),
             limit,
             pace,
             budget,
@@ -283,7 +283,7 @@ impl Host {
 }
 
 /// `name[:port]`, brackets around IPv6, the port left out when it is the scheme's own.
-fn authority(origin: &Origin<'_>) -> Box<str> {
+pub(super) fn authority(origin: &Origin<'_>) -> Box<str> {
     let name = match origin.host.parse::<Ipv6Addr>() {
         Ok(_) => format!("[{}]", origin.host),
         Err(_) => origin.host.to_string(),

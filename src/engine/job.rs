@@ -8,9 +8,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Try;
 use super::conn::Conn;
 use super::host::Host;
+use super::{Retry, Try};
 use crate::base::{Instant, Key, Linked, Links};
 use crate::proto::{self, Exchange, RequestBody};
 
@@ -72,6 +72,8 @@ pub struct Options {
     pub attempts: Option<u32>,
     /// The user's word that this request may be sent twice.
     pub retry_unsafe: bool,
+    /// Never sent twice, whatever happens: [`Retry::none`](super::Retry::none) for this request.
+    pub at_most_once: bool,
     /// Goes before the host's ordinary requests.
     pub urgent: bool,
     /// Content bytes of the body, before decoding.
@@ -144,6 +146,19 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Before the ordinary requests of its host.
+    pub fn urgent(mut self) -> Self {
+        self.options.urgent = true;
+        self
+    }
+
+    /// Tried as often as `retry` says, whatever the engine's configuration says.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.attempts = Some(retry.attempts);
+        self.options.at_most_once = !retry.free_moves;
+        self
+    }
+
     /// With field lines.
     pub fn fields(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
         self.fields = fields;
@@ -168,6 +183,8 @@ pub struct Job {
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) max_body_bytes: u64,
     pub(super) expect_continue: Option<Duration>,
+    /// Goes before the host's ordinary ones.
+    pub(super) urgent: bool,
     /// The user's own `Range`, composed with the offset when the body is continued.
     pub(super) range: Option<ByteRange>,
     /// Where that stands in the head.
@@ -277,14 +294,16 @@ impl Job {
     pub(super) fn replayable(&self) -> bool {
         !matches!(self.payload, Payload::Stream { replayable: false, .. })
     }
+}
 
+impl Payload {
     /// The framing of the request's body.
-    pub(super) fn request_body(&self) -> RequestBody {
-        match &self.payload {
-            Payload::None => RequestBody::None,
-            Payload::Bytes(bytes) => RequestBody::Length(bytes.len() as u64),
-            Payload::Stream { length: Some(length), .. } => RequestBody::Length(*length),
-            Payload::Stream { length: None, .. } => RequestBody::Chunked,
+    pub(crate) fn framing(&self) -> RequestBody {
+        match self {
+            Self::None => RequestBody::None,
+            Self::Bytes(bytes) => RequestBody::Length(bytes.len() as u64),
+            Self::Stream { length: Some(length), .. } => RequestBody::Length(*length),
+            Self::Stream { length: None, .. } => RequestBody::Chunked,
         }
     }
 }

@@ -33,8 +33,10 @@ mod error;
 mod exchange;
 mod handler;
 mod host;
+mod intake;
 mod job;
 pub mod limit;
+pub mod observe;
 mod opening;
 pub mod pace;
 mod pool;
@@ -54,19 +56,20 @@ use core::time::Duration;
 use hashbrown::HashTable;
 
 use crate::base::{Arena, Instant, List, Map, Seeded, Timers};
-use crate::proto::{self, Exchange as Framing, RequestError, RequestHead};
+use crate::proto::RequestError;
 
 use budget::Budget;
 use conn::{Overdue, State};
 use dial::Dial;
-use handler::Command;
-use job::{JobState, Progress, Queue};
+use intake::Intake;
+use job::{JobState, Queue};
 use limit::Limit;
+use observe::Notes;
 use pace::Pace;
 
 pub(crate) use bounds::grown;
 pub use bounds::{ConfigError, Load};
-pub use config::{Config, LowSpeed, PerHost};
+pub use config::{Config, LowSpeed, PerHost, Retry};
 pub use conn::{Conn, ConnKey};
 pub use draft::Draft;
 pub use error::{Cause, Failure, Fault, Kind, Phase};
@@ -186,9 +189,9 @@ pub struct Engine {
     conn_timers: Timers,
     dial_timers: Timers,
     actions: VecDeque<Action>,
-    commands: Vec<Command>,
-    /// Buffers of jobs that are gone.
-    spare: Vec<Vec<u8>>,
+    intake: Intake,
+    /// What happened, for whoever looks on.
+    notes: Notes,
     /// Connections in all, now: the configured cap, or less while the machine is short of sockets.
     cap: u32,
     /// No connection is opened before this: the machine was out of sockets.
@@ -239,8 +242,8 @@ impl Engine {
             conn_timers: Timers::new(),
             dial_timers: Timers::new(),
             actions: VecDeque::new(),
-            commands: Vec::new(),
-            spare: Vec::new(),
+            intake: Intake::new(&config),
+            notes: Notes::default(),
             cap: config.max_connections.max(1),
             exhausted: Instant::ZERO,
             cap_rises: Instant::ZERO,
@@ -267,6 +270,7 @@ impl Engine {
     /// [`held`](Self::held) is zero.
     pub fn drain(&mut self, deadline: Instant) {
         self.draining = Some(deadline);
+        self.intake.close();
     }
 
     /// What it was configured with.
@@ -289,6 +293,7 @@ impl Engine {
         let pace = Pace::new(&self.config.pace);
         let budget = Budget::new(&self.config.budget, Instant::ZERO);
         let key = self.hosts.insert(Host::new(origin, limit, pace, budget));
+        self.intake.name_host(key, host::authority(origin));
         self.count_origin(key);
         let (hosts, hasher) = (&self.hosts, self.hasher);
         self.interned.insert_unique(hash, key, |&key| {
@@ -305,20 +310,22 @@ impl Engine {
 
     /// How many more requests it takes now.
     pub fn wants(&self) -> usize {
-        if self.draining.is_some() {
-            return 0;
-        }
-        (self.config.max_jobs as usize).saturating_sub(self.jobs.len())
+        self.intake.room()
     }
 
     /// How many requests it holds: queued, waiting, running.
     pub fn held(&self) -> usize {
-        self.jobs.len()
+        self.jobs.len() + self.intake.waiting()
+    }
+
+    /// How many requests have come to their end so far.
+    pub fn finished(&self) -> u64 {
+        self.intake.gone()
     }
 
     /// Commands from outside a handler, applied by the next [`poll`](Self::poll).
     pub fn ctl(&mut self) -> Ctl<'_> {
-        Ctl { commands: &mut self.commands }
+        Ctl { intake: &mut self.intake }
     }
 
     /// The host that a connection was opened for.
@@ -359,117 +366,6 @@ impl Engine {
     /// Whether a job is still here, and where it waits: for progress displays.
     pub fn is_running(&self, job: JobKey) -> bool {
         self.jobs.get(job).is_some_and(|job| matches!(job.state, JobState::Running(_)))
-    }
-
-    /// Takes a request. Its host's queue holds it until a connection is ready.
-    pub fn submit(&mut self, request: &Request<'_>, now: Instant) -> Result<JobKey, SubmitError> {
-        if self.draining.is_some() {
-            return Err(SubmitError::Draining);
-        }
-        if self.wants() == 0 {
-            return Err(SubmitError::Full);
-        }
-        let job = self.encode(request, now)?;
-        let key = self.jobs.insert(job);
-        let queue = if request.options.urgent { Queue::Urgent } else { Queue::Ordinary };
-        self.enqueue(key, queue);
-        Ok(key)
-    }
-
-    /// The engine's own form of a request.
-    fn encode(&mut self, request: &Request<'_>, now: Instant) -> Result<Job, SubmitError> {
-        let options = &request.options;
-        let range_field =
-            request.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("range"));
-        // A range that can be composed with an offset gives way to the composed one.
-        let range = range_field.and_then(|(_, value)| resume::single_range(value));
-        let mut job = Job {
-            host: request.host,
-            tag: request.tag,
-            head: self.spare.pop().unwrap_or_default(),
-            payload: request.body.clone(),
-            exchange: Framing::of(request.method),
-            is_get: request.method == "GET" && (range_field.is_none() || range.is_some()),
-            repeatable: proto::is_idempotent(request.method)
-                || options.retry_unsafe
-                || self.config.retry_unsafe,
-            attempts_allowed: options.attempts.unwrap_or(self.config.attempts).max(1),
-            attempt_timeout: options.attempt_timeout.or(self.config.attempt_timeout),
-            max_body_bytes: options.max_body_bytes.unwrap_or(self.config.max_body_bytes),
-            expect_continue: options.expect_continue,
-            range,
-            range_line: None,
-            state: JobState::Waiting,
-            links: crate::base::Links::default(),
-            submitted: now,
-            started: None,
-            attempts: 0,
-            failures: 0,
-            moved: false,
-            slow_once: false,
-            tries: Vec::new(),
-            progress: Progress::default(),
-            wire_bytes: 0,
-            resumed_at: None,
-        };
-        if let Some(from) = &options.resume_from {
-            job.progress.delivered = from.offset;
-            job.progress.validator = Some(from.validator.clone());
-            job.progress.part = range;
-            job.progress.inherited = true;
-        }
-        let head = RequestHead {
-            method: request.method,
-            target: request.target,
-            host: &self.hosts[request.host].authority,
-            fields: request.fields,
-        };
-        job.head.clear();
-        let body = job.request_body();
-        if matches!(body, proto::RequestBody::None | proto::RequestBody::Length(0)) {
-            // There is nothing to wait for (RFC 9110 section 10.1.1 forbids to say so).
-            job.expect_continue = None;
-        }
-        let encoded = proto::encode_head(&mut job.head, &head, body).and_then(|()| {
-            options.unsaid.apply(&mut job.head, body);
-            let expects = job.expect_continue.is_some()
-                && proto::field_line(&job.head, "expect").is_none();
-            if expects {
-                proto::encode_field(&mut job.head, "Expect", b"100-continue")
-            } else {
-                Ok(())
-            }
-        });
-        match encoded {
-            Ok(()) => {
-                job.range_line = range.and_then(|_| proto::field_line(&job.head, "range"));
-                Ok(job)
-            }
-            Err(error) => {
-                self.spare.push(job.head);
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Applies what handlers asked for and gives work to connections. Call it after each input.
-    pub fn poll(&mut self, now: Instant, handler: &mut dyn Handler) {
-        while !self.commands.is_empty() {
-            let mut commands = core::mem::take(&mut self.commands);
-            for command in commands.drain(..) {
-                match command {
-                    Command::Pause(job) => self.pause(job),
-                    Command::Resume(job) => self.resume(job, now),
-                    Command::Cancel(job) => self.cancel(job, now, handler),
-                    Command::CancelAll => self.cancel_all(now, handler),
-                }
-            }
-            if self.commands.is_empty() {
-                // Keep the buffer: the steady state allocates nothing.
-                self.commands = commands;
-            }
-        }
-        self.schedule(now, handler);
     }
 
     /// What the driver is asked to do next; `None`: nothing more for the moment.

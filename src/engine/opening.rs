@@ -16,6 +16,7 @@ use super::dial::Dial;
 use super::host::{HostKey, Names, Reach, Scheme};
 use super::job::Queue;
 use super::limit::{Complaint, Limit, LimitConfig};
+use super::observe::What;
 use super::settle::Attempt;
 use super::{
     Action, Cause, Engine, Failing, Failure, Fault, Handler, Kind, PerHost, Phase, TlsInfo, Try,
@@ -161,6 +162,7 @@ impl Engine {
             let start = start.clamp(1, ceiling);
             let config = LimitConfig { start, ..LimitConfig::origin(ceiling) };
             self.hosts[key].limit = Limit::new(&config, self.random.u64(..), Instant::ZERO);
+            self.hosts[key].told_limit = self.hosts[key].limit.allowed();
         }
     }
 
@@ -183,6 +185,8 @@ impl Engine {
             *winner = addresses.iter().position(|&address| address == remote).unwrap_or(0);
         }
         let secure = host.scheme == Scheme::Https;
+        let conn = self.conns[key].serial;
+        self.notes.push(now, host_key, What::Connected { conn });
         self.conns[key].state = State::Ready;
         if secure {
             host.securing += 1;
@@ -208,6 +212,8 @@ impl Engine {
         conn.tls = Some(tls);
         self.hosts[conn.host].securing -= 1;
         conn.state = State::Ready;
+        let (host, conn) = (conn.host, conn.serial);
+        self.notes.push(now, host, What::Secured { conn, tls });
         self.ready(key, now, handler);
     }
 
@@ -279,6 +285,7 @@ impl Engine {
                 group.limit.complaint(now, complaint, dial.started, group.conns + 1);
             }
         }
+        self.note_limit(dial.host, now);
         self.opening_failed(dial.host, failing, Phase::Connect, dial.started, now, handler);
     }
 
@@ -306,7 +313,8 @@ impl Engine {
             let group = &mut self.groups[group as usize];
             group.limit.complaint(now, complaint, opened, group.conns + 1);
         }
-        if is_final && host.proven == 0 {
+        self.note_limit(host_key, now);
+        if is_final && self.hosts[host_key].proven == 0 {
             self.drain_with(host_key, &failing, Phase::Tls, now, handler);
         } else {
             self.opening_failed(host_key, failing, Phase::Tls, opened, now, handler);
@@ -408,6 +416,7 @@ impl Engine {
         if phase == Phase::Connect {
             self.hosts[key].reach =
                 Reach::Down { rounds: rounds.saturating_add(1), probe: now + wait };
+            self.notes.push(now, key, What::Down);
             let failing = Failing { kind: Kind::HostDown, ..failing };
             self.drain_with(key, &failing, Phase::Connect, now, handler);
         } else if let Kind::Dns(_) = failing.kind {

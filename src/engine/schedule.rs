@@ -13,7 +13,8 @@ use super::dial::Dial;
 use super::host::{Host, HostKey, Names, Reach};
 use super::job::{JobKey, JobState, Queue};
 use super::limit::{Limit, LimitConfig};
-use super::{Action, Cause, Engine, Fault, Group, Handler, Kind, PerHost};
+use super::observe::What;
+use super::{Action, Cause, Engine, Fault, Group, Handler, JobRef, Kind, PerHost};
 use crate::base::{Instant, Key, Links, List};
 use crate::proto;
 
@@ -284,6 +285,8 @@ impl Engine {
             in_group: Links::default(),
         });
         dial.racers.push(conn);
+        let host = dial.host;
+        self.notes.push(now, host, What::Opening { conn: self.serial, address });
         self.groups[group as usize].conns += 1;
         self.actions.push_back(Action::Open { conn, address });
     }
@@ -461,6 +464,7 @@ impl Engine {
             group.limit.sent(now, group.busy, waits || !group.waiting.is_empty());
         }
         let in_flight = (host.busy, group.busy);
+        let (number, reused) = (conn.serial, conn.served > 0);
         let record = &mut self.jobs[job];
         record.state = JobState::Running(key);
         record.started.get_or_insert(now);
@@ -479,6 +483,9 @@ impl Engine {
             in_flight,
             greeting: super::conn::Greeting::default(),
         });
+        let (tag, attempt) = (record.tag, record.attempts);
+        let job = JobRef { key: job, tag };
+        self.notes.push(now, host_key, What::Sent { job, conn: number, attempt, reused });
         self.actions.push_back(Action::Transmit(key));
         self.arm(key);
     }
@@ -544,6 +551,8 @@ impl Engine {
         if host.busy == 0 && host.has_no_queue() {
             host.limit.idle(now);
         }
+        let conn = &self.conns[key];
+        self.notes.push(now, conn.host, What::Idle { conn: conn.serial });
         self.arm(key);
     }
 
@@ -561,6 +570,8 @@ impl Engine {
     /// Closes an idle connection that is not wanted any more.
     pub(super) fn retire(&mut self, key: ConnKey, now: Instant) {
         self.leave_idle(key);
+        let conn = &self.conns[key];
+        self.notes.push(now, conn.host, What::Retired { conn: conn.serial });
         self.close_politely(key, now);
     }
 
@@ -577,6 +588,8 @@ impl Engine {
         self.leave_idle(key);
         let Some(conn) = self.conns.remove(key) else { return };
         self.conn_timers.cancel(key.index());
+        let gone = What::Closed { conn: conn.serial, served: conn.served };
+        self.notes.push(now, conn.host, gone);
         self.actions.push_back(Action::Close { conn: key, reset });
         let host = &mut self.hosts[conn.host];
         let group = &mut self.groups[conn.group as usize];

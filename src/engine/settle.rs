@@ -12,6 +12,7 @@ use core::time::Duration;
 use super::conn::{ConnKey, Delivery, Sending, Setup, State};
 use super::job::{JobKey, JobState, Queue};
 use super::limit::Complaint;
+use super::observe::What;
 use super::retry::{self, Facts, Verdict};
 use super::{
     Action, Cause, ConnInfo, Ctl, Engine, Failing, Failure, Fault, Handler, JobRef, Kind, Phase,
@@ -196,6 +197,7 @@ impl Engine {
             | Kind::AttemptTimeout => host.stats.timeouts += 1,
             _ => {}
         }
+        self.note_limit(host_key, now);
         if let Delivery::Again(status) = delivery {
             // The status was known; that its body was cut changes nothing.
             self.again(
@@ -240,6 +242,8 @@ impl Engine {
             Verdict::Free => {
                 job.moved = true;
                 job.attempts -= 1;
+                let job = JobRef { key: job_key, tag };
+                self.notes.push(now, host_key, What::Moved { job });
                 self.enqueue(job_key, Queue::Moved);
             }
             Verdict::Again => {
@@ -345,10 +349,11 @@ impl Engine {
         if !continued && job.progress.head {
             job.progress = super::job::Progress::default();
             let job_ref = JobRef { key, tag: job.tag };
-            handler.restart(&mut Ctl { commands: &mut self.commands }, job_ref, kind);
+            handler.restart(&mut Ctl { intake: &mut self.intake }, job_ref, kind);
         }
         self.jobs[key].state = JobState::Waiting;
         self.hosts[host_key].elsewhere += 1;
+        self.notes.push(now, host_key, What::Again { job: job_ref, why: kind, status, at });
         self.job_timers.set(key.index(), at);
     }
 
@@ -377,7 +382,9 @@ impl Engine {
         now: Instant,
         handler: &mut dyn Handler,
     ) {
-        let Some(mut job) = self.jobs.remove(key) else { return };
+        let Some(job) = self.jobs.remove(key) else { return };
+        // Whoever is told that this one is done may submit another in its place.
+        self.intake.left();
         self.job_timers.cancel(key.index());
         let first = attempt.first_byte;
         let times = Times {
@@ -396,6 +403,12 @@ impl Engine {
             Ok(status) => (Some(status), None),
             Err(failure) => (None, Some(failure)),
         };
+        let told = match (result, &failure) {
+            (_, Some(failure)) => Err(failure.kind),
+            (status, None) => Ok(status.unwrap_or_default()),
+        };
+        let (job_ref, attempts) = (JobRef { key, tag: job.tag }, job.attempts);
+        self.notes.push(now, job.host, What::Done { job: job_ref, result: told, attempts });
         let report = Report {
             result: match (result, &failure) {
                 (_, Some(failure)) => Err(failure),
@@ -410,15 +423,8 @@ impl Engine {
             wire_bytes: job.wire_bytes,
             resumed_at: job.resumed_at,
         };
-        handler.done(
-            &mut Ctl { commands: &mut self.commands },
-            JobRef { key, tag: job.tag },
-            &report,
-        );
-        if self.spare.len() < SPARE {
-            job.head.clear();
-            self.spare.push(job.head);
-        }
+        handler.done(&mut Ctl { intake: &mut self.intake }, JobRef { key, tag: job.tag }, &report);
+        self.intake.keep(job.head);
     }
 
     /// Calls one job off, wherever it is.
@@ -475,9 +481,6 @@ impl Engine {
         self.arm(conn);
     }
 }
-
-/// Buffers kept for jobs to come.
-const SPARE: usize = 1_024;
 
 /// Bytes that a stranger sent, made fit to be quoted.
 pub(super) fn quoted(bytes: &[u8]) -> Box<str> {

@@ -164,6 +164,7 @@ pub(super) fn submit(
             attempt_timeout: timeout,
             attempts: profile.attempts,
             retry_unsafe: profile.retry_unsafe,
+            at_most_once: profile.at_most_once,
             urgent: profile.urgent,
             max_body_bytes: None,
             resume_from: profile.resume.clone().map(Box::new),

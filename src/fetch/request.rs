@@ -20,6 +20,16 @@ pub struct Request {
     pub profile: Arc<Profile>,
 }
 
+#[cfg(feature = "remote")]
+impl crate::net::Remote<Request> {
+    /// Takes a request, and wakes the loop. What is wrong with it is told by
+    /// [`Visitor::done`](super::Visitor::done).
+    pub fn submit(&self, request: Request) -> Result<(), crate::net::remote::RemoteError> {
+        let tag = request.tag;
+        self.push(request, tag)
+    }
+}
+
 /// How to ask: shared by all requests for which it holds.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
@@ -59,6 +69,8 @@ pub struct Profile {
     pub attempts: Option<u32>,
     /// The user's word that this request may be sent twice.
     pub retry_unsafe: bool,
+    /// Never sent twice, whatever happens.
+    pub at_most_once: bool,
     /// Goes before the host's ordinary requests.
     pub urgent: bool,
     /// A body larger than this, as delivered, is an error (`--max-filesize`).
