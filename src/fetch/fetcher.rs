@@ -6,14 +6,17 @@
 use core::fmt;
 use core::time::Duration;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use super::names::Directory;
 use super::simple::Inbox;
 use super::slots::{Pass, State};
 use super::visitor::{Place, Places};
 use super::{Control, Error, ErrorKind, Options, Request, StartError, Ticket, Visitor, ask};
-use crate::engine::{self, Engine, HostStats, Phase};
+use crate::base::Instant;
+use crate::engine::observe::Observer;
+use crate::engine::{self, DnsFailure, Engine, HostKey, HostStats, Origin, Phase, Resolved};
 use crate::net::Driver;
 use crate::net::Net as _;
 use crate::net::mio::Mio;
@@ -49,6 +52,10 @@ pub struct Fetcher {
     directory: Directory,
     pub(super) state: State,
     pub(super) inbox: Inbox,
+    /// What is left then is called off.
+    draining: Option<Instant>,
+    #[cfg(feature = "remote")]
+    orders: Option<crate::net::remote::Inbox<Request>>,
 }
 
 impl fmt::Debug for Fetcher {
@@ -63,24 +70,43 @@ impl fmt::Debug for Fetcher {
 impl Fetcher {
     /// A fetcher without work. Reads resolv.conf and the hosts file, unless
     /// [`Options::names`] say whom to ask.
-    pub fn new(mut options: Options) -> Result<Self, StartError> {
+    pub fn new(options: Options) -> Result<Self, StartError> {
+        let tls = tls::Config::new(options.tls.clone())?;
+        Self::with_tls(options, tls)
+    }
+
+    /// The same with a TLS configuration of one's own in place of [`Options::tls`]: one that
+    /// several fetchers share, or [`tls::Config::custom`] for a rustls `ClientConfig` with a
+    /// verifier of one's own.
+    pub fn with_tls(mut options: Options, tls: tls::Config) -> Result<Self, StartError> {
+        options.engine.check()?;
+        options.driver.check()?;
         if options.engine.seed == 0 {
             options.engine.seed =
                 getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
         }
-        let tls = tls::Config::new(options.tls.clone())?;
         let (directory, names) = Directory::new(core::mem::take(&mut options.names))?;
         let mut net = Mio::new(options.events.max(1))?;
         net.set_options(options.sockets.clone());
         let engine = Engine::new(options.engine.clone());
-        let driver = Driver::new(engine, net, options.driver).with_tls(tls).with_names(names);
-        Ok(Self { driver, directory, state: State::new(options), inbox: Inbox::default() })
+        let mut driver = Driver::new(engine, net, options.driver).with_tls(tls);
+        if let Some(names) = names {
+            driver = driver.with_names(names);
+        }
+        Ok(Self {
+            driver,
+            directory,
+            state: State::new(options),
+            inbox: Inbox::default(),
+            draining: None,
+            #[cfg(feature = "remote")]
+            orders: None,
+        })
     }
 
     /// How many more requests it takes now.
     pub fn wants(&self) -> usize {
-        // Those between two hops hold a place with the engine.
-        self.driver.engine().wants().saturating_sub(self.state.between.len())
+        self.state.places.room()
     }
 
     /// How many requests it has.
@@ -95,7 +121,15 @@ impl Fetcher {
 
     /// Whether it has nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.state.len() == 0
+        self.state.len() == 0 && self.state.places.queued.is_empty()
+    }
+
+    /// Comes to an end: takes no more requests, and calls off what is not done within `time`. It
+    /// is over when [`is_idle`](Self::is_idle) says so.
+    pub fn drain(&mut self, time: Duration) {
+        self.state.places.closed = true;
+        let deadline = self.driver.net_mut().now() + time;
+        self.draining = Some(deadline);
     }
 
     /// Takes a request; it begins with the next [`turn`](Self::turn). What is wrong with it is
@@ -123,7 +157,7 @@ impl Fetcher {
     /// Hands a slot's request to the engine.
     pub(super) fn start(&mut self, slot: usize) -> Result<(), Error> {
         let job = ask::submit(&mut self.driver, &self.directory, &mut self.state, slot)?;
-        self.state.places.0[slot].place = Place::Engine(job);
+        self.state.places.entries[slot].place = Place::Engine(job);
         Ok(())
     }
 
@@ -133,42 +167,174 @@ impl Fetcher {
     /// Never longer than needed: it returns after whatever woke it was handled.
     pub fn turn(&mut self, timeout: Option<Duration>, visitor: &mut dyn Visitor) -> io::Result<()> {
         self.move_on(visitor);
+        let timeout = match self.next_cut() {
+            None => timeout,
+            Some(cut) => Some(timeout.map_or(cut, |timeout| timeout.min(cut))),
+        };
         let mut pass = Pass { state: &mut self.state, visitor };
         self.driver.turn(timeout, &mut pass).map_err(|fault| match fault.os {
             0 => io::Error::other("the system's poll failed"),
             os => io::Error::from_raw_os_error(os),
         })?;
+        // Slots that came free in this turn have not been taken again yet.
+        let slots = &self.state.slots;
+        self.driver.retag(|slot| slots.get(slot as usize).map_or(slot, |slot| slot.request.tag));
         self.move_on(visitor);
         Ok(())
     }
 
-    /// Starts the next hops of those that were redirected.
+    /// Starts the next hops of those that were redirected, and what visitors and other threads
+    /// have submitted.
     fn move_on(&mut self, visitor: &mut dyn Visitor) {
+        if self.next_cut() == Some(Duration::ZERO) {
+            self.draining = None;
+            self.cancel_all();
+        }
         let mut between = core::mem::take(&mut self.state.between);
         for slot in between.drain(..) {
-            let slot = slot as usize;
-            let result = if self.state.places.0[slot].doomed {
-                Err(Error::new(ErrorKind::Engine(engine::Kind::Cancelled), Phase::Queue))
-            } else {
-                self.start(slot)
-            };
-            if let Err(error) = result {
-                let mut pass = Pass { state: &mut self.state, visitor };
-                pass.ends(&mut self.driver.ctl(), slot, &error);
-            }
+            self.start_or_end(slot as usize, visitor);
         }
         // Its memory serves again: the steady state allocates nothing.
         self.state.between = between;
+        let mut queued = core::mem::take(&mut self.state.places.queued);
+        for request in queued.drain(..) {
+            self.begin(&request, false, visitor);
+        }
+        if self.state.places.queued.is_empty() {
+            self.state.places.queued = queued;
+        }
+        #[cfg(feature = "remote")]
+        self.take_orders(visitor);
+    }
+
+    /// Hands a slot's request to the engine, or tells its visitor why not.
+    fn start_or_end(&mut self, slot: usize, visitor: &mut dyn Visitor) {
+        let result = if self.state.places.entries[slot].doomed {
+            Err(Error::new(ErrorKind::Engine(engine::Kind::Cancelled), Phase::Queue))
+        } else {
+            self.start(slot)
+        };
+        if let Err(error) = result {
+            let mut pass = Pass { state: &mut self.state, visitor };
+            pass.ends(&mut self.driver.ctl(), slot, &error);
+        }
+    }
+
+    /// A request that was taken begins; what is wrong with it is told to the visitor.
+    fn begin(&mut self, request: &Request, called_off: bool, visitor: &mut dyn Visitor) {
+        let slot = self.state.take(request).slot as usize;
+        let scheme = request.url.scheme();
+        if !self.state.options.schemes.contains(scheme) {
+            let error = Error::new(ErrorKind::SchemeRefused(scheme), Phase::Queue);
+            let mut pass = Pass { state: &mut self.state, visitor };
+            pass.ends(&mut self.driver.ctl(), slot, &error);
+            return;
+        }
+        self.state.places.entries[slot].doomed |= called_off;
+        self.start_or_end(slot, visitor);
+    }
+
+    /// How long until what is left is called off.
+    fn next_cut(&mut self) -> Option<Duration> {
+        let deadline = self.draining?;
+        let now = self.driver.net_mut().now();
+        Some(ask::until(deadline, now))
+    }
+
+    /// Takes what other threads have submitted, as far as there is room.
+    #[cfg(feature = "remote")]
+    fn take_orders(&mut self, visitor: &mut dyn Visitor) {
+        let Some(orders) = self.orders.take() else { return };
+        for tag in orders.cancels() {
+            for ticket in self.state.tickets_of(tag) {
+                self.cancel(ticket);
+            }
+        }
+        loop {
+            let places = &self.state.places;
+            if places.live + places.queued.len() >= places.most {
+                break;
+            }
+            let closed = places.closed;
+            let Some((request, called_off)) = orders.next() else { break };
+            self.begin(&request, called_off || closed, visitor);
+        }
+        self.orders = Some(orders);
+    }
+
+    /// A handle for other threads: it submits, cancels by tag and wakes. At most `most` requests
+    /// wait at a time. The descriptor becomes readable when there is something to do. What is
+    /// wrong with a request is told by [`Visitor::done`].
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use gannet::Fetcher;
+    /// use gannet::fetch::{Options, Profile, Request, Url, UrlRules};
+    ///
+    /// let mut fetcher = Fetcher::new(Options::default())?;
+    /// let remote = fetcher.remote(64)?;
+    /// std::thread::spawn(move || {
+    ///     let url = Url::parse("https://example.org/", &UrlRules::default())?;
+    ///     let request = Request { url, tag: 1, profile: Arc::new(Profile::default()) };
+    ///     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(remote.submit(request)?)
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "remote")]
+    pub fn remote(&mut self, most: usize) -> io::Result<super::Remote> {
+        if self.orders.is_none() {
+            self.orders = Some(crate::net::remote::Inbox::new(self.driver.net(), most)?);
+        }
+        let orders = self.orders.as_ref().ok_or(io::ErrorKind::Other)?;
+        Ok(orders.remote())
+    }
+
+    /// Keeps events for [`observe`](Self::observe), at most so many;
+    /// see [`Engine::watch`].
+    pub fn watch(&mut self, most: usize) {
+        self.driver.watch(most);
+    }
+
+    /// Hands the events that wait to `observer`, in order: call it after each
+    /// [`turn`](Self::turn). [`watch`](Self::watch) turns them on.
+    pub fn observe<O: Observer + ?Sized>(&mut self, observer: &mut O) {
+        self.driver.observe(observer);
+    }
+
+    /// A name that is to be looked up, where [`NameOptions::external`](super::NameOptions::external)
+    /// says that somebody else does so; answer with [`resolved`](Self::resolved).
+    pub fn next_lookup(&mut self) -> Option<(HostKey, Origin<'_>)> {
+        let host = self.driver.next_lookup()?;
+        Some((host, self.driver.engine().origin(host)))
+    }
+
+    /// The answer to a look-up.
+    pub fn resolved(
+        &mut self,
+        host: HostKey,
+        result: Result<Resolved<'_>, DnsFailure<'_>>,
+        visitor: &mut dyn Visitor,
+    ) {
+        let mut pass = Pass { state: &mut self.state, visitor };
+        self.driver.resolved(host, result, &mut pass);
     }
 
     /// When [`turn`](Self::turn) wants to be called at the latest, from now; `None`: when the
     /// descriptor is readable.
     pub fn next_timeout(&mut self) -> Option<Duration> {
-        if !self.state.between.is_empty() {
+        if !self.state.between.is_empty() || !self.state.places.queued.is_empty() {
             return Some(Duration::ZERO);
         }
+        #[cfg(feature = "remote")]
+        if let Some(orders) = &self.orders {
+            let places = &self.state.places;
+            if orders.wants_turn(places.live + places.queued.len() < places.most) {
+                return Some(Duration::ZERO);
+            }
+        }
         let now = self.driver.net_mut().now();
-        self.driver.next_deadline().map(|at| ask::until(at, now))
+        let next = self.driver.next_deadline().map(|at| ask::until(at, now));
+        [next, self.next_cut()].into_iter().flatten().min()
     }
 
     /// Stops reading an answer.
@@ -239,6 +405,15 @@ impl Fetcher {
     }
 }
 
+#[cfg(unix)]
+impl AsFd for Fetcher {
+    /// The one descriptor that a foreign loop watches for readability. It stays the same.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.driver.net().as_fd()
+    }
+}
+
+#[cfg(unix)]
 impl AsRawFd for Fetcher {
     /// The one descriptor that a foreign loop watches for readability.
     fn as_raw_fd(&self) -> RawFd {

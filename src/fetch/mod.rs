@@ -45,6 +45,9 @@ mod url_fast;
 mod visitor;
 
 pub use crate::engine::{ResumeFrom, Upload, Validator};
+/// A handle for other threads; see [`Fetcher::remote`].
+#[cfg(feature = "remote")]
+pub type Remote = crate::net::Remote<Request>;
 pub use crate::proto::{Head, Version};
 pub use address::{AddressRules, Network, is_private};
 pub use auth::Auth;

@@ -22,6 +22,9 @@ pub struct NameOptions {
     pub known: Vec<KnownHost>,
     /// Hosts that are connected to elsewhere (`--connect-to`). The first that fits counts.
     pub routes: Vec<Route>,
+    /// Somebody else looks names up: `Fetcher::next_lookup` says which, `Fetcher::resolved`
+    /// takes the answers.
+    pub external: bool,
 }
 
 /// The addresses of a host, given by the user.
@@ -120,7 +123,11 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Reads the system's files where the options leave it to them; gives the driver's part too.
-    pub(super) fn new(options: NameOptions) -> io::Result<(Self, Names)> {
+    pub(super) fn new(options: NameOptions) -> io::Result<(Self, Option<Names>)> {
+        if options.external {
+            let (known, routes) = (options.known, options.routes);
+            return Ok((Self { known, routes, zones: zones(), warnings: Vec::new() }, None));
+        }
         // Ids of questions must be unpredictable: without that nothing is asked at all.
         let mut random = system_random().map_err(|error| io::Error::other(error.to_string()))?;
         let zones = zones();
@@ -145,7 +152,7 @@ impl Directory {
             config.reach = reach();
         }
         let names = Names::new(Resolver::new(config), random);
-        Ok((Self { known: options.known, routes: options.routes, zones, warnings }, names))
+        Ok((Self { known: options.known, routes: options.routes, zones, warnings }, Some(names)))
     }
 
     /// A host was named for the first time: if the user said where it is, so it is.

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{AddressRules, DecodeLimits, NameOptions, Netrc, RedirectRules, Schemes};
-use crate::engine::Config;
+use crate::engine::{Config, ConfigError};
 use crate::net::DriverConfig;
 use crate::net::mio::SocketOptions;
 use crate::tls;
@@ -76,6 +76,8 @@ impl Default for Options {
 pub enum StartError {
     /// The TLS options can't be used.
     Tls(tls::ConfigError),
+    /// The bounds can't work.
+    Config(ConfigError),
     /// The system gave no poll, or no randomness.
     System(io::Error),
 }
@@ -84,6 +86,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tls(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
             Self::System(error) => write!(f, "the system refuses what is needed to begin: {error}"),
         }
     }
@@ -94,6 +97,12 @@ impl core::error::Error for StartError {}
 impl From<tls::ConfigError> for StartError {
     fn from(error: tls::ConfigError) -> Self {
         Self::Tls(error)
+    }
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
     }
 }
 

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::engine::pace::RateHint;
 use crate::engine::{
-    self, Advice, ConnInfo, Ctl, Handler, HostKey, JobRef, Phase, Report, Resume, Times, Try,
-    Upload,
+    self, Advice, ConnInfo, Ctl, Draft, Handler, HostKey, JobRef, Phase, Report, Resume, Times,
+    Try, Upload,
 };
 use crate::net::Driver;
 use crate::net::mio::Mio;
@@ -269,10 +269,17 @@ struct Known {
 
 impl State {
     pub(super) const fn new(options: Options) -> Self {
+        let most = options.engine.max_jobs as usize;
         Self {
             options,
             slots: Vec::new(),
-            places: Places(Vec::new()),
+            places: Places {
+                entries: Vec::new(),
+                queued: Vec::new(),
+                most,
+                live: 0,
+                closed: false,
+            },
             free: Vec::new(),
             between: Vec::new(),
             decoders: Vec::new(),
@@ -294,12 +301,19 @@ impl State {
             }
             None => {
                 self.slots.push(Slot::new(request));
-                self.places.0.push(Entry { generation: 0, place: Place::Here, doomed: false });
+                self.places.entries.push(Entry {
+                    generation: 0,
+                    place: Place::Here,
+                    live: false,
+                    doomed: false,
+                });
                 (self.slots.len() - 1) as u32
             }
         };
-        let entry = &mut self.places.0[slot as usize];
+        let entry = &mut self.places.entries[slot as usize];
         entry.doomed = false;
+        entry.live = true;
+        self.places.live += 1;
         Ticket { slot, generation: entry.generation, tag: request.tag }
     }
 
@@ -308,16 +322,34 @@ impl State {
         if let Some(decoder) = self.slots[slot].decoder.take() {
             self.keep_decoder(decoder);
         }
-        let entry = &mut self.places.0[slot];
+        let entry = &mut self.places.entries[slot];
         entry.generation = entry.generation.wrapping_add(1);
         entry.place = Place::Here;
+        if core::mem::replace(&mut entry.live, false) {
+            self.places.live -= 1;
+        }
         self.free.push(slot as u32);
+    }
+
+    /// A request's visitor is about to be told that it is done: another one may take its place.
+    fn leave(&mut self, slot: usize) {
+        if core::mem::replace(&mut self.places.entries[slot].live, false) {
+            self.places.live -= 1;
+        }
+    }
+
+    /// Tickets of all requests with this tag; `None`: of all.
+    #[cfg(feature = "remote")]
+    pub(super) fn tickets_of(&self, tag: Option<u64>) -> Vec<Ticket> {
+        let live = self.places.entries.iter().enumerate().filter(|(_, entry)| entry.live);
+        let tickets = live.map(|(slot, _)| self.ticket(slot));
+        tickets.filter(|ticket| tag.is_none_or(|tag| tag == ticket.tag)).collect()
     }
 
     pub(super) fn ticket(&self, slot: usize) -> Ticket {
         Ticket {
             slot: slot as u32,
-            generation: self.places.0[slot].generation,
+            generation: self.places.entries[slot].generation,
             tag: self.slots[slot].request.tag,
         }
     }
@@ -371,6 +403,7 @@ impl Pass<'_> {
     /// A request ended without the engine: between two hops, or before the first.
     pub(super) fn ends(&mut self, ctl: &mut Ctl<'_>, slot: usize, error: &Error) {
         let ticket = self.state.ticket(slot);
+        self.state.leave(slot);
         let mut ctl = Control { ctl, places: &mut self.state.places };
         let the_slot = &self.state.slots[slot];
         let last = Last { tries: &the_slot.tries, ..Last::default() };
@@ -410,7 +443,17 @@ impl Handler for Pass<'_> {
 
     fn allow(&mut self, host: HostKey, address: SocketAddr) -> bool {
         let named = self.state.hosts.get(host.index()).is_none_or(|known| known.named);
-        self.state.options.addresses.permit(address.ip(), named)
+        self.state.options.addresses.permit(address.ip(), named) && self.visitor.allow_addr(address)
+    }
+
+    fn prepare(&mut self, job: JobRef, head: &mut Draft<'_>) {
+        let ticket = self.state.ticket(job.tag as usize);
+        self.visitor.prepare(ticket, head);
+    }
+
+    fn repeat(&mut self, job: JobRef, why: engine::Kind, status: Option<u16>) -> bool {
+        let ticket = self.state.ticket(job.tag as usize);
+        self.visitor.repeat(ticket, why, status)
     }
 
     fn head(&mut self, ctl: &mut Ctl<'_>, job: JobRef, head: &Head<'_>, body: Body) -> Advice {
@@ -430,14 +473,17 @@ impl Handler for Pass<'_> {
         match redirect::next(&slot.asked(), &self.state.options.redirects, head.status, locations) {
             Ok(None) => {}
             Ok(Some(hop)) => {
-                // What the part file of an earlier run is worth, the last station will tell.
-                slot.voided = None;
                 let slot = &self.state.slots[index];
                 let told = Redirect { url: &slot.url, method: slot.method(), head, to: &hop.url };
-                let mut ctl = Control { ctl, places: &mut self.state.places };
-                self.visitor.redirect(&mut ctl, ticket, &told);
-                self.state.slots[index].then = Then::Follow(Box::new(hop));
-                return Advice::SkipBody;
+                if self.visitor.follow(ticket, &told) {
+                    let mut ctl = Control { ctl, places: &mut self.state.places };
+                    self.visitor.redirect(&mut ctl, ticket, &told);
+                    let slot = &mut self.state.slots[index];
+                    // What the part file of an earlier run is worth, the last station will tell.
+                    slot.voided = None;
+                    slot.then = Then::Follow(Box::new(hop));
+                    return Advice::SkipBody;
+                }
             }
             Err(error) => {
                 slot.error = Some(Error::new(ErrorKind::Redirect(error), Phase::Head));
@@ -619,7 +665,7 @@ impl Handler for Pass<'_> {
             slot.redirect_time += report.times.total;
             slot.spent += attempt_time(&report.times);
             slot.begin_station();
-            self.state.places.0[index].place = Place::Here;
+            self.state.places.entries[index].place = Place::Here;
             self.state.between.push(index as u32);
             return;
         }
@@ -653,6 +699,9 @@ impl Handler for Pass<'_> {
             None => Ok(status),
             Some(error) => Err(error),
         };
+        if core::mem::replace(&mut self.state.places.entries[index].live, false) {
+            self.state.places.live -= 1;
+        }
         let mut ctl = Control { ctl, places: &mut self.state.places };
         self.visitor.done(&mut ctl, ticket, &slot.outcome(result, &last));
         self.state.release(index);

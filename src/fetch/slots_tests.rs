@@ -37,7 +37,7 @@ fn led(url: &str, remote: &str, to: &str, address: &str, guard: bool) -> Result<
     let profile = Arc::new(Profile { follow: Follow::Location, ..Profile::default() });
     let request = Request { url: Url::parse(url, &UrlRules::default()).unwrap(), tag: 0, profile };
     fetcher.submit(&request).unwrap();
-    let Place::Engine(key) = fetcher.state.places.0[0].place else { panic!() };
+    let Place::Engine(key) = fetcher.state.places.entries[0].place else { panic!() };
     let job = JobRef { key, tag: 0 };
     let mut visitor = Last::default();
     // Commands to an engine that nobody runs.

@@ -3,10 +3,11 @@
 //! Plain borrowed values go up; what a visitor wants changed goes through [`Control`], which only
 //! queues it.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::{Error, Url};
-use crate::engine::{self, ConnInfo, Ctl, JobKey, Times, Try, Upload};
+use super::{Error, ErrorKind, Request, Url};
+use crate::engine::{self, ConnInfo, Ctl, Draft, JobKey, Phase, Times, Try, Upload};
 use crate::proto::{Body, Fields, Head};
 
 /// Names a request that was submitted, for as long as it lasts.
@@ -107,6 +108,35 @@ pub trait Visitor {
         let _ = (ctl, ticket, head);
     }
 
+    /// Whether a redirect that may be followed is followed: a veto. After `false` the answer that
+    /// redirects is the result.
+    fn follow(&mut self, ticket: Ticket, redirect: &Redirect<'_>) -> bool {
+        let _ = (ticket, redirect);
+        true
+    }
+
+    /// An attempt is about to be sent: its head may still be changed. Asked before each attempt at
+    /// each hop, so that signatures and tokens that expire are made anew. [`Draft::bytes`] shows
+    /// what is asked for.
+    fn prepare(&mut self, ticket: Ticket, head: &mut Draft<'_>) {
+        let _ = (ticket, head);
+    }
+
+    /// Whether a request may be sent once more, though the rules allow it: a veto. `why` is what
+    /// ended the attempt; [`StatusExhausted`](engine::Kind::StatusExhausted) with the status, when
+    /// the answer asks to come back later.
+    fn repeat(&mut self, ticket: Ticket, why: engine::Kind, status: Option<u16>) -> bool {
+        let _ = (ticket, why, status);
+        true
+    }
+
+    /// Whether a connection to this address may be opened. Asked before every connect, also of
+    /// addresses that [`Options::addresses`](super::Options::addresses) allow.
+    fn allow_addr(&mut self, address: SocketAddr) -> bool {
+        let _ = address;
+        true
+    }
+
     /// A redirect came, and is followed.
     fn redirect(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, redirect: &Redirect<'_>) {
         let _ = (ctl, ticket, redirect);
@@ -167,17 +197,38 @@ pub(super) struct Entry {
     /// Tickets of another one are dead.
     pub(super) generation: u32,
     pub(super) place: Place,
+    /// There is a request.
+    pub(super) live: bool,
     /// It was called off: should a hop end before the engine hears of it, no other follows.
     pub(super) doomed: bool,
 }
 
-/// Which request is where, by slot.
+/// Which request is where, by slot, and what visitors have submitted.
 #[derive(Debug, Default)]
-pub(super) struct Places(pub(super) Vec<Entry>);
+pub(super) struct Places {
+    pub(super) entries: Vec<Entry>,
+    /// Requests that begin after the turn.
+    pub(super) queued: Vec<Request>,
+    /// How many requests there may be, and how many there are.
+    pub(super) most: usize,
+    pub(super) live: usize,
+    /// Nothing is taken any more.
+    pub(super) closed: bool,
+}
 
 impl Places {
+    /// How many more requests are taken.
+    pub(super) fn room(&self) -> usize {
+        if self.closed {
+            return 0;
+        }
+        self.most.saturating_sub(self.live + self.queued.len())
+    }
+
     fn get(&mut self, ticket: Ticket) -> Option<&mut Entry> {
-        self.0.get_mut(ticket.slot as usize).filter(|entry| entry.generation == ticket.generation)
+        self.entries
+            .get_mut(ticket.slot as usize)
+            .filter(|entry| entry.generation == ticket.generation)
     }
 
     fn job(&mut self, ticket: Ticket) -> Option<JobKey> {
@@ -197,6 +248,21 @@ pub struct Control<'a, 'e> {
 }
 
 impl Control<'_, '_> {
+    /// Takes another request, which begins after what is being handled; what is wrong with it is
+    /// told by [`Visitor::done`]. In `done` the place of the request that is done is free already.
+    pub fn submit(&mut self, request: &Request) -> Result<(), Error> {
+        if self.places.room() == 0 {
+            return Err(Error::new(ErrorKind::Full, Phase::Queue));
+        }
+        self.places.queued.push(request.clone());
+        Ok(())
+    }
+
+    /// How many more requests are taken.
+    pub fn wants(&self) -> usize {
+        self.places.room()
+    }
+
     /// Stops reading this answer; at most one read buffer is still delivered.
     pub fn pause(&mut self, ticket: Ticket) {
         if let Some(job) = self.places.job(ticket) {
@@ -221,10 +287,10 @@ impl Control<'_, '_> {
         }
     }
 
-    /// Calls everything off.
+    /// Calls everything off that was submitted so far.
     pub fn cancel_all(&mut self) {
         self.ctl.cancel_all();
-        for entry in &mut self.places.0 {
+        for entry in &mut self.places.entries {
             entry.doomed = true;
         }
     }

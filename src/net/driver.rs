@@ -21,6 +21,7 @@ use super::{DriverConfig, Net, Read, Ready};
 use crate::base::Instant;
 #[cfg(feature = "tls")]
 use crate::engine::TlsInfo;
+use crate::engine::observe::Observer;
 use crate::engine::{
     Action, ConnKey, Ctl, DnsFailure, Engine, Fault, Handler, HostKey, JobKey, Loss, Next, Origin,
     Request, Resolved, SubmitError,
@@ -60,6 +61,8 @@ pub struct Driver<N> {
     /// Requests or commands came in since the last turn.
     stirred: bool,
     tap: Option<Tap>,
+    #[cfg(feature = "remote")]
+    pub(super) inbox: Option<super::remote::Inbox<super::remote::Order>>,
     #[cfg(feature = "dns")]
     pub(super) names: Option<super::Names>,
     #[cfg(feature = "tls")]
@@ -100,6 +103,8 @@ impl<N: Net> Driver<N> {
             now,
             stirred: false,
             tap: None,
+            #[cfg(feature = "remote")]
+            inbox: None,
             #[cfg(feature = "dns")]
             names: None,
             #[cfg(feature = "tls")]
@@ -139,6 +144,22 @@ impl<N: Net> Driver<N> {
     /// Lets somebody look on; `None`: nobody any more.
     pub fn set_tap(&mut self, tap: Option<Tap>) {
         self.tap = tap;
+    }
+
+    /// Keeps events for [`observe`](Self::observe), at most so many; see [`Engine::watch`].
+    pub fn watch(&mut self, most: usize) {
+        self.engine.watch(most);
+    }
+
+    /// Hands the events that wait to `observer`, in order: call it after each
+    /// [`turn`](Self::turn). [`watch`](Self::watch) turns them on.
+    pub fn observe<O: Observer + ?Sized>(&mut self, observer: &mut O) {
+        self.engine.observe(observer);
+    }
+
+    #[cfg(feature = "fetch")]
+    pub(crate) fn retag(&mut self, tag: impl Fn(u64) -> u64) {
+        self.engine.retag(tag);
     }
 
     fn tap(&mut self, key: ConnKey, what: What<'_>) {
@@ -226,6 +247,10 @@ impl<N: Net> Driver<N> {
         if self.stirred || !self.hot.is_empty() || !self.lookups.is_empty() {
             return Some(self.now);
         }
+        #[cfg(feature = "remote")]
+        if self.inbox.as_ref().is_some_and(|inbox| inbox.wants_turn(self.engine.has_room())) {
+            return Some(self.now);
+        }
         let engine = self.engine.next_deadline();
         #[cfg(feature = "dns")]
         if let Some(names) = &self.names {
@@ -245,6 +270,11 @@ impl<N: Net> Driver<N> {
         handler: &mut dyn Handler,
     ) -> Result<(), Fault> {
         self.now = self.net.now();
+        let finished = self.engine.finished();
+        #[cfg(feature = "remote")]
+        if self.take_orders(handler) {
+            self.stirred = true;
+        }
         if core::mem::take(&mut self.stirred) {
             self.act(handler);
         }
@@ -254,6 +284,10 @@ impl<N: Net> Driver<N> {
             (Some(timeout), Some(wanted)) => Some(timeout.min(wanted)),
             (timeout, wanted) => timeout.or(wanted),
         };
+        // Whoever was told of an end, of a request that was called off, does not want to wait for
+        // something else to happen.
+        let ended = self.engine.finished() != finished;
+        let timeout = if ended { Some(Duration::ZERO) } else { timeout };
         let mut more = self.wait(timeout)?;
         let woke = self.net.now();
         if let Some(timeout) = timeout {
@@ -290,6 +324,8 @@ impl<N: Net> Driver<N> {
         self.engine.tick(self.now, handler);
         #[cfg(feature = "dns")]
         self.tick_names(handler);
+        #[cfg(feature = "remote")]
+        self.take_orders(handler);
         self.act(handler);
         Ok(())
     }

@@ -6,11 +6,12 @@
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::fd::{AsRawFd, RawFd};
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant as Clock;
 
 use mio::net::{TcpStream, UdpSocket};
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{Net, RESOLVER, Read, Ready};
@@ -23,6 +24,8 @@ const SHORT_READ_DRAINS: bool =
     cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
 /// Tokens from here on belong to whoever shares the poll; those of connections are smaller.
 pub const FOREIGN: usize = 1 << (usize::BITS - 1);
+/// The token of [`Mio::waker`]: no connection and no question has it.
+const WAKER: usize = FOREIGN - 1;
 
 /// Which families lead out of this machine, by its routes: nothing is sent. Where none does,
 /// both may be tried, for what is on the machine itself.
@@ -109,6 +112,11 @@ impl Mio {
         self.foreign.pop()
     }
 
+    /// Wakes this from another thread: [`Net::wait`] returns. A poll can have one only.
+    pub fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), Token(WAKER))
+    }
+
     fn slot(&mut self, token: usize) -> &mut Option<Connected> {
         let [connections, resolver] = &mut self.sockets;
         let slots = if token & RESOLVER == 0 { connections } else { resolver };
@@ -168,6 +176,15 @@ impl Mio {
     }
 }
 
+#[cfg(unix)]
+impl AsFd for Mio {
+    /// The one descriptor that a foreign loop watches for readability. It stays the same.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
+    }
+}
+
+#[cfg(unix)]
 impl AsRawFd for Mio {
     /// The one descriptor that a foreign loop watches for readability. It lives as long as this.
     fn as_raw_fd(&self) -> RawFd {
@@ -286,6 +303,9 @@ impl Net for Mio {
         for event in &self.events {
             count += 1;
             let token = event.token().0;
+            if token == WAKER {
+                continue;
+            }
             if token >= FOREIGN {
                 self.foreign.push(token);
                 continue;

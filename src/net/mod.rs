@@ -12,6 +12,9 @@ mod link;
 pub mod mio;
 #[cfg(feature = "dns")]
 mod names;
+pub mod observe;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod tap;
 
 use core::net::SocketAddr;
@@ -26,6 +29,8 @@ pub use driver::Driver;
 pub use names::Names;
 #[cfg(feature = "fetch")]
 pub use names::system_random;
+#[cfg(feature = "remote")]
+pub use remote::Remote;
 
 /// Tokens with this bit name sockets of the resolver: they have slots of their own.
 pub const RESOLVER: usize = 1 << (usize::BITS - 2);

@@ -132,7 +132,10 @@ fn network(net: &values::Net) -> Network {
 fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(), Refusal> {
     config.per_host = match engine.per_host {
         PerHost::Fixed(number) => engine::PerHost::Fixed(number),
-        PerHost::Auto => engine::PerHost::Auto { ceiling: engine.max_per_host, start: 6 },
+        PerHost::Auto => {
+            let ceiling = engine.max_per_host;
+            engine::PerHost::Auto { ceiling, start: ceiling.map_or(6, |most| most.min(6)) }
+        }
     };
     config.attempts = engine.attempts;
     config.retry_delay = engine.retry_delay;
