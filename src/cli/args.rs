@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as Group, Parser};
 
-use super::values::{self, BodyForm, Net, Offline, Rate, ResumeKey, Shard, When};
+use super::values::{self, BodyForm, Budget, Net, Offline, Rate, ResumeKey, Shard, When};
 
 /// Fetches URLs: one as curl does, a list of millions at the pace that each server bears.
 #[derive(Parser, Debug)]
@@ -21,8 +21,7 @@ use super::values::{self, BodyForm, Net, Offline, Rate, ResumeKey, Shard, When};
     args_override_self = true,
     max_term_width = 100,
     override_usage = "gannet [OPTIONS] URL...\n       gannet [OPTIONS] -i LIST\n       gannet demo\n       gannet replay FILE",
-    after_help = "All options: gannet --help all",
-    after_long_help = "Exit status. Transfers: curl's codes. A batch: 0 all ok, 1 some URLs failed, 2 usage, 23 local output failed, 130 or 143 on a signal.\n\nAn option of curl's name has curl's meaning, but for these: -i is the input list (curl's -i is --show-headers here); -Z and -i share one adaptive pool; a URL without a scheme is https (http for loopback); --retry is 4; --retry-connrefused is always on; an unfinished file never has the final name."
+    after_help = "All options with an example each: gannet --help all. A failure by its name: gannet --help refused"
 )]
 pub struct Args {
     /// What to fetch: URLs, with globs as `{a,b}` and `[1-9]`
@@ -60,10 +59,10 @@ pub struct Args {
 #[command(next_help_heading = "Input")]
 pub struct Input {
     /// A list of URLs, one a line (or JSON Lines); - is standard input
-    #[arg(short = 'i', long, value_name = "FILE", action = ArgAction::Append, long_help = "Fetch a list: a URL a line, blank lines and lines that begin with # skipped; or a JSON object a line with url, id, method, headers, body, body_base64, output, meta, sha256, size, etag, last_modified, timeout, retry. - is standard input. May be given several times. The list is read as a stream: a hundred million lines take no more memory than ten.\n\nExample: gannet -i urls.txt --results results.jsonl")]
+    #[arg(short = 'i', long, value_name = "FILE", action = ArgAction::Append, long_help = "Fetch a list: a URL a line, blank lines and lines that begin with # skipped; or a JSON object a line with url, id, method, headers, body, body_base64, output, meta, sha256, size, etag, last_modified, timeout, retry. - is standard input. May be given several times. The list is read as a stream: a hundred million lines take no more memory than ten.")]
     pub input_file: Vec<PathBuf>,
     /// A URL; @FILE reads URLs from a file, each saved as by -O
-    #[arg(long, value_name = "URL", action = ArgAction::Append, long_help = "A URL, as if it stood alone. @FILE (@- is standard input) reads one URL a line as curl does: no globs, each saved as by -O.\n\nExample: gannet --url example.org --url @urls.txt")]
+    #[arg(long, value_name = "URL", action = ArgAction::Append, long_help = "A URL, as if it stood alone. @FILE (@- is standard input) reads one URL a line as curl does: no globs, each saved as by -O.")]
     pub url: Vec<String>,
     /// Take {} and [] in URLs as they are
     #[arg(short = 'g', long)]
@@ -72,7 +71,7 @@ pub struct Input {
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub window: Option<u32>,
     /// Only the hosts of part K of N
-    #[arg(long, value_name = "K/N", hide_short_help = true, value_parser = values::shard, long_help = "Fetch only the URLs whose host falls into part K of N (K from 1). Which part a host falls into is fixed for ever: jump consistent hashing of the first 64 bits of the SHA-256 of the host in lower case. A host is never split, so that limits a host hold across machines.\n\nExample: gannet -i urls.txt --shard 2/8")]
+    #[arg(long, value_name = "K/N", hide_short_help = true, value_parser = values::shard, long_help = "Fetch only the URLs whose host falls into part K of N (K from 1). Which part a host falls into is fixed for ever: jump consistent hashing of the first 64 bits of the SHA-256 of the host in lower case. A host is never split, so that limits a host hold across machines.")]
     pub shard: Option<Shard>,
 }
 
@@ -81,7 +80,7 @@ pub struct Input {
 #[command(next_help_heading = "Output")]
 pub struct Output {
     /// Write to a file; in a batch a template such as {host}/{n:08}{ext}
-    #[arg(short = 'o', long, value_name = "FILE", action = ArgAction::Append, long_help = "Transfers: the n-th -o names the file of the n-th URL; #1 stands for the first glob's value; - is standard output.\n\nBatch: a template. {n} the line's number, {n:08} with zeros, {id}, {host}, {path} made safe, {name} the last part of the path or index, {ext} the extension in the URL, {type_ext} the one for the Content-Type, {hash} the SHA-256 of the URL in hex; {hash:0:2} a slice; {{ a brace. -o - writes whole bodies one after another to standard output.\n\nExample: gannet -i urls.txt -o '{hash:0:2}/{hash}{type_ext}'")]
+    #[arg(short = 'o', long, value_name = "FILE", action = ArgAction::Append, long_help = "Transfers: the n-th -o names the file of the n-th URL; #1 stands for the first glob's value; - is standard output.\n\nBatch: a template. {n} the line's number, {n:08} with zeros, {id}, {host}, {path} made safe, {name} the last part of the path or index, {ext} the extension in the URL, {type_ext} the one for the Content-Type, {hash} the SHA-256 of the URL in hex; {hash:0:2} a slice; {{ a brace. -o - writes whole bodies one after another to standard output.")]
     pub output: Vec<String>,
     /// Name the file as the URL does
     #[arg(short = 'O', long, action = ArgAction::Append, num_args = 0, default_missing_value = "true")]
@@ -169,7 +168,7 @@ pub struct Output {
         value_name = "GLOB,…",
         hide_short_help = true,
         value_delimiter = ',',
-        long_help = "Take only answers whose Content-Type fits one of these; others end after their head with the kind filtered.\n\nExample: gannet -i urls.txt --accept-type 'text/*,application/json'"
+        long_help = "Take only answers whose Content-Type fits one of these; others end after their head with the kind filtered."
     )]
     pub accept_type: Vec<String>,
     /// Do not take these content types
@@ -191,7 +190,7 @@ pub struct Output {
         short = 'w',
         long,
         value_name = "FORMAT",
-        long_help = "Print this after each transfer: text with %{variables} as curl's, \\n, \\t, %header{NAME}, %output{FILE}, %{json}, %{header_json}, %{stderr}, %{onerror}. @FILE reads it from a file.\n\nExample: gannet -so /dev/null -w '%{http_code} %{time_total}\\n' example.org"
+        long_help = "Print this after each transfer: text with %{variables} as curl's, \\n, \\t, %header{NAME}, %output{FILE}, %{json}, %{header_json}, %{stderr}, %{onerror}. @FILE reads it from a file."
     )]
     pub write_out: Option<String>,
 }
@@ -204,7 +203,7 @@ pub struct Records {
     #[arg(
         long,
         value_name = "FILE",
-        long_help = "Write one JSON record a URL, in the order of completion. A batch without it writes records to standard output. A file that is there and not empty is refused unless --resume or --results-overwrite is given.\n\nExample: gannet -i urls.txt --results results.jsonl"
+        long_help = "Write one JSON record a URL, in the order of completion. A batch without it writes records to standard output. A file that is there and not empty is refused unless --resume or --results-overwrite is given."
     )]
     pub results: Option<PathBuf>,
     /// Overwrite the results file
@@ -217,7 +216,7 @@ pub struct Records {
     #[arg(
         long,
         requires = "results",
-        long_help = "Go on with the run that wrote --results FILE: what is recorded as ok is skipped, what failed is fetched again, a line torn by a crash is mended. Another list than that of the earlier run is noticed and stops the run.\n\nExample: gannet -i urls.txt --results results.jsonl --resume"
+        long_help = "Go on with the run that wrote --results FILE: what is recorded as ok is skipped, what failed is fetched again, a line torn by a crash is mended. Another list than that of the earlier run is noticed and stops the run."
     )]
     pub resume: bool,
     /// With --resume: fetch again only what failed with these kinds
@@ -277,7 +276,7 @@ pub struct Request {
     )]
     pub request: Option<String>,
     /// A header field; 'K:' removes one, 'K;' sends it empty, @FILE reads them
-    #[arg(short = 'H', long, value_name = "FIELD", action = ArgAction::Append, long_help = "A header field. 'K:' removes one that gannet would send, 'K;' sends it without a value, @FILE reads one a line.\n\nExample: gannet -H 'Accept: application/json' example.org")]
+    #[arg(short = 'H', long, value_name = "FIELD", action = ArgAction::Append, long_help = "A header field. 'K:' removes one that gannet would send, 'K;' sends it without a value, @FILE reads one a line.")]
     pub header: Vec<String>,
     /// The User-Agent (gannet/VERSION)
     #[arg(short = 'A', long, value_name = "NAME")]
@@ -286,7 +285,7 @@ pub struct Request {
     #[arg(short = 'e', long, value_name = "URL")]
     pub referer: Option<String>,
     /// Send this by POST; @FILE reads it, line ends dropped
-    #[arg(short = 'd', long, value_name = "DATA", visible_alias = "data-ascii", action = ArgAction::Append, long_help = "Send this by POST as application/x-www-form-urlencoded. @FILE reads it from a file, CR, LF and NUL dropped. Several are joined by &.\n\nExample: gannet -d name=value -d @more.txt example.org/form")]
+    #[arg(short = 'd', long, value_name = "DATA", visible_alias = "data-ascii", action = ArgAction::Append, long_help = "Send this by POST as application/x-www-form-urlencoded. @FILE reads it from a file, CR, LF and NUL dropped. Several are joined by &.")]
     pub data: Vec<String>,
     /// As -d, without the meaning of @
     #[arg(long, value_name = "DATA", action = ArgAction::Append, hide_short_help = true)]
@@ -298,10 +297,10 @@ pub struct Request {
     #[arg(long, value_name = "DATA", action = ArgAction::Append, hide_short_help = true)]
     pub data_urlencode: Vec<String>,
     /// Send this as JSON by POST
-    #[arg(long, value_name = "DATA", action = ArgAction::Append, long_help = "Send this by POST with Content-Type and Accept application/json. @FILE reads it from a file. Several are joined as they are.\n\nExample: gannet --json '{\"drink\":\"tea\"}' example.org/order")]
+    #[arg(long, value_name = "DATA", action = ArgAction::Append, long_help = "Send this by POST with Content-Type and Accept application/json. @FILE reads it from a file. Several are joined as they are.")]
     pub json: Vec<String>,
     /// Upload a file by PUT; - is standard input
-    #[arg(short = 'T', long, value_name = "FILE", action = ArgAction::Append, long_help = "Upload a file by PUT. A URL that ends with a slash gets the file's name appended. - reads standard input and sends it in chunks. The n-th -T belongs to the n-th URL.\n\nExample: gannet -T photo.jpg example.org/photos/")]
+    #[arg(short = 'T', long, value_name = "FILE", action = ArgAction::Append, long_help = "Upload a file by PUT. A URL that ends with a slash gets the file's name appended. - reads standard input and sends it in chunks. The n-th -T belongs to the n-th URL.")]
     pub upload_file: Vec<String>,
     /// Put the data of -d into the URL's query and use GET
     #[arg(short = 'G', long)]
@@ -317,7 +316,7 @@ pub struct Request {
         short = 'r',
         long,
         value_name = "RANGE",
-        long_help = "Ask for these bytes only: 0-499, 500-, -500, or several separated by commas.\n\nExample: gannet -r 0-99 example.org"
+        long_help = "Ask for these bytes only: 0-499, 500-, -500, or several separated by commas."
     )]
     pub range: Option<String>,
     /// Leave /../ and /./ in paths as they are
@@ -334,7 +333,7 @@ pub struct Request {
         short = 'u',
         long,
         value_name = "USER:PASSWORD",
-        long_help = "User and password for Basic authentication. In a batch it needs --auth-host."
+        long_help = "User and password for Basic authentication. Without :PASSWORD it is asked for, on the terminal or, where there is none, from the first line of standard input. In a batch it needs --auth-host."
     )]
     pub user: Option<String>,
     /// A bearer token
@@ -372,7 +371,7 @@ pub struct Request {
         long,
         value_name = "PROTOCOLS",
         hide_short_help = true,
-        long_help = "Schemes that may be used, as curl's: +name, -name, =name, all, separated by commas.\n\nExample: gannet --proto =https example.org"
+        long_help = "Schemes that may be used, as curl's: +name, -name, =name, all, separated by commas."
     )]
     pub proto: Option<String>,
     /// Schemes that may be used after a redirect
@@ -406,7 +405,7 @@ pub struct Request {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub etag_compare: Option<PathBuf>,
     /// Read options from this file; - is standard input
-    #[arg(short = 'K', long, value_name = "FILE", action = ArgAction::Append, long_help = "Read options from a file in curl's syntax: an option a line, with or without dashes, its value after a blank, = or :, quoted if need be. Unless -q comes first, the file gannet/config in the user's configuration folder (or the one that GANNET_CONFIG names) is read before.\n\nExample: gannet -K options.txt")]
+    #[arg(short = 'K', long, value_name = "FILE", action = ArgAction::Append, long_help = "Read options from a file in curl's syntax: an option a line, with or without dashes, its value after a blank, = or :, quoted if need be. Unless -q comes first, the file gannet/config in the user's configuration folder (or the one that GANNET_CONFIG names) is read before.")]
     pub config: Vec<PathBuf>,
     /// First of all: do not read the default config file
     #[arg(short = 'q', long)]
@@ -453,6 +452,9 @@ pub struct Pace {
     /// Close a connection after so long without work (60)
     #[arg(long, value_name = "TIME", hide_short_help = true, value_parser = values::duration)]
     pub idle_timeout: Option<Duration>,
+    /// Memory that connections, lines and bodies may hold together
+    #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size, long_help = "Memory that the run may hold: connections with their buffers, lines read ahead, bodies on their way to standard output or into records. What does not fit is not begun: fewer connections are opened, fewer lines read ahead, bodies wait in unlinked files earlier; when that lowers what was asked for, a warning says so. Each host beyond 256 takes some 2 KiB more.")]
+    pub max_memory: Option<u64>,
     /// End the batch after so many failures
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_failures: Option<u64>,
@@ -495,6 +497,12 @@ pub struct Retry {
     /// No pause is drawn beyond this (30s)
     #[arg(long, value_name = "TIME", hide_short_help = true, value_parser = values::duration)]
     pub backoff_cap: Option<Duration>,
+    /// Further attempts that one host may cost (20%+10)
+    #[arg(long, value_name = "PERCENT%+N", hide_short_help = true, value_parser = values::budget, long_help = "Further attempts that one host may cost: so many for a hundred requests, and so many a second. What is beyond waits; it fails only at --retry-max-time.")]
+    pub retry_budget: Option<Budget>,
+    /// Further attempts that all hosts together may cost (20%+100)
+    #[arg(long, value_name = "PERCENT%+N", hide_short_help = true, value_parser = values::budget)]
+    pub retry_budget_total: Option<Budget>,
 }
 
 /// How long to wait.
@@ -542,7 +550,6 @@ pub struct Network {
     )]
     pub cacert: Option<PathBuf>,
     /// Trust what the system trusts too
-    #[cfg(feature = "native-roots")]
     #[arg(long, hide_short_help = true)]
     pub ca_native: bool,
     /// Do not check the server's certificate
@@ -573,7 +580,7 @@ pub struct Network {
     #[arg(short = '6', long, overrides_with = "ipv4", hide_short_help = true)]
     pub ipv6: bool,
     /// HOST:PORT:ADDRESS,…: these addresses for this host
-    #[arg(long, value_name = "HOST:PORT:ADDRESS", action = ArgAction::Append, long_help = "Use these addresses for this host and port instead of looking them up. * stands for any host.\n\nExample: gannet --resolve example.org:443:127.0.0.1 https://example.org/")]
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", action = ArgAction::Append, long_help = "Use these addresses for this host and port instead of looking them up. * stands for any host.")]
     pub resolve: Vec<String>,
     /// HOST1:PORT1:HOST2:PORT2: go to the second instead of the first
     #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", action = ArgAction::Append)]
@@ -588,7 +595,7 @@ pub struct Network {
     #[arg(long, value_name = "MS", hide_short_help = true)]
     pub happy_eyeballs_timeout_ms: Option<u32>,
     /// Never connect to these networks
-    #[arg(long, value_name = "NET,…", action = ArgAction::Append, hide_short_help = true, value_parser = parse_nets, long_help = "Never connect to these networks (CIDR, an address, or private: loopback, link-local, RFC 1918, ULA, CGNAT). Checked on the address at every connect, after redirects too.\n\nExample: gannet -i urls.txt --deny-net private")]
+    #[arg(long, value_name = "NET,…", action = ArgAction::Append, hide_short_help = true, value_parser = parse_nets, long_help = "Never connect to these networks (CIDR, an address, or private: loopback, link-local, RFC 1918, ULA, CGNAT). Checked on the address at every connect, after redirects too.")]
     pub deny_net: Vec<Nets>,
     /// Connect to these networks even if they are denied
     #[arg(long, value_name = "NET,…", action = ArgAction::Append, hide_short_help = true, value_parser = parse_nets)]
@@ -616,12 +623,21 @@ pub struct Bounds {
     /// Interim answers before the final one (32)
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub max_interim: Option<u16>,
+    /// Bytes of all interim answers before the final one (256K)
+    #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
+    pub max_interim_size: Option<u64>,
     /// Bytes of chunk extensions of one body (8K)
     #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
     pub max_chunk_extensions: Option<u64>,
     /// Bytes of trailers (16K)
     #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
     pub max_trailer_size: Option<u64>,
+    /// Fields of trailers (128)
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_trailer_fields: Option<u16>,
+    /// Codings on top of each other (4)
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub max_codings: Option<u16>,
     /// Decoded bytes for each compressed one, above 1 MiB (1000)
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub max_decode_ratio: Option<u32>,
@@ -664,8 +680,8 @@ pub struct Display {
 #[derive(Group, Debug)]
 #[command(next_help_heading = "About")]
 pub struct About {
-    /// This help; all: every option
-    #[arg(short = 'h', long, value_name = "all", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    /// This help; all: every option with an example; the name of a failure: what it means
+    #[arg(short = 'h', long, value_name = "all|KIND", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub help: Option<String>,
     /// Version, features and libraries
     #[arg(short = 'V', long)]

@@ -1,10 +1,12 @@
-//! The request's data as curl composes it: `-d` and its kin, `-H` with its files, `--url-query`.
+//! The request's data as it was typed: `-d` and its kin, `-H` with its files, `--url-query`.
 //!
-//! Owns the joining, the percent-encoding and the reading of the files named. Never knows URLs.
+//! Owns the reading of the files named and the order of the pieces; what they add up to is
+//! `fetch::form`'s. Never knows URLs.
 
 use std::io::Read;
 
 use super::plan::Usage;
+use crate::fetch::form::{self, Content, Data, Piece};
 use crate::fetch::{Field, FieldError};
 
 /// A piece of data in the order typed.
@@ -23,23 +25,19 @@ pub enum Kind {
 }
 
 /// Joins the pieces of one group's data.
-pub fn compose(pieces: &[(Kind, String)]) -> Result<Option<Vec<u8>>, Usage> {
+pub fn compose(pieces: &[(Kind, String)]) -> Result<Option<Data>, Usage> {
     if pieces.is_empty() {
         return Ok(None);
     }
-    let mut data = Vec::new();
+    let mut data = Data::default();
     for (kind, text) in pieces {
-        // curl puts no & before the first, nor while all before it were empty.
-        if !data.is_empty() && *kind != Kind::Json {
-            data.push(b'&');
-        }
         match (kind, text.strip_prefix('@')) {
-            (Kind::Encoded, _) => encoded(text, &mut data)?,
-            (Kind::Raw, _) | (_, None) => data.extend_from_slice(text.as_bytes()),
-            (Kind::Plain, Some(file)) => {
-                data.extend(read_line(file)?);
-            }
-            (Kind::Binary | Kind::Json, Some(file)) => data.extend(read(file)?),
+            (Kind::Encoded, _) => data.push(&encoded(Piece::parse(text.as_bytes()))?),
+            (Kind::Json, Some(file)) => data.push_json(&read(file)?),
+            (Kind::Json, None) => data.push_json(text.as_bytes()),
+            (Kind::Plain, Some(file)) => data.push(&read_line(file)?),
+            (Kind::Binary, Some(file)) => data.push(&read(file)?),
+            (Kind::Plain | Kind::Raw | Kind::Binary, _) => data.push(text.as_bytes()),
         }
     }
     Ok(Some(data))
@@ -50,47 +48,15 @@ pub fn query(text: &str, out: &mut Vec<u8>) -> Result<(), Usage> {
     if !out.is_empty() {
         out.push(b'&');
     }
-    match text.strip_prefix('+') {
-        Some(plain) => {
-            out.extend_from_slice(plain.as_bytes());
-            Ok(())
-        }
-        None => encoded(text, out),
-    }
-}
-
-/// `content`, `=content`, `name=content`, `@file`, `name@file`; blanks become `+`.
-fn encoded(text: &str, out: &mut Vec<u8>) -> Result<(), Usage> {
-    let split = text.find('=').or_else(|| text.find('@'));
-    let Some(at) = split else {
-        percent(text.as_bytes(), out);
-        return Ok(());
-    };
-    let (name, value) = (&text[..at], &text[at + 1..]);
-    if !name.is_empty() {
-        out.extend_from_slice(name.as_bytes());
-        out.push(b'=');
-    }
-    if text.as_bytes()[at] == b'@' {
-        percent(&read(value)?, out);
-    } else {
-        percent(value.as_bytes(), out);
-    }
+    out.extend(encoded(Piece::parse_query(text.as_bytes()))?);
     Ok(())
 }
 
-fn percent(bytes: &[u8], out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in bytes {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte),
-            b' ' => out.push(b'+'),
-            other => out.extend_from_slice(&[
-                b'%',
-                HEX[usize::from(other >> 4)],
-                HEX[usize::from(other & 15)],
-            ]),
-        }
+/// With the file that it names, if it names one.
+fn encoded(piece: Piece<'_>) -> Result<Vec<u8>, Usage> {
+    match piece.content {
+        Content::File(name) => Ok(piece.encode(&read(&String::from_utf8_lossy(name))?)),
+        Content::Text(_) | Content::Raw(_) => Ok(piece.encode(b"")),
     }
 }
 
@@ -107,9 +73,7 @@ pub fn read(file: &str) -> Result<Vec<u8>, Usage> {
 
 /// A file whose lines count as one: `-d @FILE`, `-w @FILE`.
 pub fn read_line(file: &str) -> Result<Vec<u8>, Usage> {
-    let mut bytes = read(file)?;
-    bytes.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
-    Ok(bytes)
+    Ok(form::without_line_ends(&read(file)?))
 }
 
 /// Reads the `-H` of one group, those in files too. A line that is neither `Name: value` nor
@@ -175,7 +139,7 @@ mod tests {
             let pieces: Vec<_> =
                 pieces.iter().map(|(kind, text)| (*kind, (*text).to_owned())).collect();
             assert_eq!(
-                String::from_utf8(compose(&pieces).unwrap().unwrap()).unwrap(),
+                String::from_utf8(compose(&pieces).unwrap().unwrap().into_bytes()).unwrap(),
                 *want,
                 "{pieces:?}"
             );

@@ -1,4 +1,5 @@
-//! Calendar dates: those that users type (`-z`), those of HTTP, those in records.
+//! Calendar dates: those that people type (`-z`) or servers write in their own way, and those in
+//! records. HTTP's own dates are written by `fetch::date`.
 //!
 //! Owns the arithmetic between days and seconds; all in UTC unless a zone is named.
 
@@ -168,21 +169,6 @@ fn civil(days: i64) -> (i64, i64, i64) {
     )
 }
 
-/// A date as HTTP writes it (RFC 9110 section 5.6.7).
-pub fn http(seconds: i64) -> String {
-    let (year, month, day) = civil(seconds.div_euclid(86_400));
-    let time = seconds.rem_euclid(86_400);
-    let title = |name: &str| format!("{}{}", name[..1].to_ascii_uppercase(), &name[1..]);
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        title(DAYS[(seconds.div_euclid(86_400) + 4).rem_euclid(7) as usize]),
-        title(MONTHS[(month - 1) as usize]),
-        time / 3600,
-        time / 60 % 60,
-        time % 60,
-    )
-}
-
 /// Now, in milliseconds since 1970.
 pub fn now_millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
@@ -263,7 +249,6 @@ mod tests {
             let (year, month, of_month) = civil(day);
             assert_eq!(days(year, month, of_month), day);
         }
-        assert_eq!(http(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
         let mut out = Vec::new();
         let mut stamp = Stamp::default();
         stamp.write(784_111_777_042, &mut out);

@@ -209,6 +209,17 @@ pub struct More {
 }
 
 impl More {
+    /// Bytes that it holds, as good as.
+    pub fn weight(&self) -> u64 {
+        let texts =
+            [&self.id, &self.meta, &self.method, &self.output, &self.etag, &self.last_modified];
+        let texts: usize = texts.iter().map(|text| text.as_ref().map_or(0, String::len)).sum();
+        let fields: usize = self.headers.iter().map(|field| 64 + field.weight()).sum();
+        // The body is held here, and once more for the request.
+        let body = 2 * self.body.as_ref().map_or(0, Vec::len);
+        (size_of::<Self>() + texts + fields + body) as u64
+    }
+
     /// The `id` as text.
     pub fn id_text(&self) -> Option<std::borrow::Cow<'_, str>> {
         let id = self.id.as_deref()?;

@@ -2,9 +2,9 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `lexer`, `args`, `values` | what was typed |
+//! | `lexer`, `args`, `values`, `manual` | what was typed, and what is said of it |
 //! | `plan`, `data`, `glob` | what it means |
-//! | `input`, `wait`, `signals` | what comes in |
+//! | `input`, `prompt`, `wait`, `signals` | what comes in |
 //! | `run` | the two ways to run, over the fetcher |
 //! | `template`, `names`, `sink`, `stdio` | where bodies go |
 //! | `record`, `results`, `writeout`, `summary`, `progress` | what is said |
@@ -28,9 +28,11 @@ mod hash;
 mod input;
 mod json;
 mod lexer;
+mod manual;
 mod names;
 mod plan;
 mod progress;
+mod prompt;
 mod record;
 mod replay;
 mod results;

@@ -412,13 +412,18 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// More of it.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Bytes that it holds in memory.
+    pub fn held(&self) -> u64 {
+        self.memory.len() as u64
+    }
+
+    /// More of it; in memory as long as it is short and may be there.
+    pub fn write(&mut self, bytes: &[u8], may_hold: bool) -> io::Result<()> {
         if let Some(file) = &mut self.file {
             return file.write_all(bytes);
         }
         self.memory.extend_from_slice(bytes);
-        if self.memory.len() > SPOOL {
+        if self.memory.len() > SPOOL || !may_hold {
             let mut file = unlinked()?;
             file.write_all(&self.memory)?;
             self.memory = Vec::new();
@@ -584,11 +589,13 @@ mod tests {
     #[test]
     fn long_spools_leave_memory() {
         let mut spool = Spool::default();
-        spool.write(&vec![7; SPOOL]).unwrap();
-        assert!(spool.file.is_none());
-        spool.write(b"x").unwrap();
+        spool.write(&vec![7; SPOOL], true).unwrap();
+        assert!(spool.file.is_none() && spool.held() == SPOOL as u64);
+        spool.write(b"x", true).unwrap();
         assert!(spool.file.is_some() && spool.memory.is_empty());
         spool.clear();
         assert!(spool.file.is_none());
+        spool.write(b"x", false).unwrap();
+        assert!(spool.file.is_some() && spool.held() == 0);
     }
 }

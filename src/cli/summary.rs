@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::json;
 use super::stdio::safe;
+use super::{json, manual};
 use crate::engine::HostStats;
 
 /// Kinds of failure that are told apart; beyond them all count as one.
@@ -208,8 +208,12 @@ impl Summary<'_> {
             let more = if more > 0 { format!(" and {more} other kinds") } else { String::new() };
             let _ = writeln!(
                 out,
-                "  failures: {}{more} (docs/errors.md explains them)",
-                shown.join(", ")
+                "  failures: {}{more} (gannet --help {} explains)",
+                shown.join(", "),
+                kinds
+                    .iter()
+                    .find(|(name, _)| manual::has_page(name))
+                    .map_or("KIND", |(name, _)| name.as_str()),
             );
         }
         let bad: u64 = counts.statuses.range(400..).map(|(_, count)| count).sum();

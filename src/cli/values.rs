@@ -117,6 +117,31 @@ pub fn rate(text: &str) -> Result<Rate, String> {
     Ok(Rate { count, period: Duration::from_secs(seconds) })
 }
 
+/// Further attempts that requests and time earn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Budget {
+    /// For a hundred requests.
+    pub percent: u32,
+    /// A second.
+    pub per_second: u32,
+}
+
+/// `20%+10`: so many for a hundred requests, and so many a second.
+pub fn budget(text: &str) -> Result<Budget, String> {
+    let bad =
+        || format!("'{text}' is no budget (as in 20%+10: a fifth of the requests and 10 a second)");
+    let (percent, per_second) = text.split_once("%+").ok_or_else(bad)?;
+    let number = |text: &str| {
+        Some(text)
+            .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|text| text.parse::<u32>().ok())
+    };
+    let percent = number(percent).filter(|percent| *percent <= 10_000).ok_or_else(bad)?;
+    let per_second =
+        number(per_second).filter(|many| (1..=100_000).contains(many)).ok_or_else(bad)?;
+    Ok(Budget { percent, per_second })
+}
+
 /// Which part of the hosts is ours: part `index` (from 1) of `of`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shard {
@@ -315,6 +340,15 @@ mod tests {
         ];
         for (text, want) in table {
             assert_eq!(rate(text).ok().map(|r| (r.count, r.period.as_secs())), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn budgets_have_a_share_and_a_rate() {
+        assert_eq!(budget("20%+10"), Ok(Budget { percent: 20, per_second: 10 }));
+        assert_eq!(budget("0%+1"), Ok(Budget { percent: 0, per_second: 1 }));
+        for bad in ["", "20", "20%", "%+1", "20%+0", "-1%+1", "1%++1", "99999%+1", "1%+999999"] {
+            assert!(budget(bad).is_err(), "{bad}");
         }
     }
 

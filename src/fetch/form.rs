@@ -85,7 +85,8 @@ impl<'a> Piece<'a> {
     /// The forms of `--data-urlencode`: `content`, `=content`, `name=content`, `@file`,
     /// `name@file`.
     pub fn parse(argument: &'a [u8]) -> Self {
-        let split = argument.iter().position(|byte| matches!(byte, b'=' | b'@'));
+        // A `=` anywhere goes before an `@`.
+        let split = memchr::memchr(b'=', argument).or_else(|| memchr::memchr(b'@', argument));
         let Some(at) = split else {
             return Self { name: None, content: Content::Text(argument) };
         };
@@ -151,7 +152,8 @@ mod tests {
             ("n=", "", "n="),
             ("n=a=b", "", "n=a%3Db"),
             ("n=a@b", "", "n=a%40b"),
-            ("a@b=c", "file", "a=file"),
+            ("a@b=c", "file", "a@b=c"),
+            ("na@me=v@w", "file", "na@me=v%40w"),
             ("n b=c", "", "n b=c"),
             ("\u{e4}", "", "%C3%A4"),
             ("", "", ""),

@@ -35,6 +35,14 @@ impl Field {
         Ok(Self::Set { name: name.into(), value: value.into() })
     }
 
+    /// Bytes of name and value.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Set { name, value } => name.len() + value.len(),
+            Self::Remove { name } => name.len(),
+        }
+    }
+
     /// Reads what stands after `-H`: `Name: value` sends it, `Name;` sends it empty, `Name:`
     /// removes the default.
     ///

@@ -14,7 +14,7 @@ use super::{
 use crate::cli::args::Args;
 use crate::cli::glob::Glob;
 use crate::cli::values::When;
-use crate::cli::{about, template};
+use crate::cli::{about, manual, template};
 use crate::fetch::Field;
 
 /// Turns the words into a command.
@@ -51,12 +51,16 @@ fn plain_error(error: &clap::Error) -> String {
 
 /// `--help`, `--version` and their kin.
 fn printed(args: &Args) -> Result<Option<String>, Usage> {
-    let mut command = Args::command();
     if let Some(category) = &args.about.help {
         return match category.as_str() {
-            "" => Ok(Some(command.render_help().to_string())),
-            "all" => Ok(Some(command.render_long_help().to_string())),
-            other => usage(format!("there is no help on '{other}' (--help, or --help all)")),
+            "" => Ok(Some(manual::short())),
+            "all" => Ok(Some(manual::long())),
+            other => match manual::failure(other) {
+                Some(text) => Ok(Some(text)),
+                None => usage(format!(
+                    "there is no help on '{other}' (--help, --help all, or the name of a failure)"
+                )),
+            },
         };
     }
     if args.about.version {
@@ -64,14 +68,11 @@ fn printed(args: &Args) -> Result<Option<String>, Usage> {
     }
     if let Some(shell) = args.about.completions {
         let mut out = Vec::new();
-        clap_complete::generate(shell, &mut command, "gannet", &mut out);
+        clap_complete::generate(shell, &mut Args::command(), "gannet", &mut out);
         return Ok(Some(String::from_utf8_lossy(&out).into_owned()));
     }
     if args.about.man {
-        let mut out = Vec::new();
-        clap_mangen::Man::new(command)
-            .render(&mut out)
-            .map_err(|error| Usage::from(error.to_string()))?;
+        let out = manual::man().map_err(|error| Usage::from(error.to_string()))?;
         return Ok(Some(String::from_utf8_lossy(&out).into_owned()));
     }
     Ok(None)

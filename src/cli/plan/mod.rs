@@ -10,13 +10,14 @@ mod options;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use build::plan;
 
 use super::exit::Exit;
 use super::glob::Glob;
-use super::values::{BodyForm, Net, Rate, ResumeKey, Shard, When};
+use super::values::{BodyForm, Budget, Net, Rate, ResumeKey, Shard, When};
 use crate::fetch::{Profile, UrlRules};
 
 /// What the command line asks for.
@@ -154,9 +155,11 @@ pub enum Where {
     Nowhere,
 }
 
-/// A body that is sent from a file.
+/// A body that is sent piece by piece.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Upload {
+    /// What is in memory already, where `--limit-rate` holds it back.
+    Bytes(Arc<[u8]>),
     /// This file.
     File(PathBuf),
     /// Standard input, in chunks.
@@ -280,6 +283,7 @@ pub struct Engine {
     pub per_host: PerHost,
     pub max_per_host: Option<u16>,
     pub max_connections: Option<u32>,
+    pub max_memory: Option<u64>,
     pub rate: Option<Rate>,
     pub rate_per_host: Option<Rate>,
     pub limit_rate: Option<u64>,
@@ -300,6 +304,8 @@ pub struct Engine {
     pub offline_wait: bool,
     pub backoff_base: Option<Duration>,
     pub backoff_cap: Option<Duration>,
+    pub budget: Option<Budget>,
+    pub budget_total: Option<Budget>,
     pub connect_timeout: Option<Duration>,
     pub tls_timeout: Option<Duration>,
     pub first_byte_timeout: Option<Duration>,
@@ -342,8 +348,11 @@ pub struct Limits {
     pub head_size: Option<u64>,
     pub head_fields: Option<u16>,
     pub interim: Option<u16>,
+    pub interim_size: Option<u64>,
     pub chunk_extensions: Option<u64>,
     pub trailer_size: Option<u64>,
+    pub trailer_fields: Option<u16>,
+    pub codings: Option<u16>,
     pub decode_ratio: Option<u32>,
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cli::args::Args;
 use crate::cli::values::{Offline, ResumeKey, When};
-use crate::cli::{data, date, writeout};
+use crate::cli::{data, date, prompt, writeout};
 use crate::fetch::{Auth, Body, Field, Follow, Profile, RangeSpec, Scheme, UrlRules};
 
 pub(super) fn ask(
@@ -47,10 +47,10 @@ pub(super) fn ask(
     let mut content_type = None;
     match composed {
         Some(data) if request.get => {
-            if !query.is_empty() && !data.is_empty() {
+            if !query.is_empty() && !data.as_bytes().is_empty() {
                 query.push(b'&');
             }
-            query.extend_from_slice(&data);
+            query.extend_from_slice(data.as_bytes());
         }
         Some(data) => {
             if request.head {
@@ -58,9 +58,7 @@ pub(super) fn ask(
                     "-I can't be combined with -d or --json: a HEAD request has no body (with -G they go into the query)",
                 );
             }
-            if request.json.is_empty() {
-                content_type = Some("application/x-www-form-urlencoded".into());
-            } else {
+            if data.is_json() {
                 for (name, value) in
                     [("Content-Type", b"application/json"), ("Accept", b"application/json")]
                 {
@@ -68,8 +66,10 @@ pub(super) fn ask(
                         fields.extend(Field::new(name, value));
                     }
                 }
+            } else {
+                content_type = Some(data.content_type().into());
             }
-            body = Body::Bytes(Arc::from(data));
+            body = Body::Bytes(Arc::from(data.into_bytes()));
         }
         None => {}
     }
@@ -133,7 +133,11 @@ pub(super) fn ask(
             Usage::from("--oauth2-bearer: a token has visible characters only".to_owned())
         })?),
         (None, Some(user)) if user.contains(':') => Some(Auth::from_pair(user.as_bytes())),
-        (None, Some(_)) => return usage("-u needs USER:PASSWORD (for an empty password 'USER:')"),
+        (None, Some(user)) => {
+            let password = prompt::password(user)
+                .map_err(|error| Usage::from(format!("no password for {user}: {error}")))?;
+            Some(Auth::from_pair(&[user.as_bytes(), b":", &password].concat()))
+        }
         (None, None) => None,
     };
     let netrc =
@@ -294,6 +298,7 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         per_host,
         max_per_host: pace.max_per_host,
         max_connections: pace.parallel_max,
+        max_memory: pace.max_memory,
         rate: pace.rate,
         rate_per_host: pace.rate_per_host,
         limit_rate: pace.limit_rate.filter(|&rate| rate > 0),
@@ -313,6 +318,8 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         offline_wait: retry.offline.map_or(batch, |offline| offline == Offline::Wait),
         backoff_base: retry.backoff_base,
         backoff_cap: retry.backoff_cap,
+        budget: retry.retry_budget,
+        budget_total: retry.retry_budget_total,
         connect_timeout: time.connect_timeout.filter(|time| !time.is_zero()),
         tls_timeout: time.tls_timeout.filter(|time| !time.is_zero()),
         first_byte_timeout: first_byte.filter(|time| !time.is_zero()),
@@ -322,10 +329,7 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         keepalive: (!time.no_keepalive)
             .then(|| time.keepalive_time.unwrap_or(Duration::from_secs(60))),
         cacert: net.cacert.clone(),
-        #[cfg(feature = "native-roots")]
         ca_native: net.ca_native,
-        #[cfg(not(feature = "native-roots"))]
-        ca_native: false,
         insecure: net.insecure,
         cert: net.cert.clone(),
         key: net.key.clone(),
@@ -361,8 +365,11 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
             head_size: args.bounds.max_head_size,
             head_fields: args.bounds.max_head_fields,
             interim: args.bounds.max_interim,
+            interim_size: args.bounds.max_interim_size,
             chunk_extensions: args.bounds.max_chunk_extensions,
             trailer_size: args.bounds.max_trailer_size,
+            trailer_fields: args.bounds.max_trailer_fields,
+            codings: args.bounds.max_codings,
             decode_ratio: args.bounds.max_decode_ratio,
         },
         record_wire: args.display.record_wire.clone(),

@@ -142,7 +142,6 @@ fn what_contradicts_itself_is_said() {
         (&["-T", "f", "-d", "x", "a"], "one body"),
         (&["-C", "1", "-r", "0-", "a"], "-C can't"),
         (&["-r", "x", "a"], "no range"),
-        (&["-u", "me", "a"], "USER:PASSWORD"),
         (&["-X", "GE T", "a"], "no method"),
         (&["--per-host", "0", "a"], "--per-host"),
         (&["--per-host", "4", "--max-per-host", "8", "a"], "--max-per-host"),

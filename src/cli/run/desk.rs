@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::job::{Dest, Dump, GoOn, Job, Sink, Terms};
+use super::memory::Bounds as Held;
 use super::watch::Shared;
 use crate::cli::plan::{Display, Existing, Fail, RecordHeaders, Records, Upload as UploadFrom};
 use crate::cli::results::Results;
@@ -49,6 +50,8 @@ pub struct Desk {
     pub limit_rate: Option<u64>,
     pub limit_total: Option<u64>,
     pub total: (Option<Instant>, u64),
+    /// The same for what is sent.
+    pub total_sent: (Option<Instant>, u64),
     /// Paused for their rate, and until when.
     pub paused: Vec<(Instant, Ticket)>,
     /// An upload that waits for standard input.
@@ -64,6 +67,12 @@ pub struct Desk {
     pub sent_before: u64,
     /// Dump files that were begun in this run.
     pub dumped: Vec<PathBuf>,
+    /// What may be held.
+    pub held: Held,
+    /// Bytes of lines that are under way.
+    pub lines_held: u64,
+    /// Bytes of bodies that wait in memory.
+    pub bodies_held: u64,
 }
 
 impl Desk {
@@ -78,6 +87,15 @@ impl Desk {
         index
     }
 
+    /// The job's line is all there: it counts from now on.
+    pub fn weigh(&mut self, index: usize) {
+        let job = &mut self.jobs[index];
+        let more = job.more.as_deref().map_or(0, crate::cli::input::More::weight);
+        job.weight =
+            (job.url.len() + job.typed.len() + job.host.len() + job.path.len()) as u64 + more;
+        self.lines_held += job.weight;
+    }
+
     /// Jobs under way.
     pub fn in_flight(&self) -> usize {
         self.jobs.len() - self.free.len()
@@ -89,6 +107,7 @@ impl Desk {
             self.upload = None;
         }
         self.tickets[index] = None;
+        self.lines_held = self.lines_held.saturating_sub(self.jobs[index].weight);
         self.free.push(index);
     }
 
@@ -281,7 +300,13 @@ impl Desk {
                 job.poured += bytes.len() as u64;
                 Stdout.write_all(bytes).err().map(|error| (error, true))
             }
-            Sink::Whole(spool) => spool.write(bytes).err().map(|error| (error, false)),
+            Sink::Whole(spool) => {
+                let before = spool.held();
+                let may_hold = self.bodies_held + bytes.len() as u64 <= self.held.bodies;
+                let result = spool.write(bytes, may_hold);
+                self.bodies_held = self.bodies_held + spool.held() - before;
+                result.err().map(|error| (error, false))
+            }
             Sink::File(file) => match file.write(bytes) {
                 Ok(()) => None,
                 Err(error) => {
@@ -352,6 +377,7 @@ impl Desk {
         match std::mem::take(&mut job.sink) {
             Sink::None | Sink::Stdout => {}
             Sink::Whole(mut spool) => {
+                self.bodies_held -= spool.held();
                 if whole && let Err(error) = spool.pour() {
                     self.stdout_failed(index, &error, true);
                 }
@@ -478,6 +504,47 @@ impl Desk {
         }
     }
 
+    /// With a limit of bytes a second a body in memory is sent piece by piece as well.
+    pub fn hold_back(&mut self, index: usize, request: &mut crate::fetch::Request) {
+        use crate::fetch::Body;
+        if self.limit_rate.is_none() && self.limit_total.is_none() {
+            return;
+        }
+        let Body::Bytes(bytes) = &request.profile.body else { return };
+        if bytes.is_empty() {
+            return;
+        }
+        let bytes = Arc::clone(bytes);
+        let mut profile = (*request.profile).clone();
+        profile.body = Body::Stream { length: Some(bytes.len() as u64), replayable: true };
+        request.profile = Arc::new(profile);
+        self.jobs[index].upload = Some(UploadFrom::Bytes(bytes));
+    }
+
+    /// How much of a body may leave now; `None`: nothing yet, its time was noted.
+    fn upload_room(&mut self, index: usize, ticket: Ticket, room: usize) -> Option<usize> {
+        let now = Instant::now();
+        let mut room = room;
+        let mut until = None;
+        if let Some(rate) = self.limit_rate {
+            let sent = &mut self.jobs[index].sent;
+            let since = *sent.since.get_or_insert(now);
+            until = ahead(since, sent.bytes, rate, now);
+            room = room.min(piece(rate));
+        }
+        if let Some(rate) = self.limit_total {
+            until = until.max(ahead_in_all(&mut self.total_sent, rate, now));
+            room = room.min(piece(rate));
+        }
+        match until {
+            Some(until) => {
+                self.paused.push((until, ticket));
+                None
+            }
+            None => Some(room),
+        }
+    }
+
     fn slow_down(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, index: usize, bytes: u64) {
         let now = Instant::now();
         let mut until = None;
@@ -488,14 +555,8 @@ impl Desk {
             until = ahead(since, pace.bytes, rate, now);
         }
         if let Some(rate) = self.limit_total {
-            let since = *self.total.0.get_or_insert(now);
             self.total.1 += bytes;
-            let other = ahead(since, self.total.1, rate, now);
-            if other.is_none() && now.duration_since(since) > Duration::from_secs(5) {
-                // What was not used is not saved up for ever.
-                self.total = (Some(now), 0);
-            }
-            until = until.max(other);
+            until = until.max(ahead_in_all(&mut self.total, rate, now));
         }
         if let Some(until) = until
             && !self.jobs[index].pace.paused
@@ -505,6 +566,22 @@ impl Desk {
             self.paused.push((until, ticket));
         }
     }
+}
+
+/// Bytes that are sent at once under a limit: an eighth of a second's worth.
+fn piece(rate: u64) -> usize {
+    usize::try_from(rate / 8).unwrap_or(usize::MAX).clamp(1, 64 * 1024)
+}
+
+/// The same for all transfers together.
+fn ahead_in_all(total: &mut (Option<Instant>, u64), rate: u64, now: Instant) -> Option<Instant> {
+    let since = *total.0.get_or_insert(now);
+    let until = ahead(since, total.1, rate, now);
+    if until.is_none() && now.duration_since(since) > Duration::from_secs(5) {
+        // What was not used is not saved up for ever.
+        *total = (Some(now), 0);
+    }
+    until
 }
 
 /// When bytes that came too early would have been due.
@@ -669,8 +746,10 @@ impl Visitor for Desk {
             return;
         }
         // The head comes again, and with it the name.
-        if let Sink::File(sink) = std::mem::take(&mut job.sink) {
-            self.files.give_up(*sink, true);
+        match std::mem::take(&mut job.sink) {
+            Sink::File(sink) => self.files.give_up(*sink, true),
+            Sink::Whole(spool) => self.bodies_held -= spool.held(),
+            Sink::None | Sink::Stdout => {}
         }
     }
 
@@ -684,11 +763,17 @@ impl Visitor for Desk {
     ) -> Upload {
         let index = ticket.tag as usize;
         let from = out.len();
+        let Some(room) = self.upload_room(index, ticket, room) else { return Upload::Pending };
         let room_for = |out: &mut Vec<u8>| {
             out.resize(from + room.min(64 * 1024), 0);
         };
         let read = match self.jobs[index].upload.clone() {
             None => return Upload::End,
+            Some(UploadFrom::Bytes(bytes)) => {
+                let rest = bytes.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or(&[]);
+                out.extend_from_slice(&rest[..rest.len().min(room)]);
+                Ok(rest.len().min(room))
+            }
             Some(UploadFrom::Stdin) => {
                 if !crate::cli::wait::stdin_ready() {
                     self.upload_waits = Some(ticket);
@@ -713,6 +798,8 @@ impl Visitor for Desk {
             Ok(read) => {
                 out.truncate(from + read);
                 self.jobs[index].uploaded = at + read as u64;
+                self.jobs[index].sent.bytes += read as u64;
+                self.total_sent.1 += read as u64;
                 Upload::More
             }
             Err(error) => {

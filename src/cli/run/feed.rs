@@ -20,6 +20,7 @@ use crate::cli::template::{Template, Values};
 use crate::cli::values::Shard;
 use crate::cli::writeout::Format;
 use crate::cli::{date, glob::Glob, names};
+use crate::fetch::date as http_date;
 use crate::fetch::{
     Body, Field, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError, UrlRules, mask,
 };
@@ -57,7 +58,8 @@ impl Common {
         let mut profile = ask.profile.clone();
         if let Some(condition) = &ask.time_cond {
             let name = if condition.unless { "If-Unmodified-Since" } else { "If-Modified-Since" };
-            profile.fields.extend(Field::new(name, date::http(condition.date).as_bytes()));
+            let date = http_date::format(u64::try_from(condition.date).unwrap_or(0));
+            profile.fields.extend(Field::new(name, date.as_bytes()));
         }
         if let Some(path) = &ask.etag_compare {
             let etag = std::fs::read_to_string(path).unwrap_or_default();
@@ -385,6 +387,8 @@ impl BatchEntries {
             job.uploaded = bytes.len() as u64;
         }
         request.tag = index as u64;
+        desk.hold_back(index, request);
+        desk.weigh(index);
         Step::Job(index)
     }
 
@@ -679,6 +683,8 @@ impl TransferEntries {
             job.uploaded = bytes.len() as u64;
         }
         request.tag = index as u64;
+        desk.hold_back(index, request);
+        desk.weigh(index);
         Step::Job(index)
     }
 }
@@ -693,6 +699,7 @@ fn prepare_upload(
 ) -> Result<(), String> {
     profile.upload = true;
     match upload {
+        Upload::Bytes(bytes) => profile.body = Body::Bytes(Arc::clone(bytes)),
         Upload::Stdin => profile.body = Body::Stream { length: None, replayable: false },
         Upload::File(path) => {
             let meta = std::fs::metadata(path)

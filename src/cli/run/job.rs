@@ -142,6 +142,10 @@ pub struct Job {
     pub decoded: bool,
     /// For `--limit-rate`.
     pub pace: Pace,
+    /// The same for what is sent.
+    pub sent: Pace,
+    /// Bytes of its line, as they count for what is held.
+    pub weight: u64,
 }
 
 /// Bytes against time.
@@ -188,6 +192,8 @@ impl Default for Job {
             unchanged: false,
             decoded: false,
             pace: Pace::default(),
+            sent: Pace::default(),
+            weight: 0,
         }
     }
 }
@@ -221,7 +227,14 @@ impl Job {
         self.unchanged = false;
         self.decoded = false;
         self.pace = Pace::default();
-        // One long body or head must not be held for ever.
+        self.sent = Pace::default();
+        self.weight = 0;
+        // One long line, body or head must not be held for ever.
+        for text in [&mut self.url, &mut self.typed, &mut self.host, &mut self.path] {
+            if text.capacity() > 4 * 1024 {
+                *text = String::new();
+            }
+        }
         for buffer in [&mut self.kept, &mut self.heads, &mut self.body] {
             if buffer.capacity() > 64 * 1024 {
                 *buffer = Vec::new();

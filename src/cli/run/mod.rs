@@ -4,9 +4,11 @@
 //! reader that has gone. One thread; nothing here waits but the turn itself and, for a slow list,
 //! the wait for standard input beside it.
 
+mod clump;
 mod desk;
 mod feed;
 mod job;
+mod memory;
 mod setup;
 mod tell;
 mod watch;
@@ -35,7 +37,7 @@ use super::sink::Files;
 use super::stdio::{self, Stdout};
 use super::summary::{self, Counts, Summary};
 use super::values::When;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, Options};
 
 /// No wait is longer: a signal that falls between the look at its flag and the wait must not stay
 /// unseen.
@@ -94,7 +96,14 @@ impl Setting {
         }
     }
 
-    fn desk(&self, keep: &Keep, engine: &Engine, results: Option<Results>, batch: bool) -> Desk {
+    fn desk(
+        &self,
+        keep: &Keep,
+        engine: &Engine,
+        results: Option<Results>,
+        held: memory::Bounds,
+        batch: bool,
+    ) -> Desk {
         let template = batch && keep.output != Where::Nowhere;
         Desk {
             jobs: Vec::new(),
@@ -114,6 +123,7 @@ impl Setting {
             limit_rate: engine.limit_rate,
             limit_total: engine.limit_rate_total,
             total: (None, 0),
+            total_sent: (None, 0),
             paused: Vec::new(),
             upload_waits: None,
             upload: None,
@@ -122,7 +132,32 @@ impl Setting {
             watch: None,
             sent_before: 0,
             dumped: Vec::new(),
+            held,
+            lines_held: 0,
+            bodies_held: 0,
         }
+    }
+
+    /// What may be held, `--max-memory` worked into the fetcher's options.
+    fn held(
+        &mut self,
+        engine: &Engine,
+        options: &mut Options,
+        window: u32,
+    ) -> Result<memory::Bounds, Refusal> {
+        let Some(memory) = engine.max_memory else { return Ok(memory::Bounds::usual(window)) };
+        let record_body = self.records.body.map(|_| self.records.body_max);
+        let held = memory::fit(memory, options, window, record_body, &mut self.warnings).map_err(
+            |least| Refusal {
+                exit: Exit::USAGE,
+                message: format!(
+                    "--max-memory {memory} is too little for this: it takes at least {}M",
+                    least >> 20
+                ),
+            },
+        )?;
+        options.engine.max_jobs = held.window;
+        Ok(held)
     }
 }
 
@@ -193,6 +228,7 @@ fn drive(
     let mut feeding = true;
     let mut called_off: Option<Instant> = None;
     let mut watched = false;
+    let mut clump = clump::Clump::default();
     loop {
         let now = Instant::now();
         let end =
@@ -208,6 +244,7 @@ fn drive(
         while feeding
             && fetcher.wants() > 0
             && desk.in_flight() < bounds.window
+            && (desk.lines_held < desk.held.lines || desk.in_flight() == 0)
             && !(bounds.alone && desk.in_flight() > 0)
         {
             match feed.step(desk) {
@@ -243,6 +280,13 @@ fn drive(
             if bounds.fail_early && desk.last_exit != 0 {
                 break;
             }
+        }
+        let full = feeding && (fetcher.wants() == 0 || desk.in_flight() >= bounds.window);
+        if desk.batch
+            && let Some(warning) = clump.look(now, full, || clump::fullest(fetcher.host_stats()))
+            && !desk.display.silent
+        {
+            desk.said.push(format!("gannet: warning: {}", stdio::safe(&warning)));
         }
         desk.speak(progress);
         if !feeding && desk.in_flight() == 0 {
@@ -407,7 +451,8 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     )
     .map_err(usage)?;
     let netrc = ask.netrc.clone();
-    let options = setup::options(&engine, netrc.as_ref(), window, &mut setting.warnings)?;
+    let mut options = setup::options(&engine, netrc.as_ref(), window, &mut setting.warnings)?;
+    let held = setting.held(&engine, &mut options, window)?;
     let mut fetcher = Fetcher::new(options)?;
     if keep.output == Where::Nowhere
         && !setting.records.sha256
@@ -421,7 +466,7 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     setting.warn();
     let read = sizes(&lists);
     let go_on = setting.records.resume.is_some() || ask.resume == Continue::Auto;
-    let mut desk = setting.desk(&keep, &engine, results, true);
+    let mut desk = setting.desk(&keep, &engine, results, held, true);
     let common = Common::new(ask, keep, auth_hosts, true).map_err(usage)?;
     let constant = common
         .terms
@@ -454,7 +499,7 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     let bounds = Bounds {
         deadline: deadline.map(|time| setting.begun + time),
         max_failures,
-        window: window as usize,
+        window: held.window as usize,
         ..Bounds::default()
     };
     let ended = drive(&mut fetcher, &mut feed, &mut desk, &mut progress, &setting.signals, bounds);
@@ -556,20 +601,21 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
     let mut transfers_done = 0;
     let mut signal = None;
     let mut groups = groups.into_iter().peekable();
-    let mut last: Option<(Engine, Fetcher)> = None;
+    let mut last: Option<(Engine, Fetcher, memory::Bounds)> = None;
     while let Some(group) = groups.next() {
         // Groups that are fetched in the same way share connections, and with -Z their time.
         let Group { targets, ask, keep, engine } = group;
-        let mut fetcher = match last.take() {
-            Some((same, fetcher)) if same == engine && ask.netrc.is_none() => fetcher,
+        let (mut fetcher, held) = match last.take() {
+            Some((same, fetcher, held)) if same == engine && ask.netrc.is_none() => (fetcher, held),
             _ => {
-                let options =
+                let mut options =
                     setup::options(&engine, ask.netrc.as_ref(), 4096, &mut setting.warnings)?;
-                Fetcher::new(options)?
+                let held = setting.held(&engine, &mut options, 4096)?;
+                (Fetcher::new(options)?, held)
             }
         };
         setting.warn();
-        let mut desk = setting.desk(&keep, &engine, results.take(), false);
+        let mut desk = setting.desk(&keep, &engine, results.take(), held, false);
         desk.counts = counts;
         desk.dumped = dumped;
         desk.transfers = transfers_done;
@@ -605,7 +651,12 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             if quiet { When::Never } else { setting.display.progress },
             Instant::now(),
         );
-        let bounds = Bounds { alone: !parallel, fail_early, window: 4096, ..Bounds::default() };
+        let bounds = Bounds {
+            alone: !parallel,
+            fail_early,
+            window: held.window as usize,
+            ..Bounds::default()
+        };
         let ended =
             drive(&mut fetcher, &mut feed, &mut desk, &mut progress, &setting.signals, bounds);
         progress.clear();
@@ -632,7 +683,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         dumped = std::mem::take(&mut desk.dumped);
         transfers_done = desk.transfers;
         results = desk.results.take();
-        last = Some((engine, fetcher));
+        last = Some((engine, fetcher, held));
     }
     Ok(match signal {
         Some(number) => Exit::signal(number),

@@ -10,6 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::plan::{self, Ip, PerHost};
 use crate::cli::values;
 use crate::dns;
+use crate::engine::budget::BudgetConfig;
 use crate::engine::pace::{PaceConfig, Rate};
 use crate::engine::{self, LowSpeed};
 use crate::fetch::{
@@ -116,6 +117,9 @@ pub fn options(
     if let Some(ratio) = engine.limits.decode_ratio {
         options.decode.ratio = u64::from(ratio);
     }
+    if let Some(codings) = engine.limits.codings {
+        options.decode.codings = usize::from(codings);
+    }
     options.addresses.deny = engine.deny.iter().map(network).collect();
     options.addresses.allow = engine.allow.iter().map(network).collect();
     options.addresses.guard_redirects = engine.batch;
@@ -182,23 +186,45 @@ fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(),
     if let Some(time) = engine.happy_eyeballs {
         config.happy_eyeballs = time;
     }
+    for (given, budget) in
+        [(engine.budget, &mut config.budget), (engine.budget_total, &mut config.overall_budget)]
+    {
+        if let Some(given) = given {
+            *budget = BudgetConfig {
+                percent: given.percent,
+                per_second: given.per_second,
+                most: given.per_second.saturating_mul(10),
+            };
+        }
+    }
     let rate = |rate: values::Rate| Rate { requests: rate.count, per: rate.period };
     config.pace = PaceConfig { rate: engine.rate_per_host.map(rate), delay: engine.delay };
     config.overall_pace = PaceConfig { rate: engine.rate.map(rate), ..PaceConfig::default() };
     let small = |size: u64| u32::try_from(size).unwrap_or(u32::MAX);
     let limits = &mut config.limits;
+    // What the parser has room for is what it allows by default.
+    let most_fields = limits.head_fields;
     if let Some(size) = engine.limits.head_size {
         limits.head_bytes = small(size);
         limits.line_bytes = small(size);
     }
     if let Some(fields) = engine.limits.head_fields {
-        if fields > limits.head_fields {
-            return refuse(2, format!("--max-head-fields is at most {}", limits.head_fields));
+        if fields > most_fields {
+            return refuse(2, format!("--max-head-fields is at most {most_fields}"));
         }
         limits.head_fields = fields;
     }
     if let Some(many) = engine.limits.interim {
         limits.interim_answers = many;
+    }
+    if let Some(size) = engine.limits.interim_size {
+        limits.interim_bytes = small(size);
+    }
+    if let Some(fields) = engine.limits.trailer_fields {
+        if fields > most_fields {
+            return refuse(2, format!("--max-trailer-fields is at most {most_fields}"));
+        }
+        limits.trailer_fields = fields;
     }
     if let Some(size) = engine.limits.chunk_extensions {
         limits.chunk_extension_bytes = small(size);
@@ -245,7 +271,6 @@ fn fill_tls(options: &mut tls::Options, engine: &plan::Engine) -> Result<(), Ref
     if engine.insecure {
         return Ok(());
     }
-    #[cfg(feature = "native-roots")]
     if engine.ca_native && engine.cacert.is_none() {
         options.roots = Roots::Native;
         return Ok(());

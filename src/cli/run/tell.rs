@@ -10,7 +10,7 @@ use crate::cli::plan::RecordHeaders;
 use crate::cli::record::{Body, Conn, Error, Record};
 use crate::cli::stdio::{Stdout, safe};
 use crate::cli::values::BodyForm;
-use crate::cli::{summary, writeout};
+use crate::cli::{manual, summary, writeout};
 use crate::engine::{self, Try};
 use crate::fetch::{ErrorKind, Outcome, redirect};
 
@@ -359,6 +359,11 @@ fn complaint(exit: u8, url: &str, error: Option<&Error<'_>>) -> String {
         let _ = write!(text, ": {} [{}]", safe(error.message), error.kind);
         if !error.hint.is_empty() {
             let _ = write!(text, "\n        {}", error.hint);
+        }
+        if manual::has_page(error.kind) {
+            let before = if error.hint.is_empty() { "\n        " } else { " (" };
+            let after = if error.hint.is_empty() { "" } else { ")" };
+            let _ = write!(text, "{before}more: gannet --help {}{after}", error.kind);
         }
     }
     text
