@@ -280,12 +280,14 @@ pub struct Failure {
     pub os: i32,
     /// More words: which certificate, which server said what, the first bytes that came.
     pub detail: Option<Box<str>>,
+    /// What to do about it, where whoever found it knows better than the kind alone tells.
+    pub hint: Option<Box<str>>,
 }
 
 impl Failure {
     /// A failure before any connection was there.
     pub const fn new(kind: Kind, phase: Phase) -> Self {
-        Self { kind, phase, reused: None, os: 0, detail: None }
+        Self { kind, phase, reused: None, os: 0, detail: None, hint: None }
     }
 }
 

@@ -149,6 +149,7 @@ impl Engine {
         if bytes.is_empty() {
             return Next::Read;
         }
+        self.outage.heard(now);
         match &mut conn.state {
             State::Busy(exchange) => {
                 if exchange.sending == Sending::Unsent {
@@ -169,7 +170,7 @@ impl Engine {
             State::Securing { .. } => {
                 // Data before the handshake is told complete: nobody has asked for anything yet.
                 let kind = Kind::ServerSpokeFirst;
-                let failing = Failing { kind, os: 0, detail: Some(quoted(bytes)) };
+                let failing = Failing { detail: Some(quoted(bytes)), ..Failing::new(kind) };
                 self.securing_failed(key, failing, true, now, handler);
                 return Next::Gone;
             }
@@ -237,7 +238,7 @@ impl Engine {
                         if withheld { Kind::ServerSpokeFirst } else { Kind::Malformed(error) };
                     let begins = at_start && nothing_taken;
                     let detail = begins.then(|| quoted(bytes));
-                    return Outcome::Failed(Failing { kind, os: 0, detail });
+                    return Outcome::Failed(Failing { detail, ..Failing::new(kind) });
                 }
             };
             match event {
@@ -255,11 +256,9 @@ impl Engine {
                     if *sending == Sending::Withheld {
                         // An overload page counts as its status; anything else was no answer.
                         if head.status != 408 && head.status < 500 {
-                            let kind = Kind::ServerSpokeFirst;
                             return Outcome::Failed(Failing {
-                                kind,
-                                os: 0,
                                 detail: Some(quoted(bytes)),
+                                ..Failing::new(Kind::ServerSpokeFirst)
                             });
                         }
                     }
@@ -463,6 +462,7 @@ impl Engine {
                 );
             }
             Delivery::DeliverThen(kind) | Delivery::SkipThen(kind) => {
+                self.push_try(job_key, kind, Some(status), &attempt, started, now);
                 let reused = Some(reused);
                 let failure = Failure { reused, ..Failure::new(kind, Phase::Head) };
                 self.finish(job_key, Err(failure), &attempt, now, handler);
@@ -493,7 +493,7 @@ fn no_http(greets: Option<bool>, bytes: &[u8]) -> Outcome {
         Some(true) => Kind::ServerSpokeFirst,
         Some(false) => Kind::Malformed(proto::Error::NotHttp),
     };
-    Outcome::Failed(Failing { kind, os: 0, detail: Some(quoted(bytes)) })
+    Outcome::Failed(Failing { detail: Some(quoted(bytes)), ..Failing::new(kind) })
 }
 
 /// Decides what becomes of a response by its head.

@@ -38,6 +38,7 @@ mod job;
 pub mod limit;
 pub mod observe;
 mod opening;
+mod outage;
 pub mod pace;
 mod pool;
 mod resume;
@@ -79,6 +80,7 @@ pub use handler::{
 pub use host::{Counts, Host, HostKey, HostStats, Origin, Scheme};
 pub use job::{Job, JobKey, Options, Payload, Request, ResumeFrom, Unsaid, Validator};
 pub use opening::{DnsFailure, Resolved};
+pub use outage::NameServers;
 pub use resume::ContentRange;
 pub use settle::Loss;
 
@@ -199,8 +201,8 @@ pub struct Engine {
     /// When a lowered cap may rise again, and how long it rests after the next shortage.
     cap_rises: Instant,
     cap_rest: Duration,
-    /// Since when this machine's own network has been down.
-    offline: Option<Instant>,
+    /// Whether our own side is the trouble.
+    outage: outage::Outage,
     closing: u32,
     /// A host in the ring waits for a slot of the global cap.
     starving: bool,
@@ -248,7 +250,7 @@ impl Engine {
             exhausted: Instant::ZERO,
             cap_rises: Instant::ZERO,
             cap_rest: schedule::CAP_REST,
-            offline: None,
+            outage: outage::Outage::new(),
             closing: 0,
             starving: false,
             overall_pace: Pace::new(&config.overall_pace),
@@ -493,10 +495,17 @@ struct Failing {
     kind: Kind,
     os: i32,
     detail: Option<Box<str>>,
+    hint: Option<Box<str>>,
 }
 
 impl Failing {
     const fn new(kind: Kind) -> Self {
-        Self { kind, os: 0, detail: None }
+        Self { kind, os: 0, detail: None, hint: None }
+    }
+
+    /// What is told of it.
+    fn into_failure(self, kind: Kind, phase: Phase, reused: Option<bool>) -> Failure {
+        let Self { os, detail, hint, .. } = self;
+        Failure { kind, phase, reused, os, detail, hint }
     }
 }

@@ -17,17 +17,15 @@ use super::host::{HostKey, Names, Reach, Scheme};
 use super::job::Queue;
 use super::limit::{Complaint, Limit, LimitConfig};
 use super::observe::What;
+use super::outage::NameServers;
 use super::settle::Attempt;
 use super::{
-    Action, Cause, Engine, Failing, Failure, Fault, Handler, Kind, PerHost, Phase, TlsInfo, Try,
-    retry,
+    Action, Cause, Engine, Failing, Fault, Handler, Kind, PerHost, Phase, TlsInfo, Try, retry,
 };
 use crate::base::{Instant, Key};
 
 /// A host that served is probed at least this often.
 const PATIENT_CAP: Duration = Duration::from_secs(3);
-/// How often this machine's own network is probed while it is down.
-const OFFLINE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a look-up found.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +45,12 @@ pub struct DnsFailure<'a> {
     pub name: &'static str,
     /// Which server said what for which name.
     pub detail: &'a str,
+    /// What to do about it.
+    pub hint: Option<&'static str>,
     /// Worth another attempt.
     pub transient: bool,
+    /// Whether any name server was heard: while none is, it is our own side's trouble.
+    pub servers: NameServers,
 }
 
 impl Engine {
@@ -83,6 +85,10 @@ impl Engine {
         };
         match result {
             Ok(found) if !found.addresses.is_empty() => {
+                if !found.stale {
+                    self.outage.names_heard(since, now);
+                }
+                let host = &mut self.hosts[key];
                 let port = host.port;
                 let addresses = found.addresses.iter().map(|ip| SocketAddr::new(*ip, port));
                 let until = now + found.lifetime;
@@ -101,7 +107,9 @@ impl Engine {
                 let nothing = DnsFailure {
                     name: "dns_nodata",
                     detail: "the name has no address",
+                    hint: None,
                     transient: false,
+                    servers: NameServers::Answered,
                 };
                 self.unresolved(key, nothing, since, now, handler);
             }
@@ -134,9 +142,14 @@ impl Engine {
         handler: &mut dyn Handler,
     ) {
         self.hosts[key].names = Names::Unknown;
-        let failing =
-            Failing { kind: Kind::Dns(failure.name), os: 0, detail: Some(failure.detail.into()) };
-        if failure.transient {
+        let failing = Failing {
+            detail: Some(failure.detail.into()),
+            hint: failure.hint.map(Box::from),
+            ..Failing::new(Kind::Dns(failure.name))
+        };
+        if self.names_are_out(failure.servers, since, now) {
+            self.ring_host(key);
+        } else if failure.transient {
             self.opening_failed(key, failing, Phase::Dns, since, now, handler);
         } else {
             self.drain_with(key, &failing, Phase::Dns, now, handler);
@@ -174,7 +187,7 @@ impl Engine {
         let (host_key, remote) = (conn.host, conn.remote);
         let Some(dial) = self.dials.remove(dial_key) else { return };
         self.dial_timers.cancel(dial_key.index());
-        self.offline = None;
+        self.outage.heard(now);
         let host = &mut self.hosts[host_key];
         host.dials -= 1;
         host.conns += 1;
@@ -267,7 +280,7 @@ impl Engine {
             }
         }
         let detail = address.map(|address| Box::from(format!("{address}")));
-        let failing = Failing { kind, os, detail };
+        let failing = Failing { os, detail, ..Failing::new(kind) };
         let complaint = match kind {
             Kind::Refused => Some(Complaint::Refused),
             Kind::ConnectTimeout => Some(Complaint::ConnectTimeout),
@@ -338,13 +351,12 @@ impl Engine {
                 self.ring_host(key);
                 return;
             }
-            Kind::NetworkDown if self.still_waits_for_network(now) => {
-                self.hosts[key].hold_open = now + OFFLINE_PAUSE;
-                self.ring_host(key);
-                return;
-            }
             Kind::AddressRefused => {
                 self.drain_with(key, &failing, phase, now, handler);
+                return;
+            }
+            kind if self.network_is_out(key, kind, began, now) => {
+                self.ring_host(key);
                 return;
             }
             _ => {}
@@ -405,13 +417,7 @@ impl Engine {
             return;
         }
         self.dequeue(front);
-        let failure = Failure {
-            kind: failing.kind,
-            phase,
-            reused: None,
-            os: failing.os,
-            detail: failing.detail.clone(),
-        };
+        let failure = failing.clone().into_failure(failing.kind, phase, None);
         self.finish(front, Err(failure), &Attempt::none(now), now, handler);
         if phase == Phase::Connect {
             self.hosts[key].reach =
@@ -423,12 +429,6 @@ impl Engine {
             self.drain_with(key, &failing, phase, now, handler);
         }
         self.ring_host(key);
-    }
-
-    /// Whether the batch still waits for this machine's own network.
-    fn still_waits_for_network(&mut self, now: Instant) -> bool {
-        let since = *self.offline.get_or_insert(now);
-        now - since < self.config.offline_wait
     }
 
     /// The job that a connection to this host would take first.
@@ -458,13 +458,7 @@ impl Engine {
         }
         for job in jobs {
             self.dequeue(job);
-            let failure = Failure {
-                kind: failing.kind,
-                phase,
-                reused: None,
-                os: failing.os,
-                detail: failing.detail.clone(),
-            };
+            let failure = failing.clone().into_failure(failing.kind, phase, None);
             self.finish(job, Err(failure), &Attempt::none(now), now, handler);
         }
     }

@@ -153,6 +153,10 @@ impl Engine {
             self.host_timers.set(key.index(), at);
             return Step::Blocked;
         }
+        if let Some(at) = self.outage.waits_until(now) {
+            self.host_timers.set(key.index(), at);
+            return Step::Blocked;
+        }
         if self.conns.len() as u32 >= self.cap
             && !self.raise_cap(key, now)
             && !self.make_room(key, now)
@@ -210,6 +214,10 @@ impl Engine {
     }
 
     fn ask(&mut self, key: HostKey, now: Instant) -> Step {
+        if let Some(at) = self.outage.waits_until(now) {
+            self.host_timers.set(key.index(), at);
+            return Step::Blocked;
+        }
         self.hosts[key].names = Names::Asking { since: now };
         self.actions.push_back(Action::Resolve(key));
         Step::Blocked
@@ -340,18 +348,22 @@ impl Engine {
         }
         if !core::mem::replace(&mut self.hosts[host].turned_away, true) {
             group.waiting.push_back(host);
-            // A connection that nobody uses must not keep this host out.
-            let mut next = self.groups[number].idle.front(&self.conns);
-            while let Some(conn) = next {
-                let owner = self.conns[conn].host;
-                if self.conns[conn].served > 0 || self.hosts[owner].has_no_queue() {
-                    self.retire(conn, now);
-                    break;
-                }
-                next = self.groups[number].idle.after(&self.conns, conn);
-            }
+            self.give_way(number, now);
         }
         true
+    }
+
+    /// A connection that nobody uses must not keep those out who wait for room at its address.
+    fn give_way(&mut self, group: usize, now: Instant) {
+        let mut next = self.groups[group].idle.front(&self.conns);
+        while let Some(conn) = next {
+            let owner = self.conns[conn].host;
+            if self.conns[conn].served > 0 || self.hosts[owner].has_no_queue() {
+                self.retire(conn, now);
+                break;
+            }
+            next = self.groups[group].idle.after(&self.conns, conn);
+        }
     }
 
     /// Whether a connection should make room for other hosts at its address: it has no work, or
@@ -618,6 +630,11 @@ impl Engine {
         }
         self.groups[conn.group as usize].conns -= 1;
         self.wake_waiting(conn.group);
+        let group = &self.groups[conn.group as usize];
+        if !group.waiting.is_empty() && group.conns >= group.limit.allowed() {
+            // The limit has shrunk below what was open: one that left made no room yet.
+            self.give_way(conn.group as usize, now);
+        }
         self.ring_host(conn.host);
     }
 

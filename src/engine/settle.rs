@@ -32,8 +32,10 @@ pub enum Loss<'a> {
     Tls {
         /// The session's name for it.
         name: &'static str,
-        /// One sentence, with a hint.
+        /// One sentence.
         detail: &'a str,
+        /// What to do about it.
+        hint: Option<&'a str>,
         /// Another attempt would end the same way.
         is_final: bool,
     },
@@ -86,8 +88,12 @@ impl Engine {
                 State::Idle { .. } => self.idle_closed(key, now),
                 State::Ready | State::Closing { .. } => self.drop_conn(key, true, now),
             },
-            Loss::Tls { name, detail, is_final } => {
-                let failing = Failing { kind: Kind::Tls(name), os: 0, detail: Some(detail.into()) };
+            Loss::Tls { name, detail, hint, is_final } => {
+                let failing = Failing {
+                    detail: Some(detail.into()),
+                    hint: hint.map(Box::from),
+                    ..Failing::new(Kind::Tls(name))
+                };
                 match conn.state {
                     State::Securing { .. } => {
                         self.securing_failed(key, failing, is_final, now, handler);
@@ -253,19 +259,13 @@ impl Engine {
             }
             Verdict::Final(kind) => {
                 self.push_try(job_key, failing.kind, None, &attempt, started, now);
-                let failure = Failure {
-                    kind,
-                    phase,
-                    reused: Some(served > 0),
-                    os: failing.os,
-                    detail: failing.detail,
-                };
+                let failure = failing.into_failure(kind, phase, Some(served > 0));
                 self.finish(job_key, Err(failure), &attempt, now, handler);
             }
         }
     }
 
-    fn push_try(
+    pub(super) fn push_try(
         &mut self,
         key: JobKey,
         kind: Kind,
@@ -321,13 +321,8 @@ impl Engine {
             && !handler.repeat(job_ref, kind, None);
         let job = &self.jobs[key];
         if vetoed || job.failures >= job.attempts_allowed || self.out_of_time(key, at) {
-            let failure = Failure {
-                kind,
-                phase,
-                reused: attempt.conn.map(|conn| conn.reused),
-                os: failing.os,
-                detail: failing.detail,
-            };
+            let reused = attempt.conn.map(|conn| conn.reused);
+            let failure = failing.into_failure(kind, phase, reused);
             self.finish(key, Err(failure), attempt, now, handler);
             return;
         }

@@ -138,21 +138,13 @@ impl Error {
 
 impl From<&Failure> for Error {
     fn from(failure: &Failure) -> Self {
-        // The driver puts what TLS advises behind what TLS says.
-        let (detail, advice) = match (failure.kind, failure.detail.as_deref()) {
-            (engine::Kind::Tls(_), Some(text)) => match text.rsplit_once("; ") {
-                Some((detail, advice)) => (Some(detail.into()), Some(advice.into())),
-                None => (Some(text.into()), None),
-            },
-            (_, detail) => (detail.map(Box::from), None),
-        };
         Self {
             kind: Kind::Engine(failure.kind),
             phase: failure.phase,
             reused: failure.reused,
             os: failure.os,
-            detail,
-            advice,
+            detail: failure.detail.clone(),
+            advice: failure.hint.clone(),
         }
     }
 }
@@ -424,13 +416,14 @@ mod tests {
     }
 
     #[test]
-    fn what_tls_advises_is_told_apart() {
+    fn what_is_advised_is_told_apart() {
         let mut failure = Failure::new(E::Tls("tls_unknown_issuer"), Phase::Tls);
-        failure.detail = Some("nobody vouches for it; --cacert names who does".into());
+        failure.detail = Some("nobody vouches for it; nobody".into());
+        failure.hint = Some("--cacert names who does".into());
         let error = Error::from(&failure);
-        assert_eq!(error.to_string(), "TLS failed: nobody vouches for it");
+        assert_eq!(error.to_string(), "TLS failed: nobody vouches for it; nobody");
         assert_eq!(error.hint(), Some("--cacert names who does"));
-        failure.detail = None;
+        failure.hint = None;
         assert_eq!(Error::from(&failure).hint(), tls_hint("tls_unknown_issuer"));
     }
 

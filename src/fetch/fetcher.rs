@@ -319,6 +319,13 @@ impl Fetcher {
         self.driver.resolved(host, result, &mut pass);
     }
 
+    /// For how long this machine's own network, or every name server, has seemed to be down;
+    /// `None`: it is not. What fails for it is not counted meanwhile.
+    pub fn offline_for(&mut self) -> Option<Duration> {
+        let since = self.driver.engine().offline_since()?;
+        Some(self.driver.net_mut().now() - since)
+    }
+
     /// When [`turn`](Self::turn) wants to be called at the latest, from now; `None`: when the
     /// descriptor is readable.
     pub fn next_timeout(&mut self) -> Option<Duration> {

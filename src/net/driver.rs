@@ -627,9 +627,7 @@ impl<N: Net> Driver<N> {
                 // something to add only when the server did not speak TLS at all.
                 let said = if tls.secured { None } else { tls.session.end_of_input() };
                 if let Some(error) = said.filter(crate::tls::Error::is_final) {
-                    let detail = describe(&error);
-                    let loss = Loss::Tls { name: error.name(), detail: &detail, is_final: true };
-                    self.engine.lost(key, loss, now, handler);
+                    self.lost_to_tls(key, &error, now, handler);
                 } else {
                     self.tap(key, What::End(how));
                     self.engine.ended(key, clean, now, handler);
@@ -671,8 +669,12 @@ impl<N: Net> Driver<N> {
 
     #[cfg(not(feature = "tls"))]
     fn secure(&mut self, key: ConnKey, handler: &mut dyn Handler) {
-        let loss =
-            Loss::Tls { name: "tls_unavailable", detail: "this build has no TLS", is_final: true };
+        let loss = Loss::Tls {
+            name: "tls_unavailable",
+            detail: "this build has no TLS",
+            hint: None,
+            is_final: true,
+        };
         self.engine.lost(key, loss, self.now, handler);
     }
 
@@ -715,6 +717,20 @@ impl<N: Net> Driver<N> {
         pumped
     }
 
+    /// TLS ended a connection.
+    #[cfg(feature = "tls")]
+    fn lost_to_tls(
+        &mut self,
+        key: ConnKey,
+        error: &crate::tls::Error,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let detail = error.to_string();
+        let (name, hint, is_final) = (error.name(), error.hint(), error.is_final());
+        self.engine.lost(key, Loss::Tls { name, detail: &detail, hint, is_final }, now, handler);
+    }
+
     #[cfg(feature = "tls")]
     fn send(&mut self, key: ConnKey, plain: &[u8], handler: &mut dyn Handler) -> Pumped {
         let now = self.now;
@@ -727,10 +743,7 @@ impl<N: Net> Driver<N> {
                 match tls.session.send(plain, &mut cipher) {
                     Ok(_) => self.write_fresh(key, &cipher, plain.len(), handler),
                     Err(error) => {
-                        let detail = describe(&error);
-                        let is_final = error.is_final();
-                        let loss = Loss::Tls { name: error.name(), detail: &detail, is_final };
-                        self.engine.lost(key, loss, now, handler);
+                        self.lost_to_tls(key, &error, now, handler);
                         Pumped::Gone
                     }
                 }
@@ -831,13 +844,13 @@ impl<N: Net> Driver<N> {
         let Some(host) = self.engine.host_of(key) else { return };
         let name = self.engine.origin(host).host;
         let begun = match &self.tls {
-            None => Err(("tls_unavailable", "no TLS configuration was given".into())),
+            None => Err(None),
             Some(config) => crate::tls::Session::new(config, name)
                 .and_then(|mut session| {
                     let mut hello = Vec::new();
                     session.start(&mut hello).map(|()| (session, hello))
                 })
-                .map_err(|error| (error.name(), describe(&error))),
+                .map_err(Some),
         };
         match begun {
             Ok((session, hello)) => {
@@ -847,8 +860,14 @@ impl<N: Net> Driver<N> {
                     Some(Tls { session, partial: Vec::new(), secured: false, closed: false });
                 self.pump(key, handler);
             }
-            Err((name, detail)) => {
-                let loss = Loss::Tls { name, detail: &detail, is_final: true };
+            Err(error) => {
+                let detail = error.as_ref().map(ToString::to_string);
+                let loss = Loss::Tls {
+                    name: error.as_ref().map_or("tls_unavailable", crate::tls::Error::name),
+                    detail: detail.as_deref().unwrap_or("no TLS configuration was given"),
+                    hint: error.as_ref().and_then(crate::tls::Error::hint),
+                    is_final: true,
+                };
                 self.engine.lost(key, loss, self.now, handler);
             }
         }
@@ -930,24 +949,12 @@ impl<N: Net> Driver<N> {
                     if !answer.is_empty() {
                         let _ = self.net.write(key.pack(), &answer);
                     }
-                    let detail = describe(&error);
-                    let is_final = error.is_final();
-                    let loss = Loss::Tls { name: error.name(), detail: &detail, is_final };
-                    self.engine.lost(key, loss, self.now, handler);
+                    self.lost_to_tls(key, &error, self.now, handler);
                     pumped = Pumped::Gone;
                 }
             }
         }
         self.cipher = answer;
         pumped
-    }
-}
-
-/// What TLS said, with what to do about it.
-#[cfg(feature = "tls")]
-fn describe(error: &crate::tls::Error) -> String {
-    match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
     }
 }

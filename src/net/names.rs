@@ -11,9 +11,10 @@ use std::collections::{HashMap, VecDeque};
 use super::{Driver, Net, RESOLVER, Read};
 use crate::base::Instant;
 use crate::dns::{
-    Action, Answer, DnsError, Lookup, LookupKey, QueryKey, Resolver, SocketFailure, Stats,
+    Action, Answer, DnsError, DnsErrorKind, Lookup, LookupKey, QueryKey, Report, Resolver, Said,
+    SocketFailure, Stats,
 };
-use crate::engine::{Cause, DnsFailure, Engine, Fault, Handler, HostKey, Resolved};
+use crate::engine::{Cause, DnsFailure, Engine, Fault, Handler, HostKey, NameServers, Resolved};
 
 /// Datagrams taken from one socket before the others have their turn.
 const READ_BUDGET: u32 = 16;
@@ -208,14 +209,23 @@ fn tell(
             engine.place(host, &addresses, answer.expires, now);
         }
         (Err(error), _) => {
-            let detail = error.to_string();
-            let (name, transient) = (error.kind.as_str(), error.kind.is_transient());
-            engine.resolved(
-                host,
-                Err(DnsFailure { name, detail: &detail, transient }),
-                now,
-                handler,
-            );
+            // The hint has a place of its own.
+            let detail = DnsError { hint: None, ..(**error).clone() }.to_string();
+            let kind = error.kind;
+            let absent = |report: &Report| report.said == Said::NobodyListens;
+            let servers = match kind {
+                DnsErrorKind::Unanswered if error.reports.iter().all(absent) => NameServers::Absent,
+                DnsErrorKind::Unanswered => NameServers::Silent,
+                _ => NameServers::Answered,
+            };
+            let failure = DnsFailure {
+                name: kind.as_str(),
+                detail: &detail,
+                hint: error.hint,
+                transient: kind.is_transient(),
+                servers,
+            };
+            engine.resolved(host, Err(failure), now, handler);
         }
     }
 }

@@ -79,7 +79,7 @@ mod wire;
 use core::fmt;
 use core::time::Duration;
 
-use crate::engine::{DnsFailure, Handler, Resolved};
+use crate::engine::{DnsFailure, Handler, NameServers, Resolved};
 use crate::net::Driver;
 
 pub use answer::{Answer, How};
@@ -138,7 +138,13 @@ pub fn look_up(driver: &mut Driver<Net>, handler: &mut dyn Handler) {
     while let Some(host) = driver.next_lookup() {
         let name = driver.engine().origin(host).host.to_owned();
         let addresses = driver.net().addresses_of(&name).to_vec();
-        let unknown = DnsFailure { name: "dns_nxdomain", detail: "no such name", transient: false };
+        let unknown = DnsFailure {
+            name: "dns_nxdomain",
+            detail: "no such name",
+            hint: None,
+            transient: false,
+            servers: NameServers::Answered,
+        };
         let lifetime = Duration::from_secs(3600);
         let result = if addresses.is_empty() {
             Err(unknown)

@@ -65,6 +65,8 @@ pub struct Desk {
     pub watch: Option<Shared>,
     /// Bytes of requests, as of the last transfer's end.
     pub sent_before: u64,
+    /// The network seems to be down, for so long.
+    pub offline: Option<Duration>,
     /// Dump files that were begun in this run.
     pub dumped: Vec<PathBuf>,
     /// What may be held.
@@ -144,6 +146,10 @@ impl Desk {
         let status = answer.head.status;
         let Some(terms) = self.jobs[index].terms.clone() else { return Want::NoBody };
         let job = &mut self.jobs[index];
+        if job.poured > 0 {
+            // Something else has left for standard output, and this one is called off.
+            return Want::Stop;
+        }
         if status >= 400 && terms.keep.fail != Fail::No {
             job.fail("http_error", 22, "", format!("the server answered {status}"));
             if terms.keep.fail == Fail::Quietly {

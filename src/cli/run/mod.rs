@@ -44,6 +44,8 @@ use crate::fetch::{Fetcher, Options};
 const MOST: Duration = Duration::from_millis(250);
 /// What is under way when it is called off has this long to end.
 const GRACE: Duration = Duration::from_millis(900);
+/// The clock that stamps files may lag by so much.
+const FILE_CLOCK: Duration = Duration::from_millis(15);
 /// Hosts of the JSON summary.
 const MOST_HOSTS: usize = 1000;
 
@@ -131,6 +133,7 @@ impl Setting {
             insecure: engine.insecure,
             watch: None,
             sent_before: 0,
+            offline: None,
             dumped: Vec::new(),
             held,
             lines_held: 0,
@@ -362,6 +365,7 @@ fn patience(
 
 fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mut Progress) {
     let now = Instant::now();
+    desk.network(fetcher.offline_for());
     if let Some(results) = &mut desk.results {
         let result = results.tick(now);
         desk.results_done(result);
@@ -448,6 +452,7 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     let results = Results::open(
         &setting.records,
         !bodies_on_stdout && setting.records.summary.as_deref() != Some("-".as_ref()),
+        keep.fsync,
     )
     .map_err(usage)?;
     let netrc = ask.netrc.clone();
@@ -465,6 +470,10 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     }
     setting.warn();
     let read = sizes(&lists);
+    if setting.records.resume.is_some() {
+        // A file of a run that was killed a moment ago must not pass for one of this run.
+        std::thread::sleep(FILE_CLOCK);
+    }
     let go_on = setting.records.resume.is_some() || ask.resume == Continue::Auto;
     let mut desk = setting.desk(&keep, &engine, results, held, true);
     let common = Common::new(ask, keep, auth_hosts, true).map_err(usage)?;
@@ -593,7 +602,8 @@ fn sizes(lists: &[List]) -> Option<(u64, u64)> {
 fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal> {
     let Transfers { groups, parallel, fail_early } = transfers;
     let usage = |message: String| Refusal { exit: Exit::USAGE, message };
-    let mut results = Results::open(&setting.records, false).map_err(usage)?;
+    let fsync = groups.iter().any(|group| group.keep.fsync);
+    let mut results = Results::open(&setting.records, false, fsync).map_err(usage)?;
     let mut exit = 0;
     let mut counts = Counts::default();
     let mut number = 0;

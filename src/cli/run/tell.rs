@@ -30,6 +30,20 @@ fn is_exhausted(outcome: &Outcome<'_>) -> bool {
 }
 
 impl Desk {
+    /// Says when this machine's network seems to go, and when it is back.
+    pub fn network(&mut self, offline: Option<Duration>) {
+        let before = std::mem::replace(&mut self.offline, offline);
+        if before.is_some() == offline.is_some() || self.display.silent {
+            return;
+        }
+        self.said.push(match before {
+            None => "gannet: this machine's network or its name servers seem to be down: waiting \
+                 until they are back, nothing is counted as failed for it (--offline fail does not wait)"
+                .to_owned(),
+            Some(time) => format!("gannet: the network is back after {}", summary::time(time)),
+        });
+    }
+
     /// A job is at its end.
     pub fn finished(&mut self, index: usize, outcome: &Outcome<'_>) {
         let exhausted = is_exhausted(outcome);

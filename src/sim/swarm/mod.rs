@@ -29,8 +29,8 @@ use world::World;
 use super::{Accept, Net, Server, Weather};
 use crate::base::Instant;
 use crate::engine::{
-    DnsFailure, Engine, HostKey, Options, Origin, Payload, PerHost, Request, Resolved, Scheme,
-    SubmitError,
+    DnsFailure, Engine, HostKey, NameServers, Options, Origin, Payload, PerHost, Request, Resolved,
+    Scheme, SubmitError,
 };
 use crate::net::Driver;
 
@@ -476,8 +476,13 @@ impl Swarm {
             let number = self.hosts.iter().position(|&known| known == host).unwrap_or(0);
             let plan = &self.watch.plan.hosts[number];
             let dns = if self.watch.healed { 0 } else { self.watch.plan.faults.dns };
-            let failure =
-                DnsFailure { name: "dns_timeout", detail: "nobody answered", transient: true };
+            let failure = DnsFailure {
+                name: "dns_timeout",
+                detail: "nobody answered",
+                hint: None,
+                transient: true,
+                servers: NameServers::Answered,
+            };
             let (addresses, lifetime) = (plan.addresses.clone(), plan.lifetime);
             let result = if self.random.u32(0..1000) < dns {
                 Err(failure)
