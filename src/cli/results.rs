@@ -25,6 +25,8 @@ const BLOCK: usize = 64 * 1024;
 /// Where records go.
 pub struct Results {
     out: Box<dyn Write>,
+    /// The same file, where what is written is to reach the disk.
+    synced: Option<File>,
     /// The name for messages.
     pub name: String,
     /// For people: columns instead of JSON.
@@ -37,12 +39,15 @@ pub struct Results {
 
 impl Results {
     /// Opens what `--results` names; without it a batch writes to standard output.
-    pub fn open(records: &Records, to_stdout: bool) -> Result<Option<Self>, String> {
+    ///
+    /// `fsync`: records reach the disk whenever they are written.
+    pub fn open(records: &Records, to_stdout: bool, fsync: bool) -> Result<Option<Self>, String> {
         let path = match &records.results {
             None if to_stdout => Path::new("-"),
             None => return Ok(None),
             Some(path) => path,
         };
+        let mut synced = None;
         let (out, name): (Box<dyn Write>, String) = if path == Path::new("-") {
             (Box::new(super::stdio::Stdout), "standard output".to_owned())
         } else {
@@ -60,16 +65,18 @@ impl Results {
             } else {
                 options.append(true);
             }
-            (
-                Box::new(
-                    options.open(path).map_err(|error| format!("can't write {name}: {error}"))?,
-                ),
-                name,
-            )
+            let failed = |error: io::Error| format!("can't write {name}: {error}");
+            let file = options.open(path).map_err(failed)?;
+            // A pipe or a terminal has no disk to reach.
+            if fsync && file.metadata().is_ok_and(|meta| meta.is_file()) {
+                synced = Some(file.try_clone().map_err(failed)?);
+            }
+            (Box::new(file), name)
         };
         let columns = records.results.is_none() && super::stdio::stdout_is_terminal();
         Ok(Some(Self {
             out,
+            synced,
             name,
             columns,
             buffer: Vec::with_capacity(BLOCK + 4096),
@@ -101,8 +108,12 @@ impl Results {
     pub fn flush(&mut self) -> io::Result<()> {
         self.since = None;
         let result = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
+        let written = !self.buffer.is_empty();
         self.buffer.clear();
-        result
+        match &self.synced {
+            Some(file) if written => result.and_then(|()| file.sync_data()),
+            _ => result,
+        }
     }
 }
 
