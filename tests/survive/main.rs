@@ -1,0 +1,11 @@
+//! What a batch survives, on the built binary and real sockets: kills, cuts, sick hosts, a network
+//! that goes away.
+
+#[path = "../cli_common/mod.rs"]
+mod common;
+mod crash;
+mod cuts;
+mod fair;
+mod hosts;
+mod network;
+mod resume;
