@@ -19,6 +19,20 @@ pub struct Ticket {
     pub tag: u64,
 }
 
+impl Ticket {
+    /// One number for it, never zero; no two requests that are under way have the same.
+    pub const fn id(self) -> u64 {
+        ((self.generation as u64) << 32) | (self.slot as u64 + 1)
+    }
+
+    /// The ticket of that [`id`](Self::id), its tag left out: good for commands. One that is dead,
+    /// or never was, names nothing.
+    pub const fn from_id(id: u64) -> Self {
+        let slot = (id as u32).wrapping_sub(1);
+        Self { slot, generation: (id >> 32) as u32, tag: 0 }
+    }
+}
+
 /// What to do with an answer whose head is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Want {

@@ -1,0 +1,241 @@
+/* What the border promises, tried from the other side: usage: border http://HOST:PORT
+ * Prints "ok", or says what is not so and ends with 1. */
+#include <gannet.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char base[200];
+static gannet *loop;
+
+#define CHECK(what)                                                    \
+    do {                                                               \
+        if (!(what)) {                                                 \
+            printf("line %d: not so: %s\n", __LINE__, #what);          \
+            exit(1);                                                   \
+        }                                                              \
+    } while (0)
+
+struct seen {
+    unsigned heads, dones, ok, redirects, repeats, restarts, chain, resumed;
+    size_t bytes, sent;
+    int answer;
+    gannet_ticket paused;
+    char error[64], field[64];
+};
+
+static int on_head(void *user, gannet_ctl *ctl, gannet_ticket ticket, uint64_t tag,
+                   const gannet_head *head) {
+    struct seen *seen = user;
+    gannet_error error;
+    (void)ctl, (void)tag;
+    seen->heads++;
+    CHECK(head->size == sizeof *head && head->status >= 200 && head->url.len > 7);
+    for (size_t n = 0; n < head->fields_len; n++)
+        if (head->fields[n].name.len == 12 && !strncasecmp(head->fields[n].name.ptr, "content-type", 12))
+            snprintf(seen->field, sizeof seen->field, "%.*s", (int)head->fields[n].value.len,
+                     head->fields[n].value.ptr);
+    /* Coming back in is refused, and harms nothing. */
+    CHECK(gannet_turn(loop, 0, &(gannet_callbacks){.size = sizeof(gannet_callbacks)}, &error) ==
+          GANNET_E_REENTERED);
+    CHECK(gannet_fd(loop) == -1 && strlen(error.text) > 10);
+    if (seen->answer == GANNET_PAUSE) seen->paused = ticket;
+    return seen->answer;
+}
+
+static void on_body(void *user, gannet_ctl *ctl, gannet_ticket ticket, uint64_t tag,
+                    const uint8_t *data, size_t len) {
+    (void)ctl, (void)ticket, (void)tag, (void)data;
+    ((struct seen *)user)->bytes += len;
+}
+
+static int on_redirect(void *user, gannet_ticket ticket, uint64_t tag, const gannet_head *head) {
+    (void)ticket;
+    ((struct seen *)user)->redirects++;
+    CHECK(head->location.len > 0 && head->status / 100 == 3);
+    return tag != 66; /* A veto for one of them. */
+}
+
+static int on_repeat(void *user, gannet_ticket ticket, uint64_t tag, gannet_str why, uint32_t status) {
+    (void)ticket, (void)tag, (void)why, (void)status;
+    ((struct seen *)user)->repeats++;
+    return 1;
+}
+
+static void on_restart(void *user, gannet_ctl *ctl, gannet_ticket ticket, uint64_t tag) {
+    (void)ctl, (void)ticket, (void)tag;
+    ((struct seen *)user)->restarts++;
+}
+
+static ptrdiff_t on_upload(void *user, gannet_ctl *ctl, gannet_ticket ticket, uint64_t tag,
+                           uint64_t at, uint8_t *out, size_t room) {
+    struct seen *seen = user;
+    (void)ctl, (void)ticket;
+    if (tag == 90) return GANNET_UPLOAD_ABORT;
+    size_t left = 100000 - at, piece = left < room ? left : room;
+    memset(out, 'u', piece);
+    seen->sent = at + piece;
+    return piece;
+}
+
+static void on_done(void *user, gannet_ctl *ctl, gannet_ticket ticket, uint64_t tag,
+                    const gannet_result *result) {
+    struct seen *seen = user;
+    (void)ticket, (void)tag;
+    seen->dones++;
+    seen->ok += result->ok;
+    snprintf(seen->error, sizeof seen->error, "%.*s", (int)result->error.len, result->error.ptr);
+    CHECK(result->ok ? result->curl_code == 0 : result->curl_code != 0 && result->text.len > 5);
+    if (seen->chain) {
+        char url[300];
+        snprintf(url, sizeof url, "%s/bytes/7", base);
+        gannet_request next = {.size = sizeof next, .url = url, .tag = 1000 + seen->chain--};
+        CHECK(gannet_ctl_wants(ctl) > 0);
+        CHECK(gannet_ctl_submit(ctl, &next, NULL) == GANNET_OK);
+    }
+}
+
+static struct seen run(const char *path, gannet_request request, struct seen seen) {
+    char url[300];
+    gannet_error error;
+    gannet_callbacks callbacks = {.size = sizeof callbacks, .user = &seen, .head = on_head,
+                                  .body = on_body, .restart = on_restart, .redirect = on_redirect,
+                                  .repeat = on_repeat, .upload = on_upload, .done = on_done};
+    snprintf(url, sizeof url, "%s%s", base, path);
+    request.size = sizeof request;
+    request.url = url;
+    gannet_ticket ticket = gannet_submit(loop, &request, &error);
+    if (!ticket) printf("%s\n", error.text);
+    CHECK(ticket != 0 && error.code == GANNET_OK);
+    while (gannet_in_flight(loop)) {
+        CHECK(gannet_turn(loop, 50, &callbacks, &error) == GANNET_OK);
+        if (seen.paused) {
+            /* Nothing comes while it rests; then it goes on. */
+            size_t before = seen.bytes;
+            for (int n = 0; n < 5; n++) gannet_turn(loop, 10, &callbacks, NULL);
+            CHECK(seen.dones == 0 && seen.bytes == before);
+            CHECK(gannet_resume(loop, seen.paused) == GANNET_OK);
+            seen.paused = 0, seen.resumed = 1;
+        }
+    }
+    return seen;
+}
+
+static void *other_thread(void *remote) {
+    char url[300];
+    snprintf(url, sizeof url, "%s/bytes/9", base);
+    for (uint64_t n = 0; n < 10; n++) {
+        gannet_request request = {.size = sizeof request, .url = url, .tag = 2000 + n};
+        gannet_error error;
+        CHECK(gannet_remote_submit(remote, &request, &error) == GANNET_OK);
+    }
+    CHECK(gannet_remote_cancel(remote, 12345) == GANNET_OK);
+    CHECK(gannet_remote_wake(remote) == GANNET_OK);
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    gannet_error error;
+    struct seen none = {0}, seen;
+    gannet_request plain = {0};
+    if (argc != 2) return 2;
+    snprintf(base, sizeof base, "%s", argv[1]);
+    CHECK(strlen(gannet_version()) >= 5);
+
+    /* What makes no sense is refused with a code and a sentence. */
+    gannet_options bad = {.size = 3};
+    CHECK(!gannet_new(&bad, &error) && error.code == GANNET_E_ARGUMENT);
+    bad = (gannet_options){.size = sizeof bad, .preset = 77};
+    CHECK(!gannet_new(&bad, &error) && error.code == GANNET_E_ARGUMENT);
+    bad = (gannet_options){.size = sizeof bad, .resolve = "nonsense"};
+    CHECK(!gannet_new(&bad, &error) && strstr(error.text, "nonsense"));
+    bad = (gannet_options){.size = sizeof bad, .read_buffer = 1};
+    CHECK(!gannet_new(&bad, &error) && error.code == GANNET_E_CONFIG);
+    bad = (gannet_options){.size = sizeof bad, .ca_pem = "no", .ca_pem_len = 2};
+    CHECK(!gannet_new(&bad, NULL));
+    CHECK(gannet_turn(NULL, 0, NULL, &error) == GANNET_E_ARGUMENT);
+    CHECK(gannet_cancel_all(NULL) == GANNET_E_ARGUMENT);
+    gannet_free(NULL);
+    gannet_remote_free(NULL);
+
+    /* An older caller, whose struct ends earlier, and a newer one whose rest is zero. */
+    struct { gannet_options known; uint64_t later[2]; } newer = {0};
+    gannet_options older = {.size = 16, .preset = GANNET_TINY};
+    CHECK((loop = gannet_new(&older, &error)));
+    gannet_free(loop);
+    newer.known.size = sizeof newer;
+    CHECK((loop = gannet_new(&newer.known, &error)));
+    gannet_free(loop);
+    newer.later[1] = 1;
+    CHECK(!gannet_new(&newer.known, &error) && strstr(error.text, "does not know"));
+
+    CHECK((loop = gannet_new(NULL, &error)) && gannet_fd(loop) >= 0);
+    gannet_request bad_request = {.size = sizeof bad_request};
+    CHECK(!gannet_submit(loop, &bad_request, &error) && error.code == GANNET_E_ARGUMENT);
+    bad_request.url = "gopher://x/";
+    CHECK(!gannet_submit(loop, &bad_request, &error) && error.code == GANNET_E_REQUEST);
+    bad_request.url = "http://x/";
+    const char *smuggled[] = {"A: b\r\nC: d"};
+    bad_request.headers = smuggled, bad_request.headers_len = 1;
+    CHECK(!gannet_submit(loop, &bad_request, &error) && error.code == GANNET_E_REQUEST);
+    CHECK(gannet_timeout_ms(loop) == -1 && gannet_in_flight(loop) == 0);
+
+    seen = run("/bytes/100000", plain, none);
+    CHECK(seen.ok == 1 && seen.dones == 1 && seen.heads == 1 && seen.bytes == 100000);
+    CHECK(seen.field[0]);
+    seen = run("/bytes/100000", plain, (struct seen){.answer = GANNET_SKIP_BODY});
+    CHECK(seen.ok == 1 && seen.bytes == 0);
+    seen = run("/bytes/1000", plain, (struct seen){.answer = GANNET_STOP});
+    CHECK(seen.ok == 0 && !strcmp(seen.error, "filtered"));
+    seen = run("/bytes/3000000", plain, (struct seen){.answer = GANNET_PAUSE});
+    CHECK(seen.ok == 1 && seen.bytes == 3000000 && seen.resumed);
+    seen = run("/redirect/3", (gannet_request){.follow = 1}, none);
+    CHECK(seen.ok == 1 && seen.redirects == 3 && seen.heads == 1);
+    seen = run("/redirect/3", (gannet_request){.follow = 1, .tag = 66}, none);
+    CHECK(seen.ok == 1 && seen.redirects == 1 && seen.heads == 1);
+    seen = run("/unstable/1/10", plain, none);
+    CHECK(seen.ok == 1 && seen.repeats == 1 && seen.bytes == 10);
+    seen = run("/gzip/5000", (gannet_request){.compressed = 1}, none);
+    CHECK(seen.ok == 1 && seen.bytes == 5000);
+    const char *headers[] = {"X-One: 1", "User-Agent:"};
+    seen = run("/echo", (gannet_request){.headers = headers, .headers_len = 2,
+                                         .body = (const uint8_t *)"hello", .body_len = 5}, none);
+    CHECK(seen.ok == 1 && seen.bytes > 30);
+    seen = run("/echo", (gannet_request){.upload = 1, .upload_len = 100000}, none);
+    CHECK(seen.ok == 1 && seen.sent == 100000 && seen.bytes > 100000);
+    seen = run("/echo", (gannet_request){.upload = 1, .upload_len = UINT64_MAX}, none);
+    CHECK(seen.ok == 1 && seen.sent == 100000);
+    seen = run("/echo", (gannet_request){.upload = 1, .upload_len = 9, .tag = 90}, none);
+    CHECK(seen.ok == 0 && !strcmp(seen.error, "cancelled"));
+    seen = run("/bytes/7", plain, (struct seen){.chain = 20});
+    CHECK(seen.ok == 21 && seen.bytes == 21 * 7);
+    seen = run("/delay/60000/1", (gannet_request){.timeout_ms = 100, .attempts = 1}, none);
+    CHECK(seen.ok == 0 && !strcmp(seen.error, "attempt_timeout"));
+
+    gannet_remote *remote = gannet_remote_new(loop, 16, &error);
+    CHECK(remote);
+    pthread_t thread;
+    CHECK(!pthread_create(&thread, NULL, other_thread, remote));
+    seen = none;
+    gannet_callbacks callbacks = {
+        .size = sizeof callbacks, .user = &seen, .body = on_body, .done = on_done};
+    while (seen.dones < 10) CHECK(gannet_turn(loop, 1000, &callbacks, &error) == GANNET_OK);
+    CHECK(!pthread_join(thread, NULL) && seen.ok == 10 && seen.bytes == 90);
+
+    gannet_request slow = {.size = sizeof slow};
+    char url[300];
+    snprintf(url, sizeof url, "%s/delay/60000/1", base);
+    slow.url = url;
+    CHECK(gannet_submit(loop, &slow, &error) && gannet_drain(loop, 50) == GANNET_OK);
+    CHECK(!gannet_submit(loop, &slow, &error) && error.code == GANNET_E_FULL);
+    CHECK(gannet_run(loop, &callbacks, &error) == GANNET_OK && seen.dones == 11);
+    gannet_free(loop);
+    CHECK(gannet_remote_wake(remote) == GANNET_OK || 1);
+    slow.url = "http://127.0.0.1/";
+    CHECK(gannet_remote_submit(remote, &slow, &error) == GANNET_E_CLOSED);
+    gannet_remote_free(remote);
+    printf("ok\n");
+    return 0;
+}
