@@ -162,6 +162,9 @@ fn refuse_in_transfers(args: &Args) -> Result<(), Usage> {
     Ok(())
 }
 
+/// Files that one glob of `-T` may name.
+const MOST_UPLOADS: u64 = 10_000;
+
 /// Pairs the n-th output and the n-th upload with the n-th URL.
 fn targets(
     args: &Args,
@@ -198,14 +201,29 @@ fn targets(
             Source::Glob(_) => outputs.get(at).unwrap_or(&rest).clone(),
             Source::File(_) | Source::Stdin => Where::Remote,
         };
-        let upload =
-            args.request.upload_file.get(at).filter(|file| !file.is_empty()).map(|file| match file
-                .as_str()
-            {
-                "-" | "." => Upload::Stdin,
-                file => Upload::File(PathBuf::from(file)),
-            });
-        targets.push(Target { url: source, output, upload });
+        let upload = args.request.upload_file.get(at).filter(|file| !file.is_empty());
+        match upload.map(String::as_str) {
+            None => targets.push(Target { url: source, output, upload: None }),
+            Some("-" | ".") => {
+                targets.push(Target { url: source, output, upload: Some(Upload::Stdin) });
+            }
+            Some(files) => {
+                let files = if args.input.globoff {
+                    Glob::literal(files)
+                } else {
+                    Glob::parse(files).map_err(no_glob)?
+                };
+                if files.count() > MOST_UPLOADS {
+                    return usage(format!("-T names more than {MOST_UPLOADS} files at once"));
+                }
+                for number in 0..files.count() {
+                    let mut file = String::new();
+                    files.write(number, &mut file);
+                    let upload = Some(Upload::File(PathBuf::from(file)));
+                    targets.push(Target { url: source.clone(), output: output.clone(), upload });
+                }
+            }
+        }
     }
     Ok(targets)
 }

@@ -10,6 +10,7 @@ use super::{
     RecordHeaders, Records, Resume, StatusClass, TimeCond, Usage, Where, usage,
 };
 use crate::cli::args::Args;
+use crate::cli::exit::Exit;
 use crate::cli::values::{Offline, ResumeKey, When};
 use crate::cli::{data, date, prompt, writeout};
 use crate::fetch::{Auth, Body, Field, Follow, Profile, RangeSpec, Scheme, UrlRules};
@@ -125,7 +126,7 @@ pub(super) fn ask(
         None => (None, false),
         Some(text) => match text.strip_suffix(";auto") {
             Some(text) => ((!text.is_empty()).then(|| text.to_owned()), true),
-            None => (Some(text.to_owned()), false),
+            None => ((!text.is_empty()).then(|| text.to_owned()), false),
         },
     };
     let auth = match (&request.oauth2_bearer, &request.user) {
@@ -173,7 +174,8 @@ pub(super) fn ask(
         rules: UrlRules {
             default_scheme: scheme(request.proto_default.as_deref())?,
             path_as_is: request.path_as_is,
-            braces: args.input.globoff,
+            // A brace that a glob has left over was escaped: it is sent as it is, as by curl.
+            braces: args.input.globoff || !batch,
         },
         query,
         netrc,
@@ -199,8 +201,9 @@ pub(super) fn ask(
 /// `--proto-default`.
 fn scheme(name: Option<&str>) -> Result<Option<Scheme>, Usage> {
     name.map(|name| {
-        Scheme::from_name(name).ok_or_else(|| {
-            Usage::from(format!("--proto-default: gannet does not speak '{name}' (http or https)"))
+        Scheme::from_name(name).ok_or_else(|| Usage {
+            text: format!("--proto-default: gannet does not speak '{name}' (http or https)"),
+            exit: Exit::curl(1),
         })
     })
     .transpose()

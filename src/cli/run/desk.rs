@@ -527,6 +527,21 @@ impl Desk {
         self.jobs[index].upload = Some(UploadFrom::Bytes(bytes));
     }
 
+    /// Whether another request may begin under `--limit-rate-total`, else when. Short bodies arrive
+    /// at once, however slowly they are read: what is to be held back is their requests.
+    pub fn feed_due(&self, now: Instant) -> Result<(), Option<Instant>> {
+        let Some(rate) = self.limit_total else { return Ok(()) };
+        let most = usize::try_from(rate / BURST).unwrap_or(usize::MAX).max(2);
+        if self.in_flight() >= most {
+            return Err(None);
+        }
+        let due = [self.total, self.total_sent]
+            .into_iter()
+            .filter_map(|(since, bytes)| ahead(since?, bytes, rate, now))
+            .max();
+        due.map_or(Ok(()), |due| Err(Some(due)))
+    }
+
     /// How much of a body may leave now; `None`: nothing yet, its time was noted.
     fn upload_room(&mut self, index: usize, ticket: Ticket, room: usize) -> Option<usize> {
         let now = Instant::now();

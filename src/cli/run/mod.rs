@@ -248,6 +248,7 @@ fn drive(
             && fetcher.wants() > 0
             && desk.in_flight() < bounds.window
             && (desk.lines_held < desk.held.lines || desk.in_flight() == 0)
+            && desk.feed_due(now).is_ok()
             && !(bounds.alone && desk.in_flight() > 0)
         {
             match feed.step(desk) {
@@ -357,8 +358,9 @@ fn patience(
     let paused = desk.paused.iter().map(|(until, _)| *until).min();
     let results = desk.results.as_ref().and_then(Results::due);
     let grace = called_off.map(|since| since + GRACE);
-    let moments =
-        [progress.due(), results, bounds.deadline.filter(|_| called_off.is_none()), paused, grace];
+    let feed = desk.feed_due(now).err().flatten();
+    let deadline = bounds.deadline.filter(|_| called_off.is_none());
+    let moments = [progress.due(), results, deadline, paused, grace, feed];
     let until = moments.into_iter().flatten().min();
     until.map_or(MOST, |until| until.saturating_duration_since(now).min(MOST))
 }
