@@ -42,12 +42,8 @@ impl Brotli {
             &mut self.state,
         );
         match result {
-            BrotliResult::ResultSuccess => {
-                self.ended = true;
-                if read < input.len() {
-                    return Err(Fault::Trailing);
-                }
-            }
+            // What follows is for the next step, so that what was decoded is handed on before.
+            BrotliResult::ResultSuccess => self.ended = true,
             BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
             BrotliResult::ResultFailure => return Err(Fault::Corrupt),
         }

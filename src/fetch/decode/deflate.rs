@@ -55,10 +55,8 @@ impl Deflate {
     fn within(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
         let (step, ended) = inflate(&mut self.inflate, input, output)?;
         if ended {
+            // What follows is for the next step, so that what was decoded is handed on before.
             self.state = State::End;
-            if step.read < input.len() {
-                return Err(Fault::Trailing);
-            }
         }
         Ok(step)
     }

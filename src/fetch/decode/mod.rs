@@ -258,8 +258,11 @@ impl Decoder {
     }
 }
 
-/// Drives bytes through the stages. `taken` counts what the first one takes: what decides must not
-/// depend on how the bytes were cut.
+/// Drives bytes through the stages.
+///
+/// The verdict must not depend on how the bytes were cut. A decoder may hold back what it decoded before a
+/// fault, and looks ahead; so wherever a second verdict is near (another coding behind this one, or a
+/// limit), the body goes in one byte at a time: then every cut is the same cut.
 fn flow(
     stages: &mut [Stage],
     mut bytes: &[u8],
@@ -270,18 +273,21 @@ fn flow(
     let Some((stage, rest)) = stages.split_first_mut() else {
         return Ok(if bytes.is_empty() { ControlFlow::Continue(()) } else { sink(bytes) });
     };
+    let last = rest.is_empty();
     loop {
-        let step = stage.inner.step(bytes, &mut stage.buffer);
+        let alone = stage.first && (!last || stage.may_exceed(limits, *taken));
+        let piece = if alone { bytes.get(..1).unwrap_or_default() } else { bytes };
+        let step = stage.inner.step(piece, &mut stage.buffer);
         let Step { read, written } = step.map_err(|fault| fault.of(stage.coding))?;
         bytes = bytes.get(read..).unwrap_or_default();
         if stage.first {
             *taken += read as u64;
         }
         stage.written += written as u64;
-        if stage.written > limits.ratio_from && stage.written / limits.ratio.max(1) >= *taken {
+        if exceeds_ratio(stage.written, *taken, limits) {
             return Err(DecodeError::Ratio(limits.ratio));
         }
-        if rest.is_empty() && stage.written > limits.bytes {
+        if last && stage.written > limits.bytes {
             return Err(DecodeError::TooLarge(limits.bytes));
         }
         if written > 0 && flow(rest, &stage.buffer[..written], taken, limits, sink)?.is_break() {
@@ -295,6 +301,10 @@ fn flow(
             return Err(DecodeError::Corrupt(stage.coding));
         }
     }
+}
+
+fn exceeds_ratio(written: u64, taken: u64, limits: &DecodeLimits) -> bool {
+    written > limits.ratio_from && written / limits.ratio.max(1) >= taken
 }
 
 struct Stage {
@@ -321,6 +331,12 @@ impl Stage {
             Coding::Zstd => Inner::Zstd(zstd::Zstd::default()),
         };
         Self { coding, first, inner, buffer: vec![0; BUFFER].into(), written: 0 }
+    }
+
+    /// One step from here could exceed a limit.
+    fn may_exceed(&self, limits: &DecodeLimits, taken: u64) -> bool {
+        let most = self.written.saturating_add(self.buffer.len() as u64);
+        most > limits.bytes || exceeds_ratio(most, taken, limits)
     }
 }
 

@@ -413,3 +413,67 @@ fn a_sink_may_have_enough() {
     });
     assert_eq!((flow, calls), (Ok(ControlFlow::Break(())), 3));
 }
+
+/// Two codings, both broken: which one is blamed must not depend on the cuts. (The fuzzer found that it did.)
+#[test]
+fn the_blame_does_not_depend_on_cuts() {
+    let twice = |inner: Vec<u8>| gzip(&inner);
+    let rows: &[(&[Coding], Vec<u8>)] = &[
+        // The outer one has a bad check, the inner one bad content, bytes behind its end, or no end.
+        (&[Coding::Gzip, Coding::Gzip], with(twice(with(gzip(&pattern()), 5000, 0xff)), -8, 0)),
+        (&[Coding::Gzip, Coding::Deflate], then(twice(then(zlib(HELLO), b"x")), b"y")),
+        (&[Coding::Gzip, Coding::Brotli], cut(twice(cut(HELLO_BR.to_vec(), 1)), 1)),
+        (&[Coding::Deflate, Coding::Gzip], with(zlib(&with(gzip(HELLO), 1, 0)), -1, 0)),
+        (&[Coding::Brotli, Coding::Gzip], then(HELLO_BR.to_vec(), b"z")),
+    ];
+    for (codings, body) in rows {
+        let limits = DecodeLimits::default();
+        let whole = run(codings, limits, core::iter::once(&body[..]));
+        assert!(whole.is_err(), "{codings:?}");
+        for size in [1, 2, 3, 5, 8, 13, 100, 1000] {
+            assert_eq!(run(codings, limits, body.chunks(size)), whole, "{codings:?} by {size}");
+        }
+    }
+}
+
+/// A limit is hit at the same byte, and before or after a fault, however the body is cut.
+#[test]
+fn limits_are_hit_alike_however_the_body_is_cut() {
+    let bomb = gzip(&vec![0; 3 << 20]);
+    let broken = with(bomb.clone(), -5, 0xff);
+    let mut verdicts = std::collections::BTreeSet::new();
+    for body in [&bomb, &broken] {
+        for ratio in [1000, 1020, 1028, 1029, 1030, 1031, 1032, 1040] {
+            for bytes in [(3 << 20) - 1, 3 << 20] {
+                let limits = DecodeLimits { ratio, bytes, ..DecodeLimits::default() };
+                let whole = run(&[Coding::Gzip], limits, core::iter::once(&body[..]));
+                for size in [1, 7, 64, 1000] {
+                    let cut = run(&[Coding::Gzip], limits, body.chunks(size));
+                    assert!(cut == whole, "ratio {ratio}, by {size}");
+                }
+                verdicts.insert(whole.map_or_else(|error| error.name(), |_| "fine"));
+            }
+        }
+    }
+    let all = ["coding_corrupt", "coding_ratio", "decoded_too_large", "fine"];
+    assert!(verdicts.iter().eq(&all), "{verdicts:?}");
+}
+
+/// What was decoded before a fault is handed on.
+#[test]
+fn what_came_before_bytes_behind_the_end_is_handed_on() {
+    for (coding, body) in [
+        (Coding::Gzip, gzip(HELLO)),
+        (Coding::Deflate, zlib(HELLO)),
+        (Coding::Deflate, bare(HELLO)),
+        (Coding::Brotli, HELLO_BR.to_vec()),
+    ] {
+        let mut out = Vec::new();
+        let mut decoder = Decoder::new(&[coding], DecodeLimits::default());
+        let result = decoder.push(&then(body, b"surplus"), &mut |bytes| {
+            out.extend_from_slice(bytes);
+            ControlFlow::Continue(())
+        });
+        assert_eq!((result.err(), &out[..]), (Some(DecodeError::Trailing(coding)), HELLO));
+    }
+}
