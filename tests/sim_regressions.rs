@@ -345,3 +345,24 @@ fn the_rest_of_a_whole_that_came_for_a_part_is_asked_for_from_its_beginning() {
     assert_eq!(keep.body, text);
     assert_eq!(keep.ends, [(0, Ok(200), text.len() as u64)]);
 }
+
+/// Found by breaking the engine by hand: the swarm did not notice that such a connection was used again, since its servers
+/// answered whatever came.
+#[test]
+fn a_connection_with_surplus_bytes_carries_nothing_more() {
+    let evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    for surplus in [evil, "x", "\r\n", "\0"] {
+        let mut keep = Keep::default();
+        let server = Server::new(move |request| match request.target.as_str() {
+            "/first" => Answer::ok("first").surplus(surplus),
+            _ => Answer::ok("second"),
+        });
+        let config = Config { per_host: PerHost::Fixed(1), ..Config::default() };
+        let mut driver = driver(config, net(server));
+        submit(&mut driver, "192.0.2.1", 80, "/first", 0);
+        submit(&mut driver, "192.0.2.1", 80, "/second", 1);
+        sim::run(&mut driver, &mut keep, HOUR).unwrap();
+        assert_eq!(keep.body, b"firstsecond", "{surplus:?}");
+        assert_eq!(driver.net().ledger().opened, 2, "{surplus:?}");
+    }
+}

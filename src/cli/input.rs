@@ -40,7 +40,7 @@ pub struct Lines {
 enum Source {
     File(File),
     Stdin,
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     Bytes(io::Cursor<Vec<u8>>, usize),
 }
 
@@ -66,6 +66,12 @@ impl Lines {
     /// Reads standard input.
     pub fn stdin(max_line: usize) -> Self {
         Self::new(Source::Stdin, max_line)
+    }
+
+    /// Reads bytes in memory, so many at once.
+    #[cfg(any(test, fuzzing))]
+    pub fn bytes(bytes: Vec<u8>, block: usize, max_line: usize) -> Self {
+        Self::new(Source::Bytes(io::Cursor::new(bytes), block), max_line)
     }
 
     fn new(source: Source, max_line: usize) -> Self {
@@ -157,7 +163,7 @@ impl Lines {
                 }
                 super::wait::read_stdin(room)?
             }
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             Source::Bytes(bytes, block) => {
                 let most = room.len().min(*block);
                 bytes.read(&mut room[..most])?
@@ -446,7 +452,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &[u8], block: usize, max: usize) -> Vec<String> {
-        let mut lines = Lines::new(Source::Bytes(io::Cursor::new(text.to_vec()), block), max);
+        let mut lines = Lines::bytes(text.to_vec(), block, max);
         let mut all = Vec::new();
         loop {
             match lines.next().unwrap() {
@@ -484,7 +490,7 @@ mod tests {
     fn a_long_line_is_never_held() {
         let mut text = vec![b'x'; 10 << 20];
         text.extend_from_slice(b"\nhttp://a/\n");
-        let mut lines = Lines::new(Source::Bytes(io::Cursor::new(text), usize::MAX), 1 << 20);
+        let mut lines = Lines::bytes(text, usize::MAX, 1 << 20);
         assert_eq!(lines.next().unwrap(), Next::TooLong(1));
         assert_eq!(lines.next().unwrap(), Next::Line(b"http://a/", 2));
         assert!(lines.buffer.len() <= 4 << 20);

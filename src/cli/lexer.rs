@@ -325,15 +325,16 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
+/// What a line of a config file says.
 #[derive(Debug, PartialEq, Eq)]
-struct Entry {
-    option: String,
-    value: Option<String>,
-    remark: Option<&'static str>,
+pub struct Entry {
+    pub option: String,
+    pub value: Option<String>,
+    pub remark: Option<&'static str>,
 }
 
 /// One line of a config file.
-fn config_line(line: &str) -> Result<Option<Entry>, String> {
+pub fn config_line(line: &str) -> Result<Option<Entry>, String> {
     let line = line.trim_start_matches([' ', '\t', '\r', '\u{b}', '\u{c}']);
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);

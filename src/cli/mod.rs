@@ -23,6 +23,8 @@ mod data;
 mod date;
 mod demo;
 mod exit;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod glob;
 mod hash;
 mod input;

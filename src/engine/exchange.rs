@@ -17,7 +17,7 @@ use super::limit::{Complaint, Sample};
 use super::observe::What;
 use super::resume::{self, Answer};
 use super::settle::quoted;
-use super::{Config, Engine, Failing, Failure, Kind, Next, Phase, retry};
+use super::{Cause, Config, Engine, Failing, Failure, Fault, Kind, Next, Phase, retry};
 use crate::base::Instant;
 use crate::proto::{self, Body, Event, Head, Persistence};
 
@@ -52,6 +52,7 @@ impl Engine {
     ) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let Some(exchange) = conn.exchange_mut() else { return };
+        let before = out.len();
         let job = &mut self.jobs[exchange.job];
         let begins = exchange.sending == Sending::Unsent;
         let start = match exchange.sending {
@@ -99,6 +100,8 @@ impl Engine {
                             detail: Some("its body was shorter than announced".into()),
                             ..Failing::new(Kind::BodyNotReplayable)
                         };
+                        // Nothing of it goes out any more, its head included.
+                        out.truncate(before);
                         self.fail_exchange(key, failing, now, handler);
                         return;
                     }
@@ -174,7 +177,12 @@ impl Engine {
                 self.securing_failed(key, failing, true, now, handler);
                 return Next::Gone;
             }
-            State::Idle { .. } | State::Opening(_) | State::Ready => {
+            // Not told that it was established: whatever this is, no connection came of it.
+            &mut State::Opening(dial) => {
+                self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
+                return Next::Gone;
+            }
+            State::Idle { .. } | State::Ready => {
                 self.drop_conn(key, true, now);
                 return Next::Gone;
             }
@@ -386,9 +394,10 @@ impl Engine {
                 self.securing_failed(key, Failing::new(Kind::EofInHandshake), false, now, handler);
             }
             State::Idle { .. } => self.idle_closed(key, now),
-            State::Opening(_) | State::Ready | State::Closing { .. } => {
-                self.drop_conn(key, false, now);
+            &mut State::Opening(dial) => {
+                self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
             }
+            State::Ready | State::Closing { .. } => self.drop_conn(key, false, now),
         }
     }
 

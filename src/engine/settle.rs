@@ -104,6 +104,9 @@ impl Engine {
                         let kind = self.loss_of(key, Some(Cause::Reset));
                         self.fail_exchange(key, Failing { kind, ..failing }, now, handler);
                     }
+                    State::Opening(dial) => {
+                        self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
+                    }
                     _ => self.drop_conn(key, true, now),
                 }
             }

@@ -2,15 +2,27 @@
 //! so that `tests/corpus.rs` replays the corpora as ordinary tests and `fuzz/` stays a thin shell.
 #![allow(dead_code, unreachable_pub, reason = "each of those who include this uses a part of it")]
 
+#[cfg(feature = "dns")]
 mod dns;
+#[cfg(feature = "sim")]
+mod driver;
+#[cfg(feature = "sim")]
+mod engine;
+#[cfg(feature = "fetch")]
 mod fetch;
 pub mod model;
 pub mod table;
 pub mod trace;
 
 use arbitrary::Unstructured;
+#[cfg(feature = "dns")]
 pub use dns::dns;
-pub use fetch::{decode, redirect, url};
+#[cfg(feature = "sim")]
+pub use driver::driver;
+#[cfg(feature = "sim")]
+pub use engine::engine;
+#[cfg(feature = "fetch")]
+pub use fetch::{decode, netrc, redirect, url};
 use gannet::proto::framing::{FramingFields, decide};
 use gannet::proto::replay::{Outcome, replay as run_replay};
 use gannet::proto::wire::{Record, Recorder, records};
@@ -31,10 +43,20 @@ pub const ALL: &[(&str, Check)] = &[
     ("chunked", chunked),
     ("request", request),
     ("replay", replay),
+    #[cfg(feature = "dns")]
     ("dns", dns),
+    #[cfg(feature = "fetch")]
     ("url", url),
+    #[cfg(feature = "fetch")]
     ("redirect", redirect),
+    #[cfg(feature = "fetch")]
     ("decode", decode),
+    #[cfg(feature = "fetch")]
+    ("netrc", netrc),
+    #[cfg(feature = "sim")]
+    ("engine", engine),
+    #[cfg(feature = "sim")]
+    ("driver", driver),
 ];
 
 const TINY: Limits = Limits {

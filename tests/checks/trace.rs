@@ -23,7 +23,7 @@ pub enum Item {
     Error(&'static str),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     pub items: Vec<Item>,
     /// Bytes up to the end of the message; what follows is surplus. Zero unless it is done.
@@ -62,11 +62,11 @@ pub fn persistence(persistence: Persistence) -> &'static str {
     }
 }
 
-fn owned<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<(String, Vec<u8>)> {
+pub fn owned<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<(String, Vec<u8>)> {
     fields.map(|(name, value)| (name.to_owned(), value.to_vec())).collect()
 }
 
-fn head(head: gannet::proto::Head<'_>) -> Head {
+pub fn head(head: gannet::proto::Head<'_>) -> Head {
     Head {
         version: head.version,
         status: head.status,
