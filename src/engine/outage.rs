@@ -99,14 +99,16 @@ impl Engine {
         now: Instant,
     ) -> bool {
         let known = self.outage.names_heard;
+        let half = since + (now - since) / 2;
         let ours = match servers {
             NameServers::Answered => {
                 self.outage.names_heard(since, now);
                 false
             }
-            NameServers::Silent => known <= since,
+            // What was heard at its beginning may have been asked for before.
+            NameServers::Silent => known <= half,
             // Nobody ever was there: that is a mistake rather than an outage.
-            NameServers::Absent => known <= since && known != Instant::ZERO,
+            NameServers::Absent => known <= half && known != Instant::ZERO,
         };
         ours && self.waits_for_network(self.config.offline_wait, now)
     }
@@ -125,7 +127,9 @@ impl Engine {
                 self.outage.heard(now);
                 return false;
             }
-            Kind::Unreachable | Kind::ConnectTimeout if began >= self.outage.heard => {
+            Kind::Unreachable | Kind::ConnectTimeout
+                if self.outage.heard <= began + (now - began) / 2 =>
+            {
                 if self.hosts[host].has_served() {
                     self.outage.failing = Some(match self.outage.failing {
                         Some((one, more)) => (one, more || one != host),

@@ -12,9 +12,13 @@ use super::{Driver, Net, RESOLVER, Read};
 use crate::base::Instant;
 use crate::dns::{
     Action, Answer, DnsError, DnsErrorKind, Lookup, LookupKey, QueryKey, Report, Resolver, Said,
-    SocketFailure, Stats,
+    SocketFailure, Source, Stats,
 };
 use crate::engine::{Cause, DnsFailure, Engine, Fault, Handler, HostKey, NameServers, Resolved};
+
+/// When a name stays without an answer, one that had one is asked for, to tell the name's trouble
+/// from the servers': it may take so long.
+const CHECK: Duration = Duration::from_secs(3);
 
 /// Datagrams taken from one socket before the others have their turn.
 const READ_BUDGET: u32 = 16;
@@ -35,6 +39,12 @@ pub struct Names {
     /// Sockets that something came to.
     ready: VecDeque<usize>,
     payload: Vec<u8>,
+    /// The name that was answered last.
+    answered: Box<str>,
+    /// The question whether the servers are there, and until when an answer is waited for.
+    check: Option<(LookupKey, Instant)>,
+    /// Failures that wait for it.
+    suspects: Vec<(HostKey, Box<DnsError>)>,
 }
 
 #[derive(Debug)]
@@ -79,6 +89,9 @@ impl Names {
             lines: Vec::new(),
             ready: VecDeque::new(),
             payload: Vec::new(),
+            answered: Box::default(),
+            check: None,
+            suspects: Vec::new(),
         }
     }
 
@@ -105,7 +118,8 @@ impl Names {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let patience = self.patience.front().map(|(at, ..)| *at);
-        [self.resolver.deadline(), patience].into_iter().flatten().min()
+        let check = self.check.map(|(_, until)| until);
+        [self.resolver.deadline(), patience, check].into_iter().flatten().min()
     }
 
     pub(super) fn has_ready(&self) -> bool {
@@ -116,6 +130,9 @@ impl Names {
         self.resolver.shift(gap);
         for (at, ..) in &mut self.patience {
             *at += gap;
+        }
+        if let Some((_, until)) = &mut self.check {
+            *until += gap;
         }
     }
 
@@ -184,15 +201,41 @@ impl Names {
     }
 }
 
+impl Names {
+    /// Whether a failure has to wait until it is known that the servers are there; asks them.
+    fn suspects(&mut self, host: HostKey, error: &DnsError, now: Instant) -> bool {
+        let silent = error.kind == DnsErrorKind::Unanswered && !error.reports.iter().all(is_absent);
+        if !silent || self.answered.is_empty() {
+            return false;
+        }
+        if self.check.is_none() {
+            self.resolver.invalidate(&self.answered);
+            match self.resolver.resolve(&self.answered, now) {
+                Lookup::Pending(lookup) => self.check = Some((lookup, now + CHECK)),
+                Lookup::Ready(_) => return false,
+            }
+        }
+        self.suspects.push((host, Box::new(error.clone())));
+        true
+    }
+}
+
+/// Nobody listens at that server's port: it is not there, rather than silent.
+fn is_absent(report: &Report) -> bool {
+    report.said == Said::NobodyListens
+}
+
 fn token_of(query: QueryKey) -> usize {
     query.pack() | RESOLVER
 }
 
-/// Tells the engine, `port` being another one than the host's own.
+/// Tells the engine, `port` being another one than the host's own; `there`: the servers answer other
+/// questions.
 fn tell(
     engine: &mut Engine,
     (host, port): (HostKey, Option<u16>),
     result: &Result<Answer, Box<DnsError>>,
+    there: bool,
     now: Instant,
     handler: &mut dyn Handler,
 ) {
@@ -212,9 +255,11 @@ fn tell(
             // The hint has a place of its own.
             let detail = DnsError { hint: None, ..(**error).clone() }.to_string();
             let kind = error.kind;
-            let absent = |report: &Report| report.said == Said::NobodyListens;
             let servers = match kind {
-                DnsErrorKind::Unanswered if error.reports.iter().all(absent) => NameServers::Absent,
+                _ if there => NameServers::Answered,
+                DnsErrorKind::Unanswered if error.reports.iter().all(is_absent) => {
+                    NameServers::Absent
+                }
                 DnsErrorKind::Unanswered => NameServers::Silent,
                 _ => NameServers::Answered,
             };
@@ -239,7 +284,7 @@ impl<N: Net> Driver<N> {
         let name = routed.map_or(self.engine.origin(host).host, |(name, _)| name);
         match names.resolver.resolve(name, self.now) {
             Lookup::Ready(result) => {
-                tell(&mut self.engine, (host, port), &result, self.now, handler);
+                tell(&mut self.engine, (host, port), &result, false, self.now, handler);
             }
             Lookup::Pending(lookup) => {
                 let until = self.now + self.engine.config().connect_timeout;
@@ -280,9 +325,26 @@ impl<N: Net> Driver<N> {
                     }
                 }
                 Action::Resolved { lookup, result, more } => {
+                    if names.check.is_some_and(|(check, _)| check == lookup) && !more {
+                        let there = match &result {
+                            Ok(answer) => !answer.stale,
+                            Err(error) => error.kind != DnsErrorKind::Unanswered,
+                        };
+                        self.checked(&mut names, there, handler);
+                    }
                     for host in names.waiters(lookup, more) {
-                        let port = names.routed.get(&host).map(|(_, port)| *port);
-                        tell(&mut self.engine, (host, port), &result, now, handler);
+                        if let Err(error) = &result
+                            && names.suspects(host, error, now)
+                        {
+                            continue;
+                        }
+                        let routed = names.routed.get(&host);
+                        if let Ok(Answer { source: Source::Server(_), .. }) = &result {
+                            let name = self.engine.origin(host).host;
+                            names.answered = routed.map_or_else(|| name.into(), |(n, _)| n.clone());
+                        }
+                        let port = routed.map(|(_, port)| *port);
+                        tell(&mut self.engine, (host, port), &result, false, now, handler);
                     }
                 }
             }
@@ -317,7 +379,24 @@ impl<N: Net> Driver<N> {
             && let Some((lookup, host)) = names.next_impatient(self.now)
             && let Some(error) = names.resolver.unfinished(lookup, self.now)
         {
-            tell(&mut self.engine, (host, None), &Err(error), self.now, handler);
+            if !names.suspects(host, &error, self.now) {
+                tell(&mut self.engine, (host, None), &Err(error), false, self.now, handler);
+            }
+        }
+        if let Some(mut names) = self.names.take() {
+            if names.check.is_some_and(|(_, until)| until <= self.now) {
+                self.checked(&mut names, false, handler);
+            }
+            self.names = Some(names);
+        }
+        self.ask(handler);
+    }
+
+    /// Whether the servers are there is known: what waited for that is told.
+    fn checked(&mut self, names: &mut Names, there: bool, handler: &mut dyn Handler) {
+        names.check = None;
+        for (host, error) in names.suspects.drain(..) {
+            tell(&mut self.engine, (host, None), &Err(error), there, self.now, handler);
         }
     }
 }

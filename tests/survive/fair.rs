@@ -33,7 +33,7 @@ fn share(run: Duration, window: Duration) -> (f64, [u64; 2]) {
     std::thread::sleep(run.saturating_sub(begun.elapsed()));
     let after = count();
     for child in &mut children {
-        kill(child, "INT");
+        kill(child, "TERM");
         wait(child, Duration::from_secs(20));
     }
     let done = [after[0] - before[0], after[1] - before[1]];

@@ -21,6 +21,7 @@ const LONG: Duration = Duration::from_secs(20);
 struct NameServer {
     socket: UdpSocket,
     silent: Arc<AtomicBool>,
+    /// Questions so far; none for `hole*` is ever answered.
     asked: Arc<AtomicU64>,
 }
 
@@ -33,7 +34,8 @@ impl NameServer {
             let mut buffer = [0; 1500];
             while let Ok((length, from)) = own.recv_from(&mut buffer) {
                 count.fetch_add(1, Ordering::Relaxed);
-                if quiet.load(Ordering::Relaxed) || length < 17 {
+                let hole = buffer[12..length.max(12)].starts_with(b"\x04hole");
+                if hole || quiet.load(Ordering::Relaxed) || length < 17 {
                     continue;
                 }
                 let _ = own.send_to(&answer(&buffer[..length], address), from);
@@ -122,6 +124,27 @@ fn silent_name_servers_fail_no_url() {
 #[ignore = "half a minute"]
 fn name_servers_silent_for_twenty_seconds_fail_no_url() {
     name_servers_fall_silent(LONG);
+}
+
+/// A name that no server answers for is that name's trouble, while they answer for others.
+#[test]
+fn a_name_without_an_answer_is_no_outage() {
+    let server = server("127.0.0.1:0");
+    let port = server.addr().port();
+    let names = NameServer::spawn("127.0.0.1:0", [127, 0, 0, 1]);
+    let servers = names.socket.local_addr().unwrap().to_string();
+    let begun = Instant::now();
+    let run = Gannet::new()
+        .args(["-i", "-", "--retry", "1", "--connect-timeout", "2", "--dns-servers", &servers])
+        .stdin(&format!("http://h.test:{port}/bytes/1\nhttp://hole.test:{port}/bytes/2\n"))
+        .run();
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let records = records(&run.out);
+    assert_eq!(records[0]["ok"], true);
+    assert_eq!(records[1]["error"]["kind"], "dns_unanswered", "{}", records[1]);
+    assert_eq!(records[1]["attempts"], 2);
+    assert!(!run.err.contains("seem to be down"), "{}", run.err);
 }
 
 /// `--offline fail`: as any other failure, and named.
