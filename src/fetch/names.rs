@@ -116,6 +116,8 @@ fn port_number(text: &str) -> Option<u16> {
 pub(super) struct Directory {
     known: Vec<KnownHost>,
     routes: Vec<Route>,
+    /// The addresses that are wanted.
+    families: dns::Families,
     /// The interfaces of this machine by name, for zones.
     zones: Vec<(String, u32)>,
     pub(super) warnings: Vec<String>,
@@ -126,7 +128,9 @@ impl Directory {
     pub(super) fn new(options: NameOptions) -> io::Result<(Self, Option<Names>)> {
         if options.external {
             let (known, routes) = (options.known, options.routes);
-            return Ok((Self { known, routes, zones: zones(), warnings: Vec::new() }, None));
+            let families = dns::Families::Both;
+            let (zones, warnings) = (zones(), Vec::new());
+            return Ok((Self { known, routes, families, zones, warnings }, None));
         }
         // Ids of questions must be unpredictable: without that nothing is asked at all.
         let mut random = system_random().map_err(|error| io::Error::other(error.to_string()))?;
@@ -151,8 +155,10 @@ impl Directory {
         if config.reach == dns::Config::default().reach {
             config.reach = reach();
         }
+        let families = config.families;
         let names = Names::new(Resolver::new(config), random);
-        Ok((Self { known: options.known, routes: options.routes, zones, warnings }, Some(names)))
+        let (known, routes) = (options.known, options.routes);
+        Ok((Self { known, routes, families, zones, warnings }, Some(names)))
     }
 
     /// A host was named for the first time: if the user said where it is, so it is.
@@ -176,9 +182,18 @@ impl Directory {
         let at_port = || self.known.iter().rev().filter(|known| known.port == port);
         let exact = at_port().find(|known| known.host.as_ref() == Some(&name));
         let known = exact.or_else(|| at_port().find(|known| known.host.is_none()));
-        if let Some(known) = known {
-            let addresses: Vec<_> =
-                known.addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect();
+        // Without one of a family that is wanted, the name is looked up, as curl does.
+        let wanted = |ip: &&IpAddr| match self.families {
+            dns::Families::Both => true,
+            dns::Families::V4 => ip.is_ipv4(),
+            dns::Families::V6 => ip.is_ipv6(),
+        };
+        let addresses: Vec<_> = known
+            .into_iter()
+            .flat_map(|known| known.addresses.iter().filter(wanted))
+            .map(|&ip| SocketAddr::new(ip, port))
+            .collect();
+        if !addresses.is_empty() {
             driver.place(host, &addresses, Instant::NEVER);
         } else if let Some(address) = self.literal(&name, port) {
             driver.place(host, &[address], Instant::NEVER);

@@ -135,7 +135,13 @@ impl Mio {
     }
 
     fn connect(&mut self, token: usize, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // Made so that it never waits, where the system can: one call less a connection.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let kind = Type::STREAM.nonblocking();
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let kind = Type::STREAM;
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         if let Some(after) = self.options.keepalive {

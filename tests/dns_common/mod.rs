@@ -89,3 +89,81 @@ pub fn free_address() -> SocketAddr {
         }
     }
 }
+
+/// Debian's unbound on loopback: every name under `.test` is 127.0.0.1, and it writes down what it is
+/// asked.
+pub struct Unbound {
+    child: Child,
+    pub address: SocketAddr,
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Unbound {
+    /// `None`, and a word about it, where there is no unbound.
+    pub fn start() -> Option<Self> {
+        let found = ["unbound", "/usr/sbin/unbound"]
+            .into_iter()
+            .find(|program| Command::new(program).arg("-V").stdout(Stdio::null()).status().is_ok());
+        let Some(program) = found else {
+            assert!(std::env::var_os("GANNET_REQUIRE_SERVERS").is_none(), "unbound is required");
+            println!("SKIPPED: unbound is not installed");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let (log, address) = (folder.path().join("log"), free_address());
+        let conf = format!(
+            "server:\n interface: 127.0.0.1@{}\n do-daemonize: no\n chroot: \"\"\n username: \"\"\n \
+             pidfile: \"\"\n use-syslog: no\n logfile: \"{}\"\n log-queries: yes\n verbosity: 0\n \
+             num-threads: 1\n module-config: \"iterator\"\n \
+             local-zone: \"test.\" redirect\n local-data: \"test. 60 IN A 127.0.0.1\"\n\
+             remote-control:\n control-enable: no\n",
+            address.port(),
+            log.display()
+        );
+        let file = folder.path().join("conf");
+        std::fs::write(&file, conf).unwrap();
+        let child = Command::new(program)
+            .args(["-d", "-c"])
+            .arg(file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { child, address, log, _folder: folder };
+        let start = Clock::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(20), "unbound does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(server)
+    }
+
+    /// What it was asked, and how often.
+    pub fn questions(&self) -> HashMap<String, u32> {
+        let mut length = 0;
+        loop {
+            std::thread::sleep(Duration::from_millis(300));
+            let now = std::fs::metadata(&self.log).map_or(0, |meta| meta.len());
+            if now == length && now > 0 {
+                break;
+            }
+            length = now;
+        }
+        let mut questions = HashMap::new();
+        for line in std::fs::read_to_string(&self.log).unwrap().lines() {
+            // "[time] unbound[pid:0] info: 127.0.0.1 n1.test. A IN"
+            if let Some((_, question)) = line.split_once("info: 127.0.0.1 ") {
+                *questions.entry(question.to_string()).or_insert(0) += 1;
+            }
+        }
+        questions
+    }
+}
+
+impl Drop for Unbound {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
