@@ -433,8 +433,7 @@ fn a_second_signal_ends_at_once() {
     let server = spawn(presets::silent()).unwrap();
     let mut child = Gannet::new().args(["-s", &server.url("/x")]).spawn(Stdio::null());
     std::thread::sleep(Duration::from_millis(700));
-    let (signal, code) =
-        if common::inherits_ignored("INT") { ("TERM", 143) } else { ("INT", 130) };
+    let (signal, code) = if common::inherits_ignored("INT") { ("TERM", 143) } else { ("INT", 130) };
     common::kill(&child, signal);
     common::kill(&child, signal);
     let status = common::wait(&mut child, Duration::from_secs(3));

@@ -254,7 +254,8 @@ fn tls_exit(name: &str) -> CurlCode {
         | "tls_certificate_purpose"
         | "tls_certificate_invalid" => CurlCode::PeerFailedVerification,
         "tls_pin_mismatch" => CurlCode::SslPinnedpubkeynotmatch,
-        "tls_client_certificate" => CurlCode::SslCertproblem,
+        "tls_client_certificate" | "tls_own_certificate" => CurlCode::SslCertproblem,
+        "tls_ca_file" => CurlCode::SslCacertBadfile,
         "tls_truncated" | "tls_decrypt" | "tls_flood" | "tls_keys_exhausted" | "tls_closed" => {
             CurlCode::RecvError
         }

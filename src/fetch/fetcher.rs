@@ -58,6 +58,12 @@ pub struct Fetcher {
     orders: Option<crate::net::remote::Inbox<Request>>,
 }
 
+/// Whom connections over TLS trust: known, or to be read when the first one asks.
+enum Tls {
+    Made(tls::Config),
+    Later(tls::Options),
+}
+
 impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetcher")
@@ -70,15 +76,23 @@ impl fmt::Debug for Fetcher {
 impl Fetcher {
     /// A fetcher without work. Reads resolv.conf and the hosts file, unless
     /// [`Options::names`] say whom to ask.
-    pub fn new(options: Options) -> Result<Self, StartError> {
-        let tls = tls::Config::new(options.tls.clone())?;
-        Self::with_tls(options, tls)
+    pub fn new(mut options: Options) -> Result<Self, StartError> {
+        let tls = if options.tls_later {
+            Tls::Later(core::mem::take(&mut options.tls))
+        } else {
+            Tls::Made(tls::Config::new(options.tls.clone())?)
+        };
+        Self::build(options, tls)
     }
 
     /// The same with a TLS configuration of one's own in place of [`Options::tls`]: one that
     /// several fetchers share, or [`tls::Config::custom`] for a rustls `ClientConfig` with a
     /// verifier of one's own.
-    pub fn with_tls(mut options: Options, tls: tls::Config) -> Result<Self, StartError> {
+    pub fn with_tls(options: Options, tls: tls::Config) -> Result<Self, StartError> {
+        Self::build(options, Tls::Made(tls))
+    }
+
+    fn build(mut options: Options, tls: Tls) -> Result<Self, StartError> {
         options.engine.check()?;
         options.driver.check()?;
         if options.engine.seed == 0 {
@@ -89,7 +103,11 @@ impl Fetcher {
         let mut net = Mio::new(options.events.max(1))?;
         net.set_options(options.sockets.clone());
         let engine = Engine::new(options.engine.clone());
-        let mut driver = Driver::new(engine, net, options.driver).with_tls(tls);
+        let driver = Driver::new(engine, net, options.driver);
+        let mut driver = match tls {
+            Tls::Made(tls) => driver.with_tls(tls),
+            Tls::Later(options) => driver.with_tls_later(move || tls::Config::new(options)),
+        };
         if let Some(names) = names {
             driver = driver.with_names(names);
         }

@@ -28,6 +28,10 @@ pub struct Options {
     pub driver: DriverConfig,
     /// What is trusted, and with what we prove who we are.
     pub tls: tls::Options,
+    /// Reads the root certificates when the first connection over TLS needs them, instead of in
+    /// [`Fetcher::new`](super::Fetcher::new). What is wrong with [`tls`](Self::tls) is then said
+    /// by the requests that need it. Default: false.
+    pub tls_later: bool,
     /// Interfaces and probes.
     pub sockets: SocketOptions,
     /// Who is asked for addresses, and what is known of them beforehand.
@@ -56,6 +60,7 @@ impl Default for Options {
             engine: Config::default(),
             driver: DriverConfig::default(),
             tls: tls::Options::default(),
+            tls_later: false,
             sockets: SocketOptions::default(),
             names: NameOptions::default(),
             schemes: Schemes::ALL,

@@ -66,7 +66,7 @@ pub struct Driver<N> {
     #[cfg(feature = "dns")]
     pub(super) names: Option<super::Names>,
     #[cfg(feature = "tls")]
-    tls: Option<crate::tls::Config>,
+    tls: Trust,
 }
 
 impl<N> core::fmt::Debug for Driver<N> {
@@ -82,6 +82,16 @@ enum Pumped {
     Here,
     /// The engine gave it up.
     Gone,
+}
+
+/// What connections over TLS begin with.
+#[cfg(feature = "tls")]
+enum Trust {
+    None,
+    /// Made when it is first needed.
+    Later(Box<dyn FnOnce() -> Result<crate::tls::Config, crate::tls::ConfigError> + Send>),
+    Made(crate::tls::Config),
+    Refused(crate::tls::ConfigError),
 }
 
 impl<N: Net> Driver<N> {
@@ -108,7 +118,7 @@ impl<N: Net> Driver<N> {
             #[cfg(feature = "dns")]
             names: None,
             #[cfg(feature = "tls")]
-            tls: None,
+            tls: Trust::None,
         }
     }
 
@@ -137,7 +147,19 @@ impl<N: Net> Driver<N> {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(mut self, tls: crate::tls::Config) -> Self {
-        self.tls = Some(tls);
+        self.tls = Trust::Made(tls);
+        self
+    }
+
+    /// Speaks TLS with what `make` makes when the first connection asks for it: a run without
+    /// TLS reads no root certificates. What `make` says against it, those connections fail with.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls_later(
+        mut self,
+        make: impl FnOnce() -> Result<crate::tls::Config, crate::tls::ConfigError> + Send + 'static,
+    ) -> Self {
+        self.tls = Trust::Later(Box::new(make));
         self
     }
 
@@ -843,14 +865,25 @@ impl<N: Net> Driver<N> {
     fn secure(&mut self, key: ConnKey, handler: &mut dyn Handler) {
         let Some(host) = self.engine.host_of(key) else { return };
         let name = self.engine.origin(host).host;
+        if let Trust::Later(_) = &self.tls
+            && let Trust::Later(make) = core::mem::replace(&mut self.tls, Trust::None)
+        {
+            self.tls = match make() {
+                Ok(config) => Trust::Made(config),
+                Err(error) => Trust::Refused(error),
+            };
+        }
         let begun = match &self.tls {
-            None => Err(None),
-            Some(config) => crate::tls::Session::new(config, name)
+            Trust::None | Trust::Later(_) => {
+                Err(("tls_unavailable", "no TLS configuration was given".into(), None))
+            }
+            Trust::Refused(error) => Err((error.name(), error.to_string(), None)),
+            Trust::Made(config) => crate::tls::Session::new(config, name)
                 .and_then(|mut session| {
                     let mut hello = Vec::new();
                     session.start(&mut hello).map(|()| (session, hello))
                 })
-                .map_err(Some),
+                .map_err(|error| (error.name(), error.to_string(), error.hint())),
         };
         match begun {
             Ok((session, hello)) => {
@@ -860,14 +893,8 @@ impl<N: Net> Driver<N> {
                     Some(Tls { session, partial: Vec::new(), secured: false, closed: false });
                 self.pump(key, handler);
             }
-            Err(error) => {
-                let detail = error.as_ref().map(ToString::to_string);
-                let loss = Loss::Tls {
-                    name: error.as_ref().map_or("tls_unavailable", crate::tls::Error::name),
-                    detail: detail.as_deref().unwrap_or("no TLS configuration was given"),
-                    hint: error.as_ref().and_then(crate::tls::Error::hint),
-                    is_final: true,
-                };
+            Err((name, detail, hint)) => {
+                let loss = Loss::Tls { name, detail: &detail, hint, is_final: true };
                 self.engine.lost(key, loss, self.now, handler);
             }
         }

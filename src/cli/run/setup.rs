@@ -75,6 +75,8 @@ pub fn options(
     options.engine.max_connections = connections(engine.max_connections, warnings);
     options.engine.max_jobs = jobs;
     fill_tls(&mut options.tls, engine)?;
+    // What was typed is judged at once; whom the environment trusts, when it is asked.
+    options.tls_later = engine.cacert.is_none() && engine.cert.is_none();
     options.sockets.keepalive = engine.keepalive;
     if let Some(name) = &engine.interface {
         let name = name.trim_start_matches("if!").trim_start_matches("host!");
