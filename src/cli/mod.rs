@@ -35,7 +35,8 @@ mod names;
 mod plan;
 mod progress;
 mod prompt;
-mod record;
+#[doc(hidden)]
+pub mod record;
 mod replay;
 mod results;
 mod run;

@@ -85,11 +85,15 @@ pub struct Writer {
     address: Option<(SocketAddr, String)>,
 }
 
-fn key(name: &str, out: &mut Vec<u8>) {
-    out.push(b',');
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
+/// A field's name as it stands in a line, the comma before it included.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+fn key(key: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
 }
 
 fn text(name: &str, value: &[u8], out: &mut Vec<u8>) {
@@ -118,20 +122,20 @@ impl Writer {
         out.extend_from_slice(b"{\"n\":");
         json::number(record.n, out);
         if let Some(id) = record.id {
-            key("id", out);
+            key(key!("id"), out);
             out.extend_from_slice(id.as_bytes());
         }
         if let Some(meta) = record.meta {
-            key("meta", out);
+            key(key!("meta"), out);
             out.extend_from_slice(meta.as_bytes());
         }
-        text("url", record.url.as_bytes(), out);
+        text(key!("url"), record.url.as_bytes(), out);
         if let Some(url) = record.final_url {
-            text("final_url", url.as_bytes(), out);
+            text(key!("final_url"), url.as_bytes(), out);
         }
-        text("method", record.method.as_bytes(), out);
-        yes("ok", record.error.is_none(), out);
-        key("status", out);
+        text(key!("method"), record.method.as_bytes(), out);
+        yes(key!("ok"), record.error.is_none(), out);
+        key(key!("status"), out);
         match record.status {
             Some(status) => json::number(u64::from(status), out),
             None => out.extend_from_slice(b"null"),
@@ -139,23 +143,23 @@ impl Writer {
         if let Some(error) = &record.error {
             write_error(error, out);
         }
-        number("attempts", u64::from(record.attempts), out);
+        number(key!("attempts"), u64::from(record.attempts), out);
         if !record.tries.is_empty() {
             write_tries(record.tries, out);
         }
-        number("redirects", u64::from(record.redirects), out);
-        number("body_bytes", record.body_bytes, out);
-        number("wire_bytes", record.wire_bytes, out);
+        number(key!("redirects"), u64::from(record.redirects), out);
+        number(key!("body_bytes"), record.body_bytes, out);
+        number(key!("wire_bytes"), record.wire_bytes, out);
         if let Some(value) = record.content_type {
-            text("content_type", value, out);
+            text(key!("content_type"), value, out);
         }
         if let Some(value) = record.content_length {
-            number("content_length", value, out);
+            number(key!("content_length"), value, out);
         }
         let fields = [
-            ("etag", record.etag),
-            ("last_modified", record.last_modified),
-            ("location", record.location),
+            (key!("etag"), record.etag),
+            (key!("last_modified"), record.last_modified),
+            (key!("location"), record.location),
         ];
         for (name, value) in fields {
             if let Some(value) = value {
@@ -163,10 +167,10 @@ impl Writer {
             }
         }
         if let Some(output) = record.output {
-            text("output", output.as_bytes(), out);
+            text(key!("output"), output.as_bytes(), out);
         }
         if let Some(digest) = &record.sha256 {
-            key("sha256", out);
+            key(key!("sha256"), out);
             out.push(b'"');
             for byte in digest {
                 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -178,41 +182,41 @@ impl Writer {
             write_headers(lines, out);
         }
         match record.body {
-            Some(Body::Text(body)) => text("body", body, out),
+            Some(Body::Text(body)) => text(key!("body"), body, out),
             Some(Body::Base64(body)) => {
                 use base64::Engine;
                 let encoded = base64::engine::general_purpose::STANDARD.encode(body);
-                text("body_base64", encoded.as_bytes(), out);
+                text(key!("body_base64"), encoded.as_bytes(), out);
             }
             None => {}
         }
         if record.truncated {
-            yes("truncated", true, out);
+            yes(key!("truncated"), true, out);
         }
         if record.unchanged {
-            yes("unchanged", true, out);
+            yes(key!("unchanged"), true, out);
         }
         if !record.warnings.is_empty() {
-            key("warnings", out);
+            key(key!("warnings"), out);
             for (at, warning) in record.warnings.iter().enumerate() {
                 out.push(if at == 0 { b'[' } else { b',' });
                 json::string(warning.as_bytes(), out);
             }
             out.push(b']');
         }
-        key("started", out);
+        key(key!("started"), out);
         out.push(b'"');
         self.stamp.write(record.started, out);
         out.push(b'"');
         if let Some(ms) = &record.times {
             out.extend_from_slice(b",\"ms\":{\"queue\":");
             json::millis(ms.queue, out);
-            times("dns", ms.dns, out);
-            times("connect", ms.connect, out);
-            times("tls", ms.tls, out);
-            times("first_byte", ms.first_byte, out);
-            times("body", ms.body, out);
-            times("total", ms.total, out);
+            times(key!("dns"), ms.dns, out);
+            times(key!("connect"), ms.connect, out);
+            times(key!("tls"), ms.tls, out);
+            times(key!("first_byte"), ms.first_byte, out);
+            times(key!("body"), ms.body, out);
+            times(key!("total"), ms.total, out);
             out.push(b'}');
         }
         if record.dns_stale {
@@ -222,7 +226,7 @@ impl Writer {
             self.write_conn(conn, out);
         }
         if let Some(at) = record.resumed_at {
-            number("resumed_at", at, out);
+            number(key!("resumed_at"), at, out);
         }
         out.extend_from_slice(b"}\n");
     }
@@ -230,18 +234,18 @@ impl Writer {
     fn write_conn(&mut self, conn: &Conn<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"conn\":{\"id\":");
         json::number(conn.id, out);
-        yes("reused", conn.reused, out);
+        yes(key!("reused"), conn.reused, out);
         if let Some(remote) = conn.remote {
             // The same address as a moment ago, nearly always.
             if self.address.as_ref().is_none_or(|(last, _)| *last != remote) {
                 self.address = Some((remote, remote.to_string()));
             }
             if let Some((_, shown)) = &self.address {
-                text("remote", shown.as_bytes(), out);
+                text(key!("remote"), shown.as_bytes(), out);
             }
         }
         if let Some(tls) = conn.tls {
-            text("tls", tls.as_bytes(), out);
+            text(key!("tls"), tls.as_bytes(), out);
         }
         out.push(b'}');
     }
@@ -250,16 +254,16 @@ impl Writer {
 fn write_error(error: &Error<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"error\":{\"kind\":");
     json::string(error.kind.as_bytes(), out);
-    text("phase", error.phase.as_bytes(), out);
-    text("message", error.message.as_bytes(), out);
+    text(key!("phase"), error.phase.as_bytes(), out);
+    text(key!("message"), error.message.as_bytes(), out);
     if error.os != 0 {
-        number("os_error", u64::from(error.os.unsigned_abs()), out);
+        number(key!("os_error"), u64::from(error.os.unsigned_abs()), out);
     }
     if let Some(reused) = error.reused {
-        text("fresh_or_reused", if reused { b"reused" } else { b"fresh" }, out);
+        text(key!("fresh_or_reused"), if reused { b"reused" } else { b"fresh" }, out);
     }
     if !error.hint.is_empty() {
-        text("hint", error.hint.as_bytes(), out);
+        text(key!("hint"), error.hint.as_bytes(), out);
     }
     out.push(b'}');
 }
@@ -270,12 +274,12 @@ fn write_tries(tries: &[Try], out: &mut Vec<u8>) {
         out.extend_from_slice(if at == 0 { b"{\"kind\":" } else { b",{\"kind\":" });
         json::string(one.kind.name().as_bytes(), out);
         if let Some(status) = one.status {
-            number("status", u64::from(status), out);
+            number(key!("status"), u64::from(status), out);
         }
-        number("conn", one.conn, out);
-        yes("reused", one.reused, out);
-        number("at_byte", one.at_byte, out);
-        times("ms", one.took, out);
+        number(key!("conn"), one.conn, out);
+        yes(key!("reused"), one.reused, out);
+        number(key!("at_byte"), one.at_byte, out);
+        times(key!("ms"), one.took, out);
         out.push(b'}');
     }
     out.push(b']');

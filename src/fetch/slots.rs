@@ -538,10 +538,13 @@ impl Handler for Pass<'_> {
             Want::Body if slot.profile().head => Advice::SkipBody,
             Want::Body => {
                 slot.skip = false;
-                let strong = match (head.fields.get("last-modified"), head.fields.get("date")) {
-                    (Some(modified), Some(date)) => date::is_strong(modified, date),
-                    _ => false,
-                };
+                // Dates are read where they count: without a strong tag.
+                let tagged = head.fields.get("etag").is_some_and(|tag| tag.starts_with(b"\""));
+                let strong = !tagged
+                    && match (head.fields.get("last-modified"), head.fields.get("date")) {
+                        (Some(modified), Some(date)) => date::is_strong(modified, date),
+                        _ => false,
+                    };
                 Advice::Deliver(if strong { Resume::ByETagOrDate } else { Resume::ByETag })
             }
             Want::NoBody => Advice::SkipBody,

@@ -599,6 +599,9 @@ impl core::error::Error for UrlError {}
 
 /// Hides name and password in text that may or may not be a URL, for messages about it.
 pub fn mask(text: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'@', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
     let begin = text.find("://").map_or(0, |at| at + 3);
     let end = text[begin..].find(['/', '?', '#', '\\']).map_or(text.len(), |at| begin + at);
     match text[begin..end].rfind('@') {
