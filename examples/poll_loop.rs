@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
 use gannet::engine::{
@@ -63,11 +62,8 @@ pub fn run(server: SocketAddr, count: u64) -> Result<Tally, Box<dyn Error>> {
 /// One call of `poll(2)`; a real loop has more descriptors in the list.
 fn wait(net: &Mio, timeout: Option<Duration>) -> Result<(), Box<dyn Error>> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    // SAFETY: the descriptor lives as long as `net`, which is borrowed until the end. (A loop in C
-    // takes the bare number; only rustix wants to know how long it lives.)
-    let fd = unsafe { BorrowedFd::borrow_raw(net.as_raw_fd()) };
     let timeout = timeout.map(Timespec::try_from).transpose()?;
-    match poll(&mut [PollFd::new(&fd, PollFlags::IN)], timeout.as_ref()) {
+    match poll(&mut [PollFd::new(net, PollFlags::IN)], timeout.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

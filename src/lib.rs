@@ -26,10 +26,37 @@
 //!
 //! # Which door
 //!
-//! - `Fetcher` (feature `fetch`): URLs in, results out; redirects, decoding, authentication.
-//! - `net::Driver` over `net::mio::Mio` (feature `mio`): ready-made requests on one
-//!   descriptor inside a loop of your own.
-//! - [`engine::Engine`] alone (no features): bytes, time and randomness in, bytes and actions out.
+//! 1. **URLs in, answers out**: `Fetcher` (feature `fetch`), with redirects, decoding and
+//!    authentication. Simply by `get` and `run`; or with a `fetch::Visitor`, in a loop of your own,
+//!    on one descriptor: `submit`, `turn`, `next_timeout` (`examples/mirror.rs`).
+//! 2. **Ready-made requests in a foreign loop**: `net::Driver` over `net::mio::Mio` (feature
+//!    `mio`): one descriptor (`AsFd`), `next_deadline`, `turn` (`examples/mio_loop.rs`,
+//!    `examples/poll_loop.rs`; tokio and calloop in `examples/loops`).
+//! 3. **No I/O**: [`engine::Engine`] alone (no features, `no_std` + `alloc`): bytes, time and
+//!    randomness in, bytes, actions and events out (`examples/sans_io.rs`).
+//!
+//! `docs/embedding.md` is the guide to all three: the loop's contract, memory, limits, repeats, hooks,
+//! other threads, who looks on. `docs/c.md` is about the same from C. `gannet::sim` (feature `sim`)
+//! tests your own handler against resets at every byte.
+#![cfg_attr(
+    feature = "fetch",
+    doc = "
+```no_run
+use gannet::Fetcher;
+use gannet::fetch::Options;
+
+let mut fetcher = Fetcher::new(Options::default())?;
+for page in 1..=100 {
+    fetcher.get(&format!(\"https://example.org/pages/{page}\"))?;
+}
+for response in fetcher.run() {
+    let response = response?;
+    println!(\"{} {:?} {}\", response.url, response.result, response.body.len());
+}
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
+"
+)]
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -58,7 +85,7 @@ pub mod tls;
 pub use fetch::Fetcher;
 
 /// The embedder's guide, compiled.
-#[cfg(all(doctest, feature = "mio"))]
+#[cfg(all(doctest, feature = "fetch", feature = "remote"))]
 #[doc = include_str!("../docs/embedding.md")]
 pub struct Embedding;
 

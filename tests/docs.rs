@@ -15,7 +15,7 @@ fn what_the_guide_names_is_there() {
             assert!(std::path::Path::new(word).exists(), "{word}");
         }
     }
-    assert!(named >= 6, "{named}");
+    assert!(named >= 9, "{named}");
 }
 
 /// The megabyte of the guide.

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{AddressRules, DecodeLimits, NameOptions, Netrc, RedirectRules, Schemes};
-use crate::engine::{Config, ConfigError};
+use crate::engine::{Config, ConfigError, Load};
 use crate::net::DriverConfig;
 use crate::net::mio::SocketOptions;
 use crate::tls;
@@ -72,6 +72,41 @@ impl Default for Options {
             expect_timeout: Duration::from_secs(1),
             events: 256,
         }
+    }
+}
+
+impl Options {
+    /// For a program that counts its kilobytes: [`Config::tiny`], [`DriverConfig::tiny`] and
+    /// [`tls::Options::tiny`], and as many events at once as that needs.
+    pub fn tiny() -> Self {
+        Self {
+            engine: Config::tiny(),
+            driver: DriverConfig::tiny(),
+            tls: tls::Options::tiny(),
+            events: 32,
+            ..Self::default()
+        }
+    }
+
+    /// Bytes of heap that a fetcher holds at most: [`DriverConfig::most_bytes`] with TLS, and each
+    /// request's URL, station and memory (`load.request_bytes` bounds the URL, too). Not in it:
+    /// trust anchors, remembered sessions, the resolver's cache, decoders of compressed answers,
+    /// and what the visitor keeps.
+    ///
+    /// ```
+    /// use gannet::engine::Load;
+    /// use gannet::fetch::Options;
+    ///
+    /// assert!(Options::tiny().most_bytes(&Load::default()) < 512 * 1024);
+    /// ```
+    pub fn most_bytes(&self, load: &Load) -> usize {
+        // The request's URL, the station's, the one before, the trail; each with its parts' places.
+        let a_request = super::slots::SLOT_BYTES + 8 * load.request_bytes;
+        let jobs = self.engine.max_jobs as usize;
+        let handshake = self.tls.max_handshake_bytes;
+        self.driver.most_bytes(&self.engine, load, Some(handshake))
+            + jobs.next_power_of_two().max(4) * a_request
+            + load.hosts.next_power_of_two() * 2
     }
 }
 

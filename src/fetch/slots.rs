@@ -4,6 +4,7 @@
 //! One slot a request, found by index; slots keep their memory for the next one. Owns the verdict
 //! on each answer: deliver, follow, decode, refuse.
 
+use core::mem::size_of;
 use core::net::SocketAddr;
 use core::ops::ControlFlow;
 use core::time::Duration;
@@ -28,6 +29,9 @@ use crate::proto::{Body, Fields, Head};
 
 /// Decoders that are kept for further bodies.
 const SPARE_DECODERS: usize = 32;
+
+/// What a slot takes, with its place.
+pub(super) const SLOT_BYTES: usize = size_of::<Slot>() + size_of::<Entry>() + 8;
 
 /// One request.
 #[derive(Debug)]
