@@ -468,7 +468,7 @@ impl Engine {
         group.busy += 1;
         let shared = group.origins > 1;
         let group_full = shared && group.conns >= group.limit.allowed();
-        let paced = host.pace.ready_at(now).max(self.overall_pace.ready_at(now)) > now;
+        let paced = host.pace.binds() || self.overall_pace.binds();
         let waits = !host.queues.iter().all(List::is_empty) && !paced && below_cap;
         let host_full = host.slots() >= host.limit.allowed();
         host.limit.sent(now, host.busy, waits && (host_full || !group_full));

@@ -48,6 +48,17 @@ pub(crate) struct RateLimit {
     pub(crate) retry_after: Option<u64>,
     /// A fixed window of this length instead of a bucket.
     pub(crate) window: Option<u64>,
+    /// From this second on, another rate.
+    pub(crate) then: Option<(u64, u64)>,
+    /// Seconds in which everything is answered 429.
+    pub(crate) closed: Option<(u64, u64)>,
+}
+
+impl RateLimit {
+    /// Requests a second, then.
+    pub(crate) fn at(&self, second: u64) -> u64 {
+        self.then.filter(|(from, _)| second >= *from).map_or(self.per_second, |(_, rate)| rate)
+    }
 }
 
 /// A server model.
@@ -482,12 +493,18 @@ impl World {
             return;
         }
         if let Some(rate) = self.model.rate {
+            let second = self.now / SECOND;
+            if rate.closed.is_some_and(|(from, to)| (from..to).contains(&second)) {
+                self.after(half + MS, Event::Done(id, 429));
+                return;
+            }
+            let per_second = rate.at(second);
             if let Some(window) = rate.window {
                 if self.now / (window * SECOND) != self.tokens_at / (window * SECOND) {
-                    self.tokens = (rate.per_second * window) as f64;
+                    self.tokens = (per_second * window) as f64;
                 }
             } else {
-                let earned = (self.now - self.tokens_at) as f64 * rate.per_second as f64;
+                let earned = (self.now - self.tokens_at) as f64 * per_second as f64;
                 self.tokens = (self.tokens + earned / SECOND as f64).min(rate.burst as f64);
             }
             self.tokens_at = self.now;
@@ -662,7 +679,7 @@ impl World {
         conn.first_byte = false;
         conn.in_flight = it.hosts[host].in_flight;
         conn.in_flight_address = it.in_flight;
-        let paced = it.hosts[host].pace.ready_at(now) > now;
+        let paced = it.hosts[host].pace.binds();
         let waiting = it.hosts.iter().any(|host| host.jobs > 0);
         let full = it.address.as_ref().is_some_and(|address| it.open >= address.allowed());
         let that = &mut it.hosts[host];

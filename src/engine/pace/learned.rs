@@ -1,15 +1,17 @@
 //! The search for the rate of a server that answers 429 without telling its rate.
 //!
-//! Owns what is known of it. The search rests on one fact: a server that answers 429 has just run
-//! out, so what it accepted between two 429s, divided by the time between them, is what it
-//! gives, or less where it would have given more. Two kinds are told apart: a *bucket* that fills
-//! all the time, and a *window* that stays used up until its end, which is then waited for by
-//! asking now and then. While there is no complaint the rate goes up: by halves towards what drew
-//! the last 429, or in small steps where each 429 costs a pause; then by a percent now and then,
-//! after ever longer times. A step that draws a 429 is taken back.
+//! Owns the rate at which requests go out: within what is [possible](super::bucket), nearer to
+//! the lower end the more a step too far costs (a 429 with `Retry-After` costs a pause), and
+//! slowly enough that what is too fast shows before it is far too fast. A rate that stands is
+//! stepped up from now and then, after ever longer times; steps that nobody minds grow, one that
+//! draws a 429 is taken back.
+//!
+//! Where nothing is accepted, whatever the rate, a window is used up or a door is closed: the
+//! server is asked now and then, and what was known of its rate stays.
 
 use core::time::Duration;
 
+use super::bucket::{Buckets, Sent};
 use super::{MILLI, SECOND, mul_div, nanos};
 use crate::base::Instant;
 
@@ -17,114 +19,140 @@ use crate::base::Instant;
 pub(super) const SLOWEST: u64 = MILLI / 10;
 /// The fastest that is told apart from no pace at all.
 pub(super) const FASTEST: u64 = 100_000 * MILLI;
-/// Accepted requests that make a measured rate worth something.
-const ENOUGH: u64 = 12;
-/// What was measured longer ago than this counts for less.
-const MEMORY: Duration = Duration::from_secs(20);
 /// A pause that makes a step too far costly.
 const COSTLY: Duration = Duration::from_millis(200);
-/// Steps up: from below, and from a rate that is nearly right; in 1/1024.
-const CLIMB: u64 = 48;
-/// The time between two steps from below.
-const CLIMB_EVERY: Duration = Duration::from_millis(300);
+/// A rise of a quarter: no sooner after the one before, and after so many requests.
+const CLIMB_EVERY: Duration = Duration::from_millis(100);
+const CLIMB_REQUESTS: u64 = 2;
 /// The longest time between two careful steps, unless a pause is so costly.
 const SLOWLY: Duration = Duration::from_secs(60);
+/// The first careful step, in 1/1024, and the largest.
 const CAREFUL: u64 = 8;
-/// The first step up from a rate that was measured once.
-const FIRST: u64 = 32;
-/// The least time between two questions whether a window has ended.
+const BOLDEST: u64 = 256;
+/// The time between two careful steps that nobody minds.
+const BOLDLY: Duration = Duration::from_millis(500);
+/// The least and the longest time between two questions whether a window has ended.
 const BLOCKED_GAP: u64 = 50_000_000;
+const BLOCKED_GAP_MOST: u64 = 2 * SECOND;
 /// Requests between two careful steps up: each may cost one 429.
 const CAREFUL_REQUESTS: u64 = 250;
+/// Rates that differ by less than such a part need not be told apart.
+const VAGUE: u64 = 24;
+/// The time between two steps while they are to be, in pauses, and the requests.
+const EXPLORE_PAUSES: u32 = 4;
+const EXPLORE_REQUESTS: u64 = 8;
+/// How long a rate is kept that may be the measure of a closed door instead of a window.
+const UNCONFIRMED: Duration = Duration::from_secs(3);
+/// What a 429 with a pause may cost: its pause in so many, and ever less.
+const PAUSES_APART: u32 = 25;
 
 /// What is known of the server's rate limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Learned {
     /// Requests go out at this rate.
     pub(super) rate: u64,
-    /// A rate that drew a 429.
-    high: u64,
     /// Whether the server told the rate.
     pub(super) told: bool,
-    /// The 429 from which on is measured (when its request was sent), and what was accepted
-    /// of that which was sent later.
-    empty_at: Instant,
-    accepted: u64,
-    /// What was in flight at the first 429: how many passed, and how many did not.
-    passed: u64,
-    pub(super) refused: u64,
-    /// Since when requests flow at this rate, and what was accepted of those.
+    buckets: Buckets,
+    /// Since when requests flow, and how many.
     pub(super) flow_at: Instant,
-    flowed: u64,
-    /// When the last request was sent that was accepted.
-    answered_at: Instant,
+    flowing: u64,
+    /// How many 429s there were: each makes the next rate more careful.
+    complaints: u32,
+    /// The rate at which the last of them came.
+    fine: u64,
     /// When the rate was last raised or lowered, and the paced requests since.
     pub(super) changed_at: Instant,
     pub(super) paced: u64,
-    /// The size of the next step up, in 1/1024.
+    /// The size of the next careful step up, in 1/1024, and whether one was made.
     step: u64,
-    /// The rate before the last careful step, which did not draw a 429 for long; and how many
-    /// such steps did, one after the other.
-    steady: Option<u64>,
+    stepped: bool,
+    /// How many such climbs came to nothing, one after the other.
     failed: u32,
     /// The last 429, and the pause that it asked for: the price of a step too far.
     complained_at: Instant,
     pub(super) pause: Duration,
-    /// Since when nothing was accepted: the server counts in windows, and this one is used up.
+    /// Since when nothing was accepted, and how many were refused since.
     blocked: Option<Instant>,
-    windows: bool,
-    /// How long a window seems to be.
-    window: Duration,
-    /// The rate is back at what was steady, whatever the measurement says.
-    reverted: bool,
-    /// When requests last began to be accepted, and how many were since.
-    pub(super) cycle_at: Instant,
-    pub(super) cycle: u64,
+    asked: u32,
+    /// When requests last began to be accepted, and how many were sent since but refused.
+    cycle_at: Instant,
+    cycle: u64,
+    /// The server counts in windows: how long one is, and how many requests a second it gives.
+    window: Option<Window>,
+    /// How long the last one seemed to be.
+    length: Duration,
+}
+
+/// What was accepted between the beginnings of two windows, or of two openings of a door.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    rate: u64,
+    length: Duration,
+    /// Two of them were alike.
+    confirmed: bool,
 }
 
 impl Learned {
-    /// The first 429, after requests had gone out at `rate`.
+    /// The first 429. `all` and `late` say what had been sent, of which `together` are still on
+    /// their way.
     pub(super) fn new(
         now: Instant,
         sent_at: Instant,
         resume: Instant,
-        rate: u64,
         told: Option<u64>,
+        (all, late): (Sent, Sent),
+        together: u64,
     ) -> Self {
-        let rate = rate.clamp(SLOWEST, FASTEST);
+        let pause = resume - now;
+        let rate = |count: u64, time: Duration| {
+            mul_div(count * MILLI, SECOND, nanos(time).max(10_000_000)).clamp(SLOWEST, FASTEST)
+        };
+        let fastest = rate(late.1, sent_at - late.0).max(rate(all.1, sent_at - all.0));
+        let slowest = rate(all.1, resume - all.0);
+        let range = (slowest / 256, fastest.saturating_mul(8));
+        let buckets = Buckets::new(sent_at, all, late, together, range);
+        // A window whose end the pause names gives `slowest`; a small bucket far more.
+        let first = if pause >= COSTLY { between(slowest, fastest) } else { fastest / 2 };
         Self {
-            rate: told.unwrap_or((rate / 2).max(SLOWEST)),
-            high: told.unwrap_or(rate),
+            rate: told.unwrap_or(first).clamp(SLOWEST, FASTEST),
             told: told.is_some(),
-            empty_at: sent_at,
-            accepted: 0,
-            passed: 0,
-            refused: 1,
+            buckets,
             flow_at: resume,
-            flowed: 0,
-            answered_at: sent_at,
+            flowing: 0,
+            complaints: 1,
+            fine: fastest.min(FASTEST),
             changed_at: now,
             paced: 0,
-            step: CLIMB,
-            steady: None,
+            step: CAREFUL,
+            stepped: false,
             failed: 0,
             complained_at: now,
-            pause: resume - now,
+            pause,
             blocked: None,
-            windows: false,
-            window: Duration::ZERO,
-            reverted: false,
-            cycle_at: sent_at,
-            cycle: 0,
+            asked: 0,
+            cycle_at: all.0,
+            cycle: all.1,
+            window: None,
+            length: Duration::ZERO,
         }
     }
 
     /// Nanoseconds from one request to the next.
     pub(super) fn gap(&self, now: Instant) -> u64 {
         match self.blocked {
-            Some(since) => nanos(now - since) / 8 + BLOCKED_GAP,
+            Some(since) => {
+                BLOCKED_GAP + (nanos(now - since) / 8).min(BLOCKED_GAP_MOST - BLOCKED_GAP)
+            }
             None => MILLI * SECOND / self.rate.max(1),
         }
+    }
+
+    /// A request is sent.
+    pub(super) fn take(&mut self, now: Instant) {
+        self.buckets.take(now);
+        self.cycle += 1;
+        self.flowing += u64::from(now >= self.flow_at);
     }
 
     /// Whether a step too far costs a pause, not just an answer.
@@ -133,39 +161,69 @@ impl Learned {
     }
 
     pub(super) fn success(&mut self, sent_at: Instant) {
-        self.accepted += u64::from(sent_at > self.empty_at);
-        self.passed += u64::from(sent_at <= self.changed_at);
-        self.flowed += u64::from(sent_at >= self.flow_at);
-        self.cycle += 1;
-        self.answered_at = self.answered_at.max(sent_at);
+        if sent_at < self.flow_at {
+            return;
+        }
+        self.buckets.accepted(sent_at);
         if let Some(since) = self.blocked
             && sent_at > since
         {
-            // A new window: the last one gave so many from its beginning until now.
-            self.blocked = None;
-            let cycle = nanos(sent_at - self.cycle_at).max(1);
-            let waited = nanos(sent_at - since);
-            let one = mul_div(MILLI, SECOND, waited.max(BLOCKED_GAP));
-            let gave = mul_div((self.cycle - 1) * MILLI, SECOND, cycle).max(one);
-            if self.reverted {
-                // Only the last step was too much.
-            } else if waited.saturating_mul(4) >= cycle - waited.min(cycle) {
-                // It was used up long before its end: this is all it has.
-                self.rate = gave - gave / 64;
-                self.high = self.rate;
-                self.window = Duration::from_nanos(cycle);
-                self.step = if self.failed == 0 { FIRST } else { CAREFUL };
-            } else {
-                self.high = self.rate - self.rate / 64;
-                self.rate = between(gave.min(self.high), self.high);
-            }
-            self.rate = self.rate.clamp(SLOWEST, FASTEST);
-            self.reverted = false;
-            self.complained_at = sent_at;
-            (self.cycle_at, self.cycle) = (sent_at, 1);
-            (self.flow_at, self.flowed) = (sent_at, 1);
-            self.changed(sent_at);
+            self.opened(since, sent_at);
         }
+        if self.buckets.range().is_none() {
+            // More was accepted than any of them allows: it gives more than it did.
+            let holds = self.buckets.holds(self.rate);
+            self.buckets.renew(
+                self.rate - self.rate / 16,
+                self.rate.saturating_mul(16),
+                holds,
+                false,
+            );
+            self.failed = 0;
+            self.complaints = 1;
+        }
+    }
+
+    /// A request passed after none did: a new window, or a door that was closed.
+    fn opened(&mut self, since: Instant, sent_at: Instant) {
+        self.blocked = None;
+        let asked = core::mem::take(&mut self.asked);
+        let length = sent_at - self.cycle_at;
+        let rate = mul_div(self.cycle.saturating_sub(1) * MILLI, SECOND, nanos(length).max(1));
+        let waited = sent_at - since;
+        // A bucket would have let some pass meanwhile.
+        let missed = mul_div(rate, nanos(waited), SECOND * MILLI);
+        if self.is_costly() {
+            // Who asks for a pause and accepts nothing after it was shut: what it refused then
+            // tells nothing about its rate.
+            let holds = self.buckets.holds(self.fine);
+            self.buckets.renew(self.fine / 4, self.fine * 2, holds, false);
+            self.rate = self.rate.max(self.fine / 2);
+        }
+        let is_window = asked >= 3 && missed >= 3 && waited * 16 >= length;
+        if is_window && !self.is_costly() && rate >= SLOWEST {
+            // It was used up long before its end: this is all it has.
+            let before = core::mem::replace(&mut self.length, length);
+            let confirmed = before.abs_diff(length) <= length / 4;
+            let rate = rate - rate / 64;
+            self.window = Some(Window { rate, length, confirmed });
+            self.rate = rate;
+            // Or the door was closed for a while: then it gives far more.
+            self.step = if confirmed { CAREFUL } else { BOLDEST };
+            self.complained_at = sent_at;
+        }
+        (self.cycle_at, self.cycle) = (sent_at, 1);
+        (self.flow_at, self.flowing) = (sent_at, 1);
+        self.changed(sent_at);
+    }
+
+    /// A 429 to a request that was sent before the rate was last changed: it says nothing about
+    /// this one.
+    pub(super) fn complained_late(&mut self, now: Instant, resume: Instant) {
+        self.buckets.one_less();
+        self.cycle = self.cycle.saturating_sub(1);
+        self.flow_at = self.flow_at.max(resume);
+        self.pause = self.pause.max(resume - now);
     }
 
     /// A 429 to a request that was sent at this rate.
@@ -176,128 +234,122 @@ impl Learned {
         resume: Instant,
         told: Option<u64>,
     ) {
-        let pause = resume - now;
+        let costly = resume - now >= COSTLY;
         let before = self.rate;
-        let climbing = self.step == CLIMB;
-        // A step too far that costs a pause is followed by ever smaller ones.
-        self.step = if pause >= COSTLY { (self.step / 2).clamp(1, CAREFUL) } else { CAREFUL };
+        let pace = if self.blocked.is_some() { 0 } else { before };
+        self.buckets.refused(sent_at);
+        self.cycle = self.cycle.saturating_sub(1);
+        let rest = core::mem::replace(&mut self.pause, resume - now);
+        let began = core::mem::replace(&mut self.flow_at, resume);
+        let after = mul_div(pace, nanos(now - sent_at), SECOND * MILLI);
+        let passed = self.flowing.saturating_sub(1 + after);
+        self.flowing = 0;
         if let Some(told) = told {
             self.rate = told.min(before - before / 64);
-            self.high = self.rate;
             self.told = true;
-        } else if let Some(steady) = self.steady.take() {
-            self.rate = steady;
-            self.high = steady;
-            self.reverted = true;
-            self.failed = (self.failed + 1).min(6);
-        }
-        if (self.flowed == 0 || self.windows) && pause < COSTLY && told.is_none() {
-            // Not one since the rate fell, or a window that is known to be used up. Ask now and
-            // then, until one passes.
-            let since = if self.windows { sent_at } else { self.complained_at };
-            self.blocked.get_or_insert(since);
-            self.windows = true;
+            self.changed(now);
             return;
         }
-        self.pause = pause;
-        if told.is_none() && !self.reverted {
-            self.measure(sent_at, before, climbing);
+        if passed == 0 {
+            // Not one: a used up window, or a closed door.
+            self.blocked.get_or_insert(sent_at);
+            self.asked += 1;
+            self.changed(now);
+            return;
         }
-        self.reverted = false;
-        self.rate = self.rate.clamp(SLOWEST, FASTEST);
-        self.high = self.high.max(self.rate);
-        if now - self.empty_at > MEMORY {
-            self.empty_at = sent_at;
-            self.accepted = 0;
-        }
-        self.flow_at = resume;
-        self.flowed = 0;
         self.complained_at = now;
-        (self.cycle_at, self.cycle) = (resume, 0);
+        self.complaints += 1;
+        self.fine = before;
+        self.step = if costly { (self.step / 2).clamp(2, CAREFUL) } else { CAREFUL };
+        if core::mem::take(&mut self.stepped) {
+            self.failed = (self.failed + 1).min(6);
+        }
+        if self.buckets.range().is_none() {
+            // It gives less than it did.
+            let holds = self.buckets.holds(before);
+            let time = nanos(resume - began).max(1);
+            let gave = mul_div(passed * MILLI, SECOND, time).min(before);
+            self.buckets.renew(gave - gave / 8, before, holds, true);
+        }
+        self.rate = self.wanted().min(before - before / 64).max(SLOWEST);
+        if costly && rest >= COSTLY {
+            // It gave as much as this, the pause included, in which it may have given more.
+            let time = nanos(sent_at - began + rest).max(1);
+            let gave = mul_div(passed * MILLI, SECOND, time);
+            self.rate = self.rate.max(gave - gave / 64).min(before);
+        }
         self.changed(now);
     }
 
-    /// Takes the rate from what was accepted until this 429.
-    fn measure(&mut self, sent_at: Instant, before: u64, climbing: bool) {
-        if self.accepted < ENOUGH {
-            self.high = before;
-            self.rate = before * 7 / 10;
-            return;
+    /// Whether what is possible is far apart.
+    fn is_vague(&self) -> bool {
+        let far_apart = |(low, high)| high - low > low / VAGUE;
+        self.window.is_none() && self.buckets.range().is_none_or(far_apart)
+    }
+
+    /// The rate to try, by what is possible.
+    fn wanted(&self) -> u64 {
+        if let Some(window) = self.window {
+            return window.rate;
         }
-        // From empty to empty: what the server gave, or less where it would have given more.
-        // Answers to the last requests are still on the way: count until the last that is here.
-        let until = sent_at.min(self.answered_at);
-        let whole = mul_div(self.accepted * MILLI, SECOND, nanos(until - self.empty_at).max(1));
-        // While requests flowed: what it gave and what it had saved up.
-        let flowing = mul_div(self.flowed * MILLI, SECOND, nanos(until - self.flow_at).max(1));
-        self.high = if self.flowed >= ENOUGH { flowing.min(before) } else { before };
-        let low = whole.min(self.high);
-        if self.high - low <= self.high / 16 {
-            self.rate = low - low / 100;
-        } else if self.is_costly() {
-            // What it had saved up hid for a moment that this was too much: the longer it
-            // lasted, the less was it too much.
-            let lasted = sent_at - self.flow_at;
-            self.high = before - before / 32;
-            self.rate = match lasted.as_secs() {
-                _ if lasted < self.pause / 2 => between(low, self.high),
-                _ if climbing => before - before / 8,
-                0 | 1 => before - before / 8,
-                2..5 => before - before / 16,
-                _ => before - before / 32,
-            };
-        } else {
-            self.rate = between(low, self.high);
+        let Some((low, high)) = self.buckets.range() else { return self.rate };
+        if high - low <= low / VAGUE {
+            return low - low / 128;
         }
-        self.rate = self.rate.min(before - before / 64);
+        let complaints = self.complaints;
+        let halvings = if self.is_costly() { complaints + 1 } else { complaints.div_ceil(2) };
+        // Never far below what was fine: the lowest that is possible may be far from true.
+        let least = high / if self.is_costly() { 4 } else { 2 };
+        (0..halvings.min(8)).fold(high, |rate, _| between(low, rate)).max(least)
     }
 
     /// Goes faster when the server did not mind for long enough.
     pub(super) fn raise(&mut self, now: Instant) {
-        if now < self.flow_at || self.blocked.is_some() {
+        if now < self.flow_at || self.blocked.is_some() || self.told {
             return;
         }
         let quiet = now - self.changed_at.max(self.flow_at);
-        if self.rate + self.rate / 32 < self.high {
-            if self.is_costly() {
-                self.climb(now, quiet);
-            } else if self.paced >= 16 && quiet >= Duration::from_millis(250) {
-                // Well below what drew a 429: half of the way, after a moment.
-                self.rate = self.rate.midpoint(self.high);
+        let wanted = self.wanted();
+        if !self.stepped && wanted > self.rate {
+            if self.paced >= CLIMB_REQUESTS && quiet >= CLIMB_EVERY {
+                self.rate = (self.rate + self.rate / 4 + 1).min(wanted);
                 self.changed(now);
             }
             return;
         }
-        let window = self.window + self.window / 4;
-        let least = Duration::from_secs(1 << self.failed).max(self.pause * 20).max(window);
-        let wait = ((now - self.complained_at) / 16).clamp(least, SLOWLY.max(least));
-        let enough = CAREFUL_REQUESTS.min(self.rate / MILLI * 4).max(16);
-        if self.paced >= enough && quiet >= wait {
-            if self.step > CAREFUL * 4 {
-                // Several in a row were fine: it gives more than it did.
-                self.failed = 0;
+        if !self.stepped && self.is_vague() {
+            let wait = BOLDLY.max(self.pause * EXPLORE_PAUSES);
+            if self.paced >= EXPLORE_REQUESTS && quiet >= wait {
+                self.complaints = (self.complaints - 1).max(1);
+                // At one, the range itself has to be what is too low.
+                self.rate = (self.rate + self.rate / 16).max(self.wanted());
+                self.changed(now);
             }
-            self.steady = Some(self.rate);
-            self.rate = (self.rate + (self.rate * self.step / 1024).max(1)).min(FASTEST);
-            self.step = (self.step * 2).min(256);
-            self.high = self.high.max(self.rate);
-            self.changed(now);
+            return;
         }
-    }
-
-    /// In small steps from below, where a step too far costs a pause: it must happen only once.
-    fn climb(&mut self, now: Instant, quiet: Duration) {
-        if self.refused > 0 {
-            // What was in flight when the rate fell: so many of so many passed.
-            let all = self.passed + self.refused;
-            if all >= 8 {
-                let passed = mul_div(self.high, self.passed, all);
-                self.rate = (passed - passed / 16).clamp(self.high / 8, self.high).max(SLOWEST);
+        // In a window, what is too fast shows only at its end.
+        let shows_late = self.window.is_some_and(|window| window.confirmed);
+        let (enough, wait) = if self.stepped && self.step > CAREFUL * 2 && !shows_late {
+            (16, BOLDLY)
+        } else {
+            let least = Duration::from_secs(1 << self.failed);
+            let least = least.max(self.pause * (PAUSES_APART << self.failed));
+            let least = match self.window {
+                Some(window) if window.confirmed => least.max(window.length + window.length / 4),
+                Some(_) => least.max(UNCONFIRMED),
+                None => least,
+            };
+            let wait = ((now - self.complained_at) / 16).clamp(least, SLOWLY.max(least));
+            (CAREFUL_REQUESTS.min(self.rate / MILLI * 4).max(16), wait)
+        };
+        if self.paced >= enough && quiet >= wait {
+            self.stepped = true;
+            self.rate = (self.rate + (self.rate * self.step / 1024).max(1)).min(FASTEST);
+            self.step = (self.step * 2).min(BOLDEST);
+            if self.window.is_some_and(|window| self.rate > window.rate * 2) {
+                // It was a door.
+                self.window = None;
             }
-            self.refused = 0;
-            self.changed(now);
-        } else if self.paced >= 12 && quiet >= CLIMB_EVERY * (CLIMB / self.step) as u32 {
-            self.rate += (self.rate * self.step / 1024).max(1);
             self.changed(now);
         }
     }

@@ -11,8 +11,10 @@
 //! That search is in `learned`. RFC 6585 section 4 (429), RFC 9110 section 10.2.3
 //! (Retry-After), the HTTPAPI draft of RateLimit fields. Integers only; no clock; no allocation.
 
+mod bucket;
 mod learned;
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
@@ -87,7 +89,7 @@ impl RateHint {
 /// pace.take(now);
 /// assert_eq!(pace.ready_at(now), now + Duration::from_secs(5));
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Pace {
     /// The user's gap between requests, how late one may be and the next still be on time,
     /// and when the next is due.
@@ -98,9 +100,10 @@ pub struct Pace {
     after_delay: Instant,
     /// The server's pause.
     held_until: Instant,
-    learned: Option<Learned>,
+    learned: Option<Box<Learned>>,
     /// When the next is due by the server's rate.
     due: Instant,
+    binds: bool,
     /// Requests sent of late, to know how fast they went before a 429: since when, how many;
     /// the same for the time before that.
     recent: (Instant, u64),
@@ -112,6 +115,9 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Bytes of heap that it holds at most: those of what is learned from 429.
+    pub const MOST_BYTES: usize = size_of::<Learned>();
+
     /// The pace that the user asked for; the server's is learned.
     pub fn new(config: &PaceConfig) -> Self {
         let gap = config.rate.map_or(0, Rate::gap);
@@ -124,6 +130,7 @@ impl Pace {
             held_until: Instant::ZERO,
             learned: None,
             due: Instant::ZERO,
+            binds: false,
             recent: (Instant::ZERO, 0),
             before: (Instant::ZERO, 0),
             began: Instant::ZERO,
@@ -139,14 +146,22 @@ impl Pace {
         now.max(self.next).max(self.after_delay).max(self.held_until).max(due)
     }
 
-    /// Whether anything but the user's own wish holds requests back now: then the limit of
-    /// connections is not what binds.
+    /// Whether the last request was sent no earlier than it was because of this pace: then more
+    /// connections would not have helped.
+    pub fn binds(&self) -> bool {
+        self.binds
+    }
+
+    /// Whether anything but the user's own wish holds requests back.
     pub fn is_learned(&self) -> bool {
         self.learned.is_some()
     }
 
     /// A request (any attempt) is sent.
     pub fn take(&mut self, now: Instant) {
+        let due = self.ready_at(Instant::ZERO);
+        let gap = self.learned.as_ref().map_or(0, |learned| learned.gap(now)).max(self.gap);
+        self.binds = due > Instant::ZERO && now <= due + Duration::from_nanos(slack(gap));
         self.after_delay = if self.delay.is_zero() { self.after_delay } else { now + self.delay };
         self.next = advance(self.next, now, self.gap, self.slack);
         if self.sent == 0 {
@@ -160,9 +175,12 @@ impl Pace {
         self.recent.1 += 1;
         self.sent += 1;
         if let Some(learned) = &mut self.learned {
+            learned.take(now);
             let gap = learned.gap(now);
-            // A request that came when it was due was held back: the rate is what binds.
-            if now <= self.due + Duration::from_nanos(slack(gap)) {
+            // A request that came when it was due was held back: the rate is what binds. One that
+            // came little later would soon be: else this rate and a limit of connections that
+            // is as low would wait for each other.
+            if now <= self.due + Duration::from_nanos(slack(gap) + gap / 2) {
                 learned.paced += 1;
             }
             self.due = advance(self.due, now, gap, slack(gap));
@@ -197,16 +215,15 @@ impl Pace {
         let resume = self.held_until.max(now);
         match &mut self.learned {
             None => {
-                let rate = self.recent_rate(now);
-                let mut learned = Learned::new(now, sent_at, resume, rate, told);
-                (learned.cycle_at, learned.cycle) = (self.began, self.accepted);
-                self.learned = Some(learned);
+                let sent = self.sent.saturating_sub(1);
+                let all = (self.began, sent);
+                let late = (self.before.0, (self.recent.1 + self.before.1).saturating_sub(1));
+                let together = sent.saturating_sub(self.accepted);
+                let learned = Learned::new(now, sent_at, resume, told, (all, late), together);
+                self.learned = Some(Box::new(learned));
             }
             Some(learned) if sent_at < learned.changed_at => {
-                // Sent before the last change: it says nothing about this rate.
-                learned.refused += 1;
-                learned.flow_at = learned.flow_at.max(resume);
-                learned.pause = learned.pause.max(resume - now);
+                learned.complained_late(now, resume);
             }
             Some(learned) => {
                 learned.complained(now, sent_at, resume, told);
@@ -231,18 +248,11 @@ impl Pace {
     /// What is known, for people.
     pub fn explain(&self) -> PaceExplanation {
         PaceExplanation {
-            rate_milli: self.learned.map(|learned| learned.rate),
-            told: self.learned.is_some_and(|learned| learned.told),
+            rate_milli: self.learned.as_ref().map(|learned| learned.rate),
+            told: self.learned.as_ref().is_some_and(|learned| learned.told),
             held_until: self.held_until,
             too_many: self.too_many,
         }
-    }
-
-    /// How fast the last requests went out.
-    fn recent_rate(&self, now: Instant) -> u64 {
-        let elapsed = nanos(now - self.before.0).max(nanos(RECENT) / 8);
-        let count = self.recent.1 + self.before.1;
-        mul_div(count * MILLI, SECOND, elapsed).clamp(SLOWEST, FASTEST)
     }
 }
 

@@ -1,0 +1,370 @@
+//! What a server's rate limit can be, by what it accepted and what it refused.
+//!
+//! Owns the candidates: buckets that fill at some rate and hold some number of requests. Each
+//! request that is accepted says how much a bucket of each rate must hold at least, each that is
+//! refused how much it cannot hold; a rate for which nothing is left in between is out. Pauses
+//! and spans in which the bucket was full come out right by themselves. A window (so many in so
+//! much time) looks like a large bucket whose least rate is the right one. Integers; allocates
+//! nothing.
+
+use core::time::Duration;
+
+use super::{MILLI, SECOND, mul_div, nanos};
+use crate::base::Instant;
+
+/// Rates that are held apart.
+const COUNT: usize = 32;
+/// One request. So fine that what is rounded off does not add up.
+const ONE: u64 = 1_000_000;
+/// No bucket holds more than a milliard.
+const MOST: u64 = ONE << 30;
+/// Less than this was taken out of a bucket that was full before.
+const FULL: u64 = ONE + ONE / 32;
+/// What a bucket holds at most when nothing is known: so many seconds of its rate, and some.
+const PRIOR_SECONDS: u64 = 3;
+const PRIOR: u64 = 16 * ONE;
+/// The last requests are remembered one by one.
+const REMEMBERED: usize = 256;
+/// So few candidates are spread anew.
+const FEW: usize = 10;
+
+/// A bucket of one rate.
+#[derive(Clone, Copy, Debug, Default)]
+struct Candidate {
+    /// Thousandths of a request a second.
+    rate: u64,
+    /// What was taken out and has not flowed back, in millionths of a request.
+    spent: u64,
+    /// It holds so much at least, and less than this.
+    least: u64,
+    most: u64,
+}
+
+impl Candidate {
+    /// One request more or less may be the way's.
+    fn is_possible(&self) -> bool {
+        self.most > 0 && self.least < self.most + ONE
+    }
+
+    /// What had been spent so long ago, with the last request of then, when so many were sent
+    /// since.
+    fn spent_before(&self, since: Duration, after: u64) -> u64 {
+        let spent = self.spent.saturating_add(flow(self.rate, since));
+        spent.saturating_sub(after * ONE).clamp(ONE, MOST)
+    }
+
+    /// By how much it is not.
+    fn excess(&self) -> u64 {
+        if self.most == 0 { u64::MAX } else { self.least.saturating_sub(self.most + ONE) }
+    }
+}
+
+/// All of them, by rate.
+#[derive(Clone, Debug)]
+pub(super) struct Buckets {
+    all: [Candidate; COUNT],
+    as_of: Instant,
+    /// When the last requests were sent, in a ring, and how many were sent.
+    sent: [Instant; REMEMBERED],
+    count: usize,
+}
+
+/// What was sent before the first refusal: since when, and how many.
+pub(super) type Sent = (Instant, u64);
+
+impl Buckets {
+    /// After a first refusal of a request sent at `empty_at`: what had been sent until then in
+    /// all and of late, and how many requests were on their way together.
+    pub(super) fn new(
+        empty_at: Instant,
+        all: Sent,
+        late: Sent,
+        together: u64,
+        (low, high): (u64, u64),
+    ) -> Self {
+        let all_of = Self::grid(low, high);
+        let sent = [empty_at; REMEMBERED];
+        let mut new = Self { all: all_of, as_of: empty_at, sent, count: 0 };
+        for it in &mut new.all {
+            let spent = |(since, count): Sent| {
+                (count.min(MOST / ONE) * ONE).saturating_sub(flow(it.rate, empty_at - since))
+            };
+            it.spent = spent(all).max(spent(late)).max(together.min(MOST / ONE) * ONE).max(ONE);
+            it.least = ONE;
+            it.most = it.spent + ONE;
+        }
+        new
+    }
+
+    fn grid(low: u64, high: u64) -> [Candidate; COUNT] {
+        let mut all = [Candidate::default(); COUNT];
+        let last = (COUNT - 1) as u64;
+        // Even steps of the logarithm, by halving: integers have no powers.
+        all[0].rate = low.max(1);
+        all[COUNT - 1].rate = high.max(low + last);
+        spread(&mut all);
+        all
+    }
+
+    /// The lowest and the highest rate that is possible.
+    pub(super) fn range(&self) -> Option<(u64, u64)> {
+        let low = self.all.iter().position(|it| it.is_possible())?;
+        Some((self.all[low].rate, self.all[self.end_of(low)].rate))
+    }
+
+    /// The last of those that are possible from `first` on. What is possible beyond a gap is
+    /// there only because the way to the server blurs it.
+    fn end_of(&self, first: usize) -> usize {
+        let gap = self.all[first..].iter().position(|it| !it.is_possible());
+        gap.map_or(COUNT - 1, |gap| first + gap.max(1) - 1)
+    }
+
+    /// What a bucket of about this rate holds, in requests.
+    pub(super) fn holds(&self, rate: u64) -> u64 {
+        let at = self.all.partition_point(|it| it.rate < rate).min(COUNT - 1);
+        self.all[at].least.midpoint(self.all[at].most) / ONE
+    }
+
+    /// A request is sent.
+    pub(super) fn take(&mut self, now: Instant) {
+        let passed = now - self.as_of;
+        for it in &mut self.all {
+            it.spent = it.spent.saturating_sub(flow(it.rate, passed)) + ONE;
+        }
+        self.as_of = self.as_of.max(now);
+        self.sent[self.count % REMEMBERED] = self.as_of;
+        self.count += 1;
+    }
+
+    /// Requests sent after one that was sent at `sent_at`, if it is remembered.
+    fn sent_after(&self, sent_at: Instant) -> Option<u64> {
+        let known = self.count.min(REMEMBERED);
+        let back = |n: usize| self.sent[(self.count - 1 - n) % REMEMBERED];
+        let (mut low, mut high) = (0, known);
+        while low < high {
+            let middle = low.midpoint(high);
+            if back(middle) > sent_at { low = middle + 1 } else { high = middle }
+        }
+        (low < known).then_some(low as u64)
+    }
+
+    /// The request that was sent then was accepted.
+    pub(super) fn accepted(&mut self, sent_at: Instant) {
+        let Some(after) = self.sent_after(sent_at) else { return };
+        let since = self.as_of - sent_at;
+        for it in &mut self.all {
+            let spent = it.spent_before(since, after);
+            // The way to the server is not always equally long.
+            it.least = it.least.max(spent - (spent - ONE) / 32);
+        }
+        self.spread_few(false);
+    }
+
+    /// The request that was sent then was refused.
+    pub(super) fn refused(&mut self, sent_at: Instant) {
+        let after = self.sent_after(sent_at);
+        let since = self.as_of - sent_at;
+        for it in &mut self.all {
+            if let Some(after) = after {
+                let spent = it.spent_before(since, after);
+                it.most = match spent {
+                    // It was full: no bucket refuses then.
+                    ..FULL => 0,
+                    _ => it.most.min(spent + (spent - ONE) / 32),
+                };
+            }
+            it.spent = it.spent.saturating_sub(ONE);
+        }
+        self.spread_few(true);
+    }
+
+    /// One that was sent before, or right after, the first one that was refused, was refused too.
+    pub(super) fn one_less(&mut self) {
+        for it in &mut self.all {
+            it.most = it.most.saturating_sub(ONE).max(ONE * 2);
+            it.spent = it.spent.saturating_sub(ONE);
+        }
+    }
+
+    /// None of the candidates is right: the server has changed. It holds about as much as it did.
+    pub(super) fn renew(&mut self, low: u64, high: u64, holds: u64, is_empty: bool) {
+        self.all = Self::grid(low, high);
+        let holds = holds.clamp(1, MOST / ONE / 2);
+        for it in &mut self.all {
+            it.spent = if is_empty { holds * ONE } else { ONE };
+            it.least = ONE;
+            it.most = (PRIOR_SECONDS * it.rate * ONE / MILLI + PRIOR).max(holds * 2 * ONE);
+        }
+    }
+
+    /// When few candidates are left, finer ones take the place of all. The right one may have
+    /// stood between two that are not: then both are given some room.
+    fn spread_few(&mut self, refused: bool) {
+        let first = match self.all.iter().position(|it| it.is_possible()) {
+            Some(first) => first,
+            None if refused => {
+                let at = (0..COUNT).min_by_key(|&at| self.all[at].excess()).unwrap_or(0);
+                let it = &mut self.all[at];
+                if it.excess() > (it.least / 3).max(3 * ONE) {
+                    return;
+                }
+                let middle = it.least.midpoint(it.most);
+                it.least = middle - middle / 16;
+                it.most = middle + (middle / 16).max(ONE);
+                at
+            }
+            None => return,
+        };
+        let last = self.end_of(first);
+        if last - first >= FEW {
+            return;
+        }
+        let (first, last) = (first.saturating_sub(1), (last + 1).min(COUNT - 1));
+        let (low, high) = (self.all[first].rate, self.all[last].rate);
+        if high - low <= low / 64 + 2 * COUNT as u64 {
+            return;
+        }
+        let old = self.all;
+        self.all = Self::grid(low, high);
+        let mut at = first;
+        for it in &mut self.all {
+            while at + 1 < last && old[at + 1].rate <= it.rate {
+                at += 1;
+            }
+            let (one, two) = (&old[at], &old[at + 1]);
+            let part = mul_div(it.rate.saturating_sub(one.rate), ONE, two.rate - one.rate).min(ONE);
+            let mix = |a, b| mul_div(a, ONE - part, ONE) + mul_div(b, part, ONE);
+            it.spent = mix(one.spent, two.spent);
+            it.least = mix(one.least, two.least);
+            it.most = mix(one.most, two.most);
+        }
+    }
+}
+
+/// Fills in the rates between the first and the last: each the geometric mean of its neighbours.
+fn spread(all: &mut [Candidate]) {
+    let [first, .., last] = all else { return };
+    let (low, high) = (u128::from(first.rate), u128::from(last.rate));
+    let count = all.len();
+    if count < 3 {
+        return;
+    }
+    let middle = count / 2;
+    // The mean of logarithms, weighted: close enough to even for an odd number of steps.
+    let mean = (low * high).isqrt() as u64;
+    all[middle].rate = mean.clamp(all[0].rate + middle as u64, u64::MAX);
+    spread(&mut all[..=middle]);
+    spread(&mut all[middle..]);
+}
+
+/// What flows in at a rate, in millionths of a request.
+fn flow(rate: u64, time: Duration) -> u64 {
+    mul_div(rate, nanos(time), SECOND * MILLI / ONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server: a bucket, and a client that sends at a rate.
+    struct Server {
+        rate: u64,
+        burst: u64,
+        held: u64,
+        at: Instant,
+    }
+
+    impl Server {
+        fn accepts(&mut self, now: Instant) -> bool {
+            self.held = (self.held + flow(self.rate, now - self.at)).min(self.burst * ONE);
+            self.at = now;
+            let accepts = self.held >= ONE;
+            self.held -= if accepts { ONE } else { 0 };
+            accepts
+        }
+    }
+
+    fn at(micros: u64) -> Instant {
+        Instant::from_nanos(micros * 1000)
+    }
+
+    /// A first burst, then three spans at three, two and one and a half times what the server gives,
+    /// with pauses between them.
+    fn learn(rate: u64, burst: u64, pause: u64) -> (Buckets, Option<(u64, u64)>) {
+        let mut server = Server { rate, burst, held: burst * ONE, at: at(0) };
+        let (mut micros, mut sent) = (0, 0);
+        while server.accepts(at(micros)) {
+            sent += 1;
+            micros += 100;
+        }
+        let all = (at(0), sent);
+        let range = (rate / 100, rate * 100);
+        let mut buckets = Buckets::new(at(micros), all, all, 1, range);
+        for faster in [6, 4, 3] {
+            micros += pause;
+            let mut refused = 0;
+            for _ in 0..burst * 2 + 40 {
+                micros += 1_000_000_000 * 2 / (rate * faster);
+                let now = at(micros);
+                buckets.take(now);
+                if server.accepts(now) {
+                    buckets.accepted(now);
+                } else {
+                    buckets.refused(now);
+                    refused += 1;
+                }
+                if refused == 2 {
+                    break;
+                }
+            }
+        }
+        let range = buckets.range();
+        (buckets, range)
+    }
+
+    #[test]
+    fn rate_and_size_follow_from_a_few_refusals() {
+        for (rate, burst, pause) in [
+            (100_000, 10, 50_000),
+            (100_000, 10, 1_000_000),
+            (100_000, 100, 1_000_000),
+            (20_000, 40, 1_000_000),
+            (1_000_000, 300, 100_000),
+            (5_000, 20, 5_000_000),
+        ] {
+            let (buckets, range) = learn(rate, burst, pause);
+            let (low, high) = range.expect("one is possible");
+            let name = format!("{rate} {burst} {pause}: {low} to {high}");
+            assert!(low <= rate + rate / 50 && rate - rate / 50 <= high, "{name}");
+            assert!(high - low <= rate / 4, "{name}");
+            let holds = buckets.holds(rate);
+            assert!(holds.abs_diff(burst) <= burst / 4 + 2, "{name}, holds {holds}");
+        }
+    }
+
+    #[test]
+    fn rates_are_in_order_however_close() {
+        for (low, high) in [(1, 2), (1, 40), (7, 8), (100, 1 << 40), (1000, 1032)] {
+            let rates = Buckets::grid(low, high).map(|it| it.rate);
+            assert!(rates.is_sorted_by(|one, two| one < two), "{rates:?}");
+        }
+    }
+
+    #[test]
+    fn odd_clocks_and_floods_break_nothing() {
+        for seed in 0..300 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut any = || Instant::from_nanos(rng.u64(..) >> rng.u32(0..64));
+            let (one, two, three) = (any(), any(), any());
+            let mut buckets = Buckets::new(one, (two, 1 << 40), (three, 7), 1 << 20, (1, 1 << 40));
+            for _ in 0..600 {
+                buckets.take(any());
+                buckets.accepted(any());
+                buckets.refused(any());
+                buckets.one_less();
+            }
+            buckets.renew(1, 1 << 30, 1 << 30, seed % 2 == 0);
+            assert!(buckets.range().is_some());
+        }
+    }
+}
