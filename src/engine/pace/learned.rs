@@ -197,8 +197,10 @@ impl Learned {
             // Who asks for a pause and accepts nothing after it was shut: what it refused then
             // tells nothing about its rate.
             let holds = self.buckets.holds(self.fine);
-            self.buckets.renew(self.fine / 4, self.fine * 2, holds, false);
-            self.rate = self.rate.max(self.fine / 2);
+            let least = self.fine - self.fine / 4;
+            self.buckets.renew(least, self.fine.saturating_mul(4), holds, false);
+            self.rate = least.max(SLOWEST);
+            self.complaints = 1;
         }
         let is_window = asked >= 3 && missed >= 3 && waited * 16 >= length;
         if is_window && !self.is_costly() && rate >= SLOWEST {
