@@ -183,7 +183,7 @@ impl Config {
             + 8
             + load.addresses * size_of::<SocketAddr>()
             + limits
-            + if self.retry_statuses { Pace::MOST_BYTES } else { 0 }
+            + if self.retry_statuses { Pace::most_bytes(self.max_connections) } else { 0 }
             + load.addresses.saturating_sub(1) * (size_of::<Group>() + search);
         let table = size_of::<HostKey>() + 1 + size_of::<(IpAddr, u32)>() + 1;
         let held = self.limits.head_bytes.max(self.limits.trailer_bytes) as usize;

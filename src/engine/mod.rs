@@ -292,7 +292,7 @@ impl Engine {
             // Chosen by its address, once that is known; nothing is opened before.
             PerHost::Auto { .. } => Limit::fixed(1),
         };
-        let pace = Pace::new(&self.config.pace);
+        let pace = Pace::new(&self.config.pace).in_flight_at_most(self.config.max_connections);
         let budget = Budget::new(&self.config.budget, Instant::ZERO);
         let key = self.hosts.insert(Host::new(origin, limit, pace, budget));
         self.intake.name_host(key, host::authority(origin));

@@ -31,7 +31,7 @@ fn rows() -> Vec<(&'static str, RateLimit, f64, f64)> {
         // Each 429 may cost the rest of a window, and each window is asked only once.
         ("1000 in 10 s, Retry-After", window(100, 10, Some(1)), 85.0, 0.5),
         // It asks for a whole second where the window ends sooner.
-        ("200 in 1 s, Retry-After 1", window(200, 1, Some(1)), 82.0, 0.5),
+        ("200 in 1 s, Retry-After 1", window(200, 1, Some(1)), 65.0, 0.5),
     ]
 }
 

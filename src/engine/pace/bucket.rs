@@ -5,15 +5,17 @@
 //! refused how much it cannot hold; a rate for which nothing is left in between is out. Pauses
 //! and spans in which the bucket was full come out right by themselves. A window (so many in so
 //! much time) looks like a large bucket whose least rate is the right one. Integers; allocates
-//! nothing.
+//! only when it is made.
 
+use alloc::boxed::Box;
+use alloc::vec;
 use core::time::Duration;
 
 use super::{MILLI, SECOND, mul_div, nanos};
 use crate::base::Instant;
 
 /// Rates that are held apart.
-const COUNT: usize = 32;
+const COUNT: usize = 28;
 /// One request. So fine that what is rounded off does not add up.
 const ONE: u64 = 1_000_000;
 /// No bucket holds more than a milliard.
@@ -23,10 +25,11 @@ const FULL: u64 = ONE + ONE / 32;
 /// What a bucket holds at most when nothing is known: so many seconds of its rate, and some.
 const PRIOR_SECONDS: u64 = 3;
 const PRIOR: u64 = 16 * ONE;
-/// The last requests are remembered one by one.
-const REMEMBERED: usize = 256;
+/// The last requests are remembered one by one, as many as can be on their way at once, but no
+/// more than these.
+pub(super) const REMEMBERED: usize = 256;
 /// So few candidates are spread anew.
-const FEW: usize = 10;
+const FEW: usize = 9;
 
 /// A bucket of one rate.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,7 +68,7 @@ pub(super) struct Buckets {
     all: [Candidate; COUNT],
     as_of: Instant,
     /// When the last requests were sent, in a ring, and how many were sent.
-    sent: [Instant; REMEMBERED],
+    sent: Box<[Instant]>,
     count: usize,
 }
 
@@ -81,9 +84,10 @@ impl Buckets {
         late: Sent,
         together: u64,
         (low, high): (u64, u64),
+        remembered: usize,
     ) -> Self {
         let all_of = Self::grid(low, high);
-        let sent = [empty_at; REMEMBERED];
+        let sent = vec![empty_at; remembered.clamp(1, REMEMBERED)].into();
         let mut new = Self { all: all_of, as_of: empty_at, sent, count: 0 };
         for it in &mut new.all {
             let spent = |(since, count): Sent| {
@@ -132,14 +136,16 @@ impl Buckets {
             it.spent = it.spent.saturating_sub(flow(it.rate, passed)) + ONE;
         }
         self.as_of = self.as_of.max(now);
-        self.sent[self.count % REMEMBERED] = self.as_of;
+        let ring = self.sent.len();
+        self.sent[self.count % ring] = self.as_of;
         self.count += 1;
     }
 
     /// Requests sent after one that was sent at `sent_at`, if it is remembered.
     fn sent_after(&self, sent_at: Instant) -> Option<u64> {
-        let known = self.count.min(REMEMBERED);
-        let back = |n: usize| self.sent[(self.count - 1 - n) % REMEMBERED];
+        let ring = self.sent.len();
+        let known = self.count.min(ring);
+        let back = |n: usize| self.sent[(self.count - 1 - n) % ring];
         let (mut low, mut high) = (0, known);
         while low < high {
             let middle = low.midpoint(high);
@@ -299,7 +305,7 @@ mod tests {
         }
         let all = (at(0), sent);
         let range = (rate / 100, rate * 100);
-        let mut buckets = Buckets::new(at(micros), all, all, 1, range);
+        let mut buckets = Buckets::new(at(micros), all, all, 1, range, 64);
         for faster in [6, 4, 3] {
             micros += pause;
             let mut refused = 0;
@@ -356,7 +362,8 @@ mod tests {
             let mut rng = fastrand::Rng::with_seed(seed);
             let mut any = || Instant::from_nanos(rng.u64(..) >> rng.u32(0..64));
             let (one, two, three) = (any(), any(), any());
-            let mut buckets = Buckets::new(one, (two, 1 << 40), (three, 7), 1 << 20, (1, 1 << 40));
+            let mut buckets =
+                Buckets::new(one, (two, 1 << 40), (three, 7), 1 << 20, (1, 1 << 40), seed as usize);
             for _ in 0..600 {
                 buckets.take(any());
                 buckets.accepted(any());

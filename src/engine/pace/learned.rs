@@ -9,6 +9,7 @@
 //! Where nothing is accepted, whatever the rate, a window is used up or a door is closed: the
 //! server is asked now and then, and what was known of its rate stays.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::bucket::{Buckets, Sent};
@@ -19,6 +20,8 @@ use crate::base::Instant;
 pub(super) const SLOWEST: u64 = MILLI / 10;
 /// The fastest that is told apart from no pace at all.
 pub(super) const FASTEST: u64 = 100_000 * MILLI;
+/// With so few requests on their way at once, a 429 just takes a quarter of the rate.
+pub(super) const FEW: usize = 4;
 /// A pause that makes a step too far costly.
 const COSTLY: Duration = Duration::from_millis(200);
 /// A rise of a quarter: no sooner after the one before, and after so many requests.
@@ -53,7 +56,8 @@ pub(super) struct Learned {
     pub(super) rate: u64,
     /// Whether the server told the rate.
     pub(super) told: bool,
-    buckets: Buckets,
+    /// What it can be; not where there are too few connections to be worth the memory.
+    buckets: Option<Box<Buckets>>,
     /// Since when requests flow, and how many.
     pub(super) flow_at: Instant,
     flowing: u64,
@@ -78,7 +82,7 @@ pub(super) struct Learned {
     /// When requests last began to be accepted, and how many were sent since but refused.
     cycle_at: Instant,
     cycle: u64,
-    /// The server counts in windows: how long one is, and how many requests a second it gives.
+    /// The server counts in windows: how many requests a second they give.
     window: Option<Window>,
     /// How long the last one seemed to be.
     length: Duration,
@@ -88,7 +92,6 @@ pub(super) struct Learned {
 #[derive(Clone, Copy, Debug)]
 struct Window {
     rate: u64,
-    length: Duration,
     /// Two of them were alike.
     confirmed: bool,
 }
@@ -103,6 +106,7 @@ impl Learned {
         told: Option<u64>,
         (all, late): (Sent, Sent),
         together: u64,
+        remembered: usize,
     ) -> Self {
         let pause = resume - now;
         let rate = |count: u64, time: Duration| {
@@ -111,7 +115,8 @@ impl Learned {
         let fastest = rate(late.1, sent_at - late.0).max(rate(all.1, sent_at - all.0));
         let slowest = rate(all.1, resume - all.0);
         let range = (slowest / 256, fastest.saturating_mul(8));
-        let buckets = Buckets::new(sent_at, all, late, together, range);
+        let buckets = (remembered > FEW)
+            .then(|| Box::new(Buckets::new(sent_at, all, late, together, range, remembered)));
         // A window whose end the pause names gives `slowest`; a small bucket far more.
         let first = if pause >= COSTLY { between(slowest, fastest) } else { fastest / 2 };
         Self {
@@ -150,7 +155,9 @@ impl Learned {
 
     /// A request is sent.
     pub(super) fn take(&mut self, now: Instant) {
-        self.buckets.take(now);
+        if let Some(buckets) = &mut self.buckets {
+            buckets.take(now);
+        }
         self.cycle += 1;
         self.flowing += u64::from(now >= self.flow_at);
     }
@@ -164,21 +171,21 @@ impl Learned {
         if sent_at < self.flow_at {
             return;
         }
-        self.buckets.accepted(sent_at);
+        if let Some(buckets) = &mut self.buckets {
+            buckets.accepted(sent_at);
+        }
         if let Some(since) = self.blocked
             && sent_at > since
         {
             self.opened(since, sent_at);
         }
-        if self.buckets.range().is_none() {
+        if let Some(buckets) = &mut self.buckets
+            && buckets.range().is_none()
+        {
             // More was accepted than any of them allows: it gives more than it did.
-            let holds = self.buckets.holds(self.rate);
-            self.buckets.renew(
-                self.rate - self.rate / 16,
-                self.rate.saturating_mul(16),
-                holds,
-                false,
-            );
+            let holds = buckets.holds(self.rate);
+            let least = self.rate - self.rate / 16;
+            buckets.renew(least, self.rate.saturating_mul(16), holds, false);
             self.failed = 0;
             self.complaints = 1;
         }
@@ -196,9 +203,11 @@ impl Learned {
         if self.is_costly() {
             // Who asks for a pause and accepts nothing after it was shut: what it refused then
             // tells nothing about its rate.
-            let holds = self.buckets.holds(self.fine);
             let least = self.fine - self.fine / 4;
-            self.buckets.renew(least, self.fine.saturating_mul(4), holds, false);
+            if let Some(buckets) = &mut self.buckets {
+                let holds = buckets.holds(self.fine);
+                buckets.renew(least, self.fine.saturating_mul(4), holds, false);
+            }
             self.rate = least.max(SLOWEST);
             self.complaints = 1;
         }
@@ -208,7 +217,7 @@ impl Learned {
             let before = core::mem::replace(&mut self.length, length);
             let confirmed = before.abs_diff(length) <= length / 4;
             let rate = rate - rate / 64;
-            self.window = Some(Window { rate, length, confirmed });
+            self.window = Some(Window { rate, confirmed });
             self.rate = rate;
             // Or the door was closed for a while: then it gives far more.
             self.step = if confirmed { CAREFUL } else { BOLDEST };
@@ -222,7 +231,9 @@ impl Learned {
     /// A 429 to a request that was sent before the rate was last changed: it says nothing about
     /// this one.
     pub(super) fn complained_late(&mut self, now: Instant, resume: Instant) {
-        self.buckets.one_less();
+        if let Some(buckets) = &mut self.buckets {
+            buckets.one_less();
+        }
         self.cycle = self.cycle.saturating_sub(1);
         self.flow_at = self.flow_at.max(resume);
         self.pause = self.pause.max(resume - now);
@@ -239,7 +250,9 @@ impl Learned {
         let costly = resume - now >= COSTLY;
         let before = self.rate;
         let pace = if self.blocked.is_some() { 0 } else { before };
-        self.buckets.refused(sent_at);
+        if let Some(buckets) = &mut self.buckets {
+            buckets.refused(sent_at);
+        }
         self.cycle = self.cycle.saturating_sub(1);
         let rest = core::mem::replace(&mut self.pause, resume - now);
         let began = core::mem::replace(&mut self.flow_at, resume);
@@ -266,14 +279,17 @@ impl Learned {
         if core::mem::take(&mut self.stepped) {
             self.failed = (self.failed + 1).min(6);
         }
-        if self.buckets.range().is_none() {
+        if let Some(buckets) = &mut self.buckets
+            && buckets.range().is_none()
+        {
             // It gives less than it did.
-            let holds = self.buckets.holds(before);
+            let holds = buckets.holds(before);
             let time = nanos(resume - began).max(1);
             let gave = mul_div(passed * MILLI, SECOND, time).min(before);
-            self.buckets.renew(gave - gave / 8, before, holds, true);
+            buckets.renew(gave - gave / 8, before, holds, true);
         }
-        self.rate = self.wanted().min(before - before / 64).max(SLOWEST);
+        let wanted = if self.buckets.is_some() { self.wanted() } else { before - before / 4 };
+        self.rate = wanted.min(before - before / 64).max(SLOWEST);
         if costly && rest >= COSTLY {
             // It gave as much as this, the pause included, in which it may have given more.
             let time = nanos(sent_at - began + rest).max(1);
@@ -286,7 +302,8 @@ impl Learned {
     /// Whether what is possible is far apart.
     fn is_vague(&self) -> bool {
         let far_apart = |(low, high)| high - low > low / VAGUE;
-        self.window.is_none() && self.buckets.range().is_none_or(far_apart)
+        let vague = |buckets: &Buckets| buckets.range().is_none_or(far_apart);
+        self.window.is_none() && self.buckets.as_deref().is_some_and(vague)
     }
 
     /// The rate to try, by what is possible.
@@ -294,7 +311,8 @@ impl Learned {
         if let Some(window) = self.window {
             return window.rate;
         }
-        let Some((low, high)) = self.buckets.range() else { return self.rate };
+        let range = self.buckets.as_ref().and_then(|buckets| buckets.range());
+        let Some((low, high)) = range else { return self.rate };
         if high - low <= low / VAGUE {
             return low - low / 128;
         }
@@ -337,7 +355,7 @@ impl Learned {
             let least = Duration::from_secs(1 << self.failed);
             let least = least.max(self.pause * (PAUSES_APART << self.failed));
             let least = match self.window {
-                Some(window) if window.confirmed => least.max(window.length + window.length / 4),
+                Some(window) if window.confirmed => least.max(self.length + self.length / 4),
                 Some(_) => least.max(UNCONFIRMED),
                 None => least,
             };

@@ -19,7 +19,8 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::base::Instant;
-use learned::{FASTEST, Learned, SLOWEST};
+use bucket::{Buckets, REMEMBERED};
+use learned::{FASTEST, FEW, Learned, SLOWEST};
 
 /// Rates are in thousandths of a request a second.
 const MILLI: u64 = 1000;
@@ -104,6 +105,8 @@ pub struct Pace {
     /// When the next is due by the server's rate.
     due: Instant,
     binds: bool,
+    /// Requests that are remembered while a rate is learned.
+    remembered: u16,
     /// Requests sent of late, to know how fast they went before a 429: since when, how many;
     /// the same for the time before that.
     recent: (Instant, u64),
@@ -115,8 +118,20 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Bytes of heap that it holds at most: those of what is learned from 429.
-    pub const MOST_BYTES: usize = size_of::<Learned>();
+    /// Bytes of heap that it holds at most, when so many requests can be on their way at once:
+    /// those of what is learned from 429.
+    pub fn most_bytes(in_flight: u32) -> usize {
+        let remembered = (in_flight as usize).min(REMEMBERED);
+        let buckets = size_of::<Buckets>() + remembered * size_of::<Instant>();
+        size_of::<Learned>() + if remembered > FEW { buckets } else { 0 }
+    }
+
+    /// So many requests at most are on their way at once: more need not be remembered.
+    #[must_use]
+    pub fn in_flight_at_most(mut self, most: u32) -> Self {
+        self.remembered = (most as usize).clamp(1, REMEMBERED) as u16;
+        self
+    }
 
     /// The pace that the user asked for; the server's is learned.
     pub fn new(config: &PaceConfig) -> Self {
@@ -131,6 +146,7 @@ impl Pace {
             learned: None,
             due: Instant::ZERO,
             binds: false,
+            remembered: REMEMBERED as u16,
             recent: (Instant::ZERO, 0),
             before: (Instant::ZERO, 0),
             began: Instant::ZERO,
@@ -219,7 +235,15 @@ impl Pace {
                 let all = (self.began, sent);
                 let late = (self.before.0, (self.recent.1 + self.before.1).saturating_sub(1));
                 let together = sent.saturating_sub(self.accepted);
-                let learned = Learned::new(now, sent_at, resume, told, (all, late), together);
+                let learned = Learned::new(
+                    now,
+                    sent_at,
+                    resume,
+                    told,
+                    (all, late),
+                    together,
+                    usize::from(self.remembered),
+                );
                 self.learned = Some(Box::new(learned));
             }
             Some(learned) if sent_at < learned.changed_at => {
