@@ -112,7 +112,7 @@ impl Buckets {
 
     /// The lowest and the highest rate that is possible.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
-        let low = self.all.iter().position(|it| it.is_possible())?;
+        let low = self.all.iter().position(Candidate::is_possible)?;
         Some((self.all[low].rate, self.all[self.end_of(low)].rate))
     }
 
@@ -206,7 +206,7 @@ impl Buckets {
     /// When few candidates are left, finer ones take the place of all. The right one may have
     /// stood between two that are not: then both are given some room.
     fn spread_few(&mut self, refused: bool) {
-        let first = match self.all.iter().position(|it| it.is_possible()) {
+        let first = match self.all.iter().position(Candidate::is_possible) {
             Some(first) => first,
             None if refused => {
                 let at = (0..COUNT).min_by_key(|&at| self.all[at].excess()).unwrap_or(0);
