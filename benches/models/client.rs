@@ -13,7 +13,7 @@ use crate::serve::Server;
 
 /// Who asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub(crate) enum Who {
     /// The command as it is.
     Usual,
     /// The command with so many connections a host.
@@ -23,7 +23,7 @@ pub enum Who {
 }
 
 impl Who {
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         match self {
             Self::Usual => "usual".into(),
             Self::Fixed(level) => format!("fixed {level}"),
@@ -34,25 +34,25 @@ impl Who {
 
 /// What came of a run.
 #[derive(Debug, Default)]
-pub struct Got {
-    pub ok: u64,
+pub(crate) struct Got {
+    pub(crate) ok: u64,
     /// After the first quarter.
-    pub late_ok: u64,
-    pub late_refused: u64,
+    pub(crate) late_ok: u64,
+    pub(crate) late_refused: u64,
     first_byte: f64,
     /// What it says of its first host.
-    pub said: String,
+    pub(crate) said: String,
 }
 
 impl Got {
     /// Mean time to the first byte, after the first quarter.
-    pub fn first_byte_ms(&self) -> f64 {
+    pub(crate) fn first_byte_ms(&self) -> f64 {
         self.first_byte / self.late_ok.max(1) as f64
     }
 }
 
 /// One run against a server of its own.
-pub fn run(model: &Model, who: Who, time: Duration) -> Got {
+pub(crate) fn run(model: &Model, who: Who, time: Duration) -> Got {
     let server = Server::start(model);
     let urls = model.urls(&server.addresses);
     match who {
@@ -148,7 +148,7 @@ fn command(
         }
         let words = words.join().unwrap_or_default();
         let host = words.lines().find(|line| line.contains("http://"));
-        got.said = host.unwrap_or_default().trim().to_owned();
+        host.unwrap_or_default().trim().clone_into(&mut got.said);
     });
     let _ = child.wait();
     got
@@ -180,7 +180,7 @@ fn library(urls: &[String], start: u16, time: Duration) -> Got {
 }
 
 /// The library's process.
-pub fn child(arguments: &[String]) -> ExitCode {
+pub(crate) fn child(arguments: &[String]) -> ExitCode {
     let start: u16 = arguments[0].parse().expect("a number");
     let time = Duration::from_millis(arguments[1].parse().expect("milliseconds"));
     let urls = &arguments[2..];

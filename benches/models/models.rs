@@ -3,29 +3,30 @@
 
 use std::net::SocketAddr;
 
-use gannet::origin::{Connections, Full, Level, Rate, Script, Service, Thrash, Time, presets};
+use gannet::origin::traffic::{Connections, Full, Level, Rate, Service, Thrash, Time};
+use gannet::origin::{Script, presets};
 
 /// A server, and how it is asked.
-pub struct Model {
-    pub name: &'static str,
+pub(crate) struct Model {
+    pub(crate) name: &'static str,
     /// What a request takes at the server, in milliseconds.
-    pub service_ms: u64,
+    pub(crate) service_ms: u64,
     /// There and back, in milliseconds.
-    pub distance_ms: u64,
+    pub(crate) distance_ms: u64,
     /// Its true limit, where it has one.
     limit: Option<u32>,
     /// One script, or one for each of several hosts.
-    pub scripts: fn() -> Vec<Script>,
+    pub(crate) scripts: fn() -> Vec<Script>,
     /// Bytes of an answer.
     bytes: u32,
     /// 300 names share its address.
-    pub many_names: bool,
+    pub(crate) many_names: bool,
     /// Its name has two addresses, of which the first is dead.
     dead_first: bool,
     /// Whether more at once only waits longer.
-    pub queues: bool,
+    pub(crate) queues: bool,
     /// Whether it is also asked from other starts than the usual one.
-    pub starts: bool,
+    pub(crate) starts: bool,
 }
 
 const PLAIN: Model = Model {
@@ -42,7 +43,7 @@ const PLAIN: Model = Model {
 };
 
 /// All of them.
-pub const MODELS: &[Model] = &[
+pub(crate) const MODELS: &[Model] = &[
     Model {
         name: "hard 6, reset",
         limit: Some(6),
@@ -232,7 +233,7 @@ fn rate(per_second: f64, burst: u32, retry_after: bool) -> Vec<Script> {
 
 impl Model {
     /// The fixed levels to compare with.
-    pub fn levels(&self, full: bool) -> Vec<u32> {
+    pub(crate) fn levels(&self, full: bool) -> Vec<u32> {
         let mut levels = match (full, self.limit) {
             (true, _) => vec![1, 2, 4, 8, 16, 32, 64, 128],
             (false, Some(limit)) => vec![limit * 2],
@@ -250,7 +251,7 @@ impl Model {
     }
 
     /// What is asked for, in turn.
-    pub fn urls(&self, addresses: &[SocketAddr]) -> Vec<String> {
+    pub(crate) fn urls(&self, addresses: &[SocketAddr]) -> Vec<String> {
         let path = format!("bytes/{}", self.bytes);
         if self.many_names {
             let port = addresses[0].port();
@@ -263,7 +264,7 @@ impl Model {
     }
 
     /// Options of the command that only say where names are.
-    pub fn options(&self, addresses: &[SocketAddr]) -> Vec<String> {
+    pub(crate) fn options(&self, addresses: &[SocketAddr]) -> Vec<String> {
         let port = addresses[0].port();
         let known = match (self.many_names, self.dead_first) {
             (true, _) => format!("*:{port}:127.0.0.1"),

@@ -10,15 +10,15 @@ use gannet::origin::{self, Relay, Script};
 use crate::models::Model;
 
 /// A server that does not outlive this.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where clients connect: an address for each script.
-    pub addresses: Vec<SocketAddr>,
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl Server {
     /// Starts the server of a model.
-    pub fn start(model: &Model) -> Self {
+    pub(crate) fn start(model: &Model) -> Self {
         let program = std::env::current_exe().expect("this program's own path");
         let mut command = Command::new(program);
         command.arg("--serve").arg(model.distance_ms.to_string());
@@ -49,7 +49,7 @@ impl Drop for Server {
 }
 
 /// Serves until standard input ends.
-pub fn child(arguments: &[String]) -> ExitCode {
+pub(crate) fn child(arguments: &[String]) -> ExitCode {
     let distance: u64 = arguments[0].parse().expect("milliseconds");
     let scripts: Vec<Script> =
         arguments[1..].iter().map(|text| serde_json::from_str(text).expect("a script")).collect();
