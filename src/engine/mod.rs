@@ -68,6 +68,7 @@ use limit::Limit;
 use observe::Notes;
 use pace::Pace;
 
+#[cfg(feature = "std")]
 pub(crate) use bounds::grown;
 pub use bounds::{ConfigError, Load};
 pub use config::{Config, LowSpeed, PerHost, Retry};
