@@ -705,3 +705,114 @@ fn an_answer_that_was_cut_goes_on_in_the_same_run() {
     assert_eq!(fs::read(run.path("f")).unwrap(), pattern::body(&format!("/range/{size}"), size));
     assert_eq!(run.files("."), ["f"]);
 }
+
+#[test]
+fn the_rest_of_the_options_does_what_it_says() {
+    let disposition =
+        Action::Field("Content-Disposition".into(), "attachment; filename=theirs".into());
+    let server = spawn(Script::new().rule(When::path("/bytes/7"), [disposition])).unwrap();
+    let url = server.url("/bytes/7");
+    // -J never overwrites, unless --clobber says so.
+    let gannet = Gannet::new();
+    fs::write(gannet.path("theirs"), "old").unwrap();
+    assert_eq!(gannet.args(["-sOJ", &url]).run().code, 23);
+    assert_eq!(gannet.gannet().args(["-s", "-O", "-J", "--clobber", &url]).run().code, 0);
+    assert_eq!(fs::metadata(gannet.path("theirs")).unwrap().len(), 7);
+    // Types that are not wanted end after their head.
+    let run = Gannet::new().args(["-i", "-", "--reject-type", "text/*,image/*"]).stdin(&url).run();
+    assert!(run.out.contains("\"filtered\""), "{}", run.out);
+    // The default config file is read, unless -q or --disable comes first.
+    fs::write(gannet.path("conf"), "output = from-config\n").unwrap();
+    let conf = gannet.path("conf").display().to_string();
+    let with = |words: &[&str]| {
+        let _ = fs::remove_file(gannet.path("from-config"));
+        let run = gannet.gannet().args(words).args(["-s", &url]).env("GANNET_CONFIG", &conf).run();
+        (run.out.len(), gannet.path("from-config").exists())
+    };
+    assert_eq!(with(&[]), (0, true));
+    assert_eq!(with(&["-q"]), (7, false));
+    assert_eq!(with(&["--disable"]), (7, false));
+    // A key that can't be read, and one without its certificate.
+    fs::write(gannet.path("me.pem"), "no certificate").unwrap();
+    let run = gannet
+        .gannet()
+        .args(["-sS", "--cert", "me.pem", "--key", "missing", "https://127.0.0.1:1/"])
+        .run();
+    assert_eq!(run.code, 58, "{}", run.err);
+    assert_eq!(gannet.gannet().args(["--key", "me.pem", &url]).run().code, 2);
+    // Families: a name with both addresses, and nobody at the first.
+    let port = server.addr().port();
+    let known = format!("both.example:{port}:[::1],127.0.0.1");
+    let named = format!("http://both.example:{port}/bytes/3");
+    let run = Gannet::new()
+        .args(["-sS", "--resolve", &known, "--happy-eyeballs-timeout-ms", "50", &named])
+        .run();
+    assert_eq!((run.code, run.out.len()), (0, 3), "{}", run.err);
+    let run = Gannet::new().args(["-sS", "--retry", "0", "-6", "http://127.0.0.1:1/"]).run();
+    assert_ne!(run.code, 0);
+    // Name servers that are silent: the name is not found, in bounded time.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let servers = silent.local_addr().unwrap().to_string();
+    let (run, took) = timed(
+        &Gannet::new()
+            .args(["-sS", "--retry", "0", "--offline", "fail", "--connect-timeout", "2"])
+            .args(["--dns-servers", &servers, "http://nowhere.example/"]),
+    );
+    assert!([6, 28].contains(&run.code), "{} {}", run.code, run.err);
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    silent.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    assert!(silent.recv(&mut [0; 512]).unwrap() > 12, "it was asked");
+    assert_eq!(Gannet::new().args(["--dns-servers", "x", &url]).run().code, 2);
+    // Progress is for terminals; asked for, it goes to standard error, and never to the output.
+    let list = format!("{}\n", server.url("/delay/900/1"));
+    for (args, code) in [
+        (vec!["--progress", "always"], 0),
+        (vec!["--progress", "never"], 0),
+        (vec!["--no-progress-meter", "--color", "never"], 0),
+        (vec!["--progress", "sometimes"], 2),
+        (vec!["--color", "sometimes"], 2),
+    ] {
+        let run = Gannet::new().args(["-i", "-", "--no-summary"]).args(&args).stdin(&list).run();
+        assert_eq!(run.code, code, "{args:?}: {}", run.err);
+        assert!(code != 0 || records(&run.out).len() == 1, "{args:?}");
+    }
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let server = spawn(Script::new()).unwrap();
+    let list = format!("{}\nnot a url\n", server.url("/bytes/1"));
+    let run = |args: &[&str]| Gannet::new().args(["-i", "-"]).args(args).stdin(&list).run();
+    assert!(run(&["--color", "always"]).err.contains("\u{1b}[31m1 failed\u{1b}[0m"));
+    for plain in [run(&[]), run(&["--color", "never"]), run(&["--color", "auto"])] {
+        assert!(plain.err.contains("1 failed") && !plain.err.contains('\u{1b}'), "{}", plain.err);
+    }
+    let run =
+        Gannet::new().args(["--color", "always", "http://127.0.0.1:1/", "--retry", "0"]).run();
+    assert!(run.err.contains("\u{1b}[31m(7)\u{1b}[0m"), "{}", run.err);
+}
+
+#[test]
+fn the_table_of_options_is_whole() {
+    let table = fs::read_to_string("docs/options.md").unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    let page = Gannet::new().args(["--man"]).run().out.replace("\\-", "-");
+    let mut names = Vec::new();
+    for line in page.lines().filter(|line| line.starts_with("\\fB-")) {
+        let long = line.split("--").nth(1).unwrap().split(['\\', ',', ' ']).next().unwrap();
+        names.push(format!("--{long}"));
+    }
+    assert!(names.len() > 140, "{}", names.len());
+    for name in &names {
+        let ends = [format!("`{name}`"), format!(", {name}`")];
+        let row = rows.iter().find(|row| ends.iter().any(|end| row.contains(end.as_str())));
+        let row = row.unwrap_or_else(|| panic!("docs/options.md has no row for {name}"));
+        // The test that it names is there.
+        for test in row.split(['|', ';']).filter_map(|part| part.trim().split_once("::")) {
+            let (file, function) = test;
+            let Ok(text) = fs::read_to_string(format!("tests/{file}.rs")) else { continue };
+            assert!(text.contains(&format!("fn {function}(")), "{name}: {file}::{function}");
+        }
+    }
+    assert_eq!(rows.len(), names.len());
+}

@@ -5,6 +5,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use super::values::When;
+
 /// Standard output. Each write is a system call; callers collect.
 #[derive(Clone, Copy, Debug)]
 pub struct Stdout;
@@ -55,6 +57,42 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether what people read is coloured: as asked, else on terminals that can, unless `NO_COLOR`
+/// is set.
+pub fn colours(when: When) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+            stderr_is_terminal()
+                && set("NO_COLOR").is_none()
+                && set("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// What a colour stands for; the text says the same without it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tone {
+    Good,
+    Odd,
+    Bad,
+}
+
+/// Text in its colour, if there are colours.
+pub fn painted(on: bool, tone: Tone, text: &str) -> std::borrow::Cow<'_, str> {
+    if !on {
+        return text.into();
+    }
+    let code = match tone {
+        Tone::Good => 32,
+        Tone::Odd => 33,
+        Tone::Bad => 31,
+    };
+    format!("\x1b[{code}m{text}\x1b[0m").into()
+}
+
 /// Text from elsewhere, made safe for a terminal: controls and what reorders or hides text become
 /// visible.
 pub fn safe(text: &str) -> std::borrow::Cow<'_, str> {
@@ -91,7 +129,13 @@ pub fn cpu_time() -> std::time::Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::safe;
+    use super::{Tone, painted, safe};
+
+    #[test]
+    fn colours_only_where_they_are_wanted() {
+        assert_eq!(painted(false, Tone::Bad, "x"), "x");
+        assert_eq!(painted(true, Tone::Bad, "x"), "\u{1b}[31mx\u{1b}[0m");
+    }
 
     #[test]
     fn terminals_get_no_orders_from_servers() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::stdio::safe;
+use super::stdio::{Tone, painted, safe};
 use super::{json, manual};
 use crate::engine::HostStats;
 
@@ -166,6 +166,8 @@ pub struct Summary<'a> {
     pub cpu: Duration,
     /// Why it ended before its time.
     pub ended: Option<&'a str>,
+    /// For people, in colours.
+    pub colour: bool,
 }
 
 impl Summary<'_> {
@@ -175,7 +177,10 @@ impl Summary<'_> {
         let counts = self.counts;
         let seconds = self.wall.as_secs_f64().max(0.001);
         let done = counts.ok + counts.failed;
-        let _ = write!(out, "gannet: {} ok, {} failed", counts.ok, counts.failed);
+        let failed = format!("{} failed", counts.failed);
+        let tone = if counts.failed > 0 { Tone::Bad } else { Tone::Good };
+        let failed = painted(self.colour, tone, &failed);
+        let _ = write!(out, "gannet: {} ok, {failed}", counts.ok);
         if counts.skipped > 0 {
             let _ = write!(out, ", {} done before", counts.skipped);
         }
@@ -439,6 +444,7 @@ mod tests {
             wall: Duration::from_secs(2),
             cpu: Duration::ZERO,
             ended: Some("SIGINT"),
+            colour: false,
         };
         let text = summary.text();
         for part in [

@@ -91,9 +91,10 @@ struct Setting {
 impl Setting {
     /// Says the warnings that have gathered.
     fn warn(&mut self) {
+        let word = stdio::painted(stdio::colours(self.display.color), stdio::Tone::Odd, "warning:");
         for warning in self.warnings.drain(..) {
             if !self.display.silent {
-                eprintln!("gannet: warning: {}", stdio::safe(&warning));
+                eprintln!("gannet: {word} {}", stdio::safe(&warning));
             }
         }
     }
@@ -560,6 +561,7 @@ fn close(
         wall: setting.begun.elapsed(),
         cpu: stdio::cpu_time(),
         ended: ended.why.as_deref(),
+        colour: stdio::colours(setting.display.color),
     };
     if desk.batch && setting.display.summary && !desk.closed {
         eprint!("{}", summary.text());

@@ -8,7 +8,7 @@ use super::desk::Desk;
 use super::job::Job;
 use crate::cli::plan::RecordHeaders;
 use crate::cli::record::{Body, Conn, Error, Record};
-use crate::cli::stdio::{Stdout, safe};
+use crate::cli::stdio::{Stdout, Tone, colours, painted, safe};
 use crate::cli::values::BodyForm;
 use crate::cli::{manual, summary, writeout};
 use crate::engine::{self, Try};
@@ -86,7 +86,8 @@ impl Desk {
             if exit != 0 {
                 self.last_exit = exit;
                 if self.display.errors && !self.closed {
-                    self.said.push(complaint(exit, &job.url, error.as_ref()));
+                    let colour = colours(self.display.color);
+                    self.said.push(complaint(exit, &job.url, error.as_ref(), colour));
                 }
             }
             self.transfers += 1;
@@ -123,7 +124,8 @@ impl Desk {
     ) {
         let Some(results) = &mut self.results else { return };
         if results.columns {
-            let line = columns(job, outcome.status, error, outcome.times.total);
+            let colour = colours(self.display.color);
+            let line = columns(job, outcome.status, error, outcome.times.total, colour);
             self.said.push(line);
             return;
         }
@@ -219,7 +221,8 @@ impl Desk {
             hint: early.hint,
         };
         if self.results.as_ref().is_some_and(|results| results.columns) {
-            self.said.push(columns(&job, None, Some(&error), Duration::ZERO));
+            let colour = colours(self.display.color);
+            self.said.push(columns(&job, None, Some(&error), Duration::ZERO, colour));
         } else if let Some(results) = &mut self.results {
             let more = job.more.as_deref();
             let record = Record {
@@ -239,7 +242,8 @@ impl Desk {
         if !self.batch {
             self.last_exit = early.exit;
             if self.display.errors {
-                self.said.push(complaint(early.exit, &job.url, Some(&error)));
+                let colour = colours(self.display.color);
+                self.said.push(complaint(early.exit, &job.url, Some(&error), colour));
             }
         }
         self.jobs[index] = job;
@@ -367,8 +371,9 @@ impl Desk {
 }
 
 /// `gannet: (7) URL: what happened [kind]`, and what to do.
-fn complaint(exit: u8, url: &str, error: Option<&Error<'_>>) -> String {
-    let mut text = format!("gannet: ({exit}) {}", safe(url));
+fn complaint(exit: u8, url: &str, error: Option<&Error<'_>>, colour: bool) -> String {
+    let code = format!("({exit})");
+    let mut text = format!("gannet: {} {}", painted(colour, Tone::Bad, &code), safe(url));
     if let Some(error) = error {
         let _ = write!(text, ": {} [{}]", safe(error.message), error.kind);
         if !error.hint.is_empty() {
@@ -402,11 +407,23 @@ fn only(head: &[u8], names: &[String]) -> Vec<u8> {
 }
 
 /// A record for people, where records go to a terminal.
-fn columns(job: &Job, status: Option<u16>, error: Option<&Error<'_>>, total: Duration) -> String {
+fn columns(
+    job: &Job,
+    status: Option<u16>,
+    error: Option<&Error<'_>>,
+    total: Duration,
+    colour: bool,
+) -> String {
     let mut text = String::new();
     match (status, error) {
         (Some(status), _) => {
-            let _ = write!(text, "{status:>3}");
+            let tone = match status {
+                _ if error.is_some() => Tone::Bad,
+                400.. => Tone::Bad,
+                300.. => Tone::Odd,
+                _ => Tone::Good,
+            };
+            text.push_str(&painted(colour, tone, &format!("{status:>3}")));
         }
         (None, _) => text.push_str("  -"),
     }
@@ -418,7 +435,8 @@ fn columns(job: &Job, status: Option<u16>, error: Option<&Error<'_>>, total: Dur
         safe(&job.url)
     );
     if let Some(error) = error {
-        let _ = write!(text, "  [{}]", error.kind);
+        let kind = format!("[{}]", error.kind);
+        let _ = write!(text, "  {}", painted(colour, Tone::Bad, &kind));
     }
     text
 }
