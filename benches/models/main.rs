@@ -1,7 +1,7 @@
 //! What the adaptive limit makes of servers that nobody described to it, on real sockets.
 //!
 //! ```sh
-//! cargo bench --bench models                  # quick: 8 s a run, a few levels beside it; 4 minutes
+//! cargo bench --bench models                  # quick: 8 s a run, a few levels beside it; some minutes
 //! cargo bench --bench models -- --full        # 30 s and 8 s, every level; hours
 //! cargo bench --bench models -- queue thrash  # only models whose names contain one of these
 //! cargo bench --bench models -- --jobs 1      # one run at a time (default 3): for a busy machine
@@ -121,8 +121,9 @@ fn table(model: &Model, extent: Extent) -> (String, Vec<String>) {
             let refused =
                 got.late_refused as f64 * 100.0 / (got.late_ok + got.late_refused).max(1) as f64;
             let added = got.first_byte_ms() - model.service_ms as f64 - model.distance_ms as f64;
+            let late = if added.is_nan() { "-".to_owned() } else { format!("{added:.1}") };
             text += &format!(
-                "  {seconds:2} s, {:<10} {part:6.1} %  refused {refused:5.2} %  added {added:6.1} ms  {}\n",
+                "  {seconds:2} s, {:<10} {part:6.1} %  refused {refused:5.2} %  added {late:>6} ms  {}\n",
                 who.name(),
                 got.said
             );
