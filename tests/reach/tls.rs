@@ -74,6 +74,11 @@ fn authorities_come_from_where_curl_takes_them() {
     let environment = place.gannet.clone().env("SSL_CERT_FILE", file);
     let run = environment.args(["-sS", "--cacert", "other.pem", &url]).run();
     assert_eq!(run.code, 60, "{}", run.err);
+    // What the environment names is read when TLS needs it, and then it must be good.
+    fs::write(place.gannet.path("garbage.pem"), "no certificate").unwrap();
+    let garbage = place.gannet.path("garbage.pem").display().to_string();
+    let run = place.gannet.clone().env("SSL_CERT_FILE", &garbage).args(["-sS", &url]).run();
+    assert_eq!(run.code, 77, "{}", run.err);
     // By name and by address; and that nothing was checked is said.
     let name = url.replace("127.0.0.1", "localhost");
     assert_eq!(place.run(&["--cacert", "ca.pem"], &name).code, 0);
