@@ -34,7 +34,7 @@ def counts():
                        check=True)
     summaries = os.path.join(HERE, "target", "gungraun")
     shutil.rmtree(summaries, ignore_errors=True)
-    subprocess.run(["cargo", "bench", "--locked", "--quiet", "--bench", "micro",
+    subprocess.run(["cargo", "bench", "--quiet", "--bench", "micro",
                     "--target-dir", os.path.join(ROOT, "target", "micro"), "--", "--save-summary=json"],
                    cwd=HERE, check=True, stdout=subprocess.DEVNULL)
     found = {}
