@@ -682,6 +682,9 @@ fn a_reader_that_leaves_after_a_thousand_lines_ends_it_within_a_second() {
 #[test]
 fn signals_leave_no_half_file_under_a_final_name() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        if common::inherits_ignored(signal) {
+            continue;
+        }
         let server = spawn(Script::new()).unwrap();
         let list: String = (0..60)
             .map(|n| format!("{}\n", server.url(&format!("/drip/40000/4000/{}?{n}", 20 + n * 10))))
@@ -752,7 +755,9 @@ fn a_stop_and_a_wake_up_fire_no_timeouts() {
         .args(["-i", "list", "-s", "--first-byte-timeout", "4", "--retry", "0"])
         .spawn(Stdio::null());
     std::thread::sleep(Duration::from_millis(700));
-    common::kill(&child, "TSTP");
+    // What Ctrl-Z sends does the same, but not where nobody could wake it: in an orphaned process
+    // group, as under some CI systems, the system drops it.
+    common::kill(&child, "STOP");
     std::thread::sleep(Duration::from_millis(4_300));
     common::kill(&child, "CONT");
     let mut out = String::new();

@@ -153,7 +153,11 @@ pub(crate) fn wait(child: &mut Child, longest: Duration) -> ExitStatus {
 /// Whether the test runner itself was started with this signal ignored (a background job of a
 /// script has SIGINT so): children inherit that, and gannet leaves it as it is.
 pub(crate) fn inherits_ignored(signal: &str) -> bool {
-    let number = if signal == "INT" { 2 } else { 15 };
+    let number = match signal {
+        "HUP" => 1,
+        "INT" => 2,
+        _ => 15,
+    };
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
