@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::Client;
+use gannet::engine::pace::PaceConfig;
 use gannet::engine::{Config, Kind, PerHost};
 use gannet::origin::{Action, At, Cut, How, Script, When, pattern, presets, spawn};
 
@@ -29,6 +30,19 @@ fn many_requests_share_exactly_as_many_connections_as_allowed() {
         assert_eq!(seen.attempts, 1);
     }
     assert_eq!(server.stats().accepted, 16);
+}
+
+#[test]
+fn a_slow_pace_opens_no_connection_that_it_has_no_use_for() {
+    let server = spawn(Script::new()).unwrap();
+    let pace = PaceConfig { delay: Duration::from_millis(3_000), ..PaceConfig::default() };
+    let mut client = Client::new(Config { pace, ..fixed(16) });
+    for n in 0..20 {
+        client.submit(server.addr(), "GET", &format!("/bytes/10?{n}"));
+    }
+    client.run_for(Duration::from_millis(500));
+    assert_eq!(server.stats().requests, 1);
+    assert!(server.stats().accepted <= 2, "{:?}", server.stats());
 }
 
 #[test]

@@ -124,6 +124,11 @@ impl Engine {
             }
             return Step::Blocked;
         }
+        // Of many that wait for a slow pace, few will ever need a connection of their own.
+        let soon = host.pace.soon(now).min(self.overall_pace.soon(now));
+        if host.coming() >= soon {
+            return Step::Blocked;
+        }
         let probing = matches!(host.reach, Reach::Failing { .. } | Reach::Down { .. });
         if probing && host.coming() > 0 {
             return Step::Blocked;

@@ -25,6 +25,8 @@ use learned::{FASTEST, FEW, Learned, SLOWEST};
 /// Rates are in thousandths of a request a second.
 const MILLI: u64 = 1000;
 const SECOND: u64 = 1_000_000_000;
+/// What opening a connection may take, where the pace is what counts.
+const OPENING: u64 = 5 * SECOND;
 /// The rate of requests is counted in spans of this length.
 const RECENT: Duration = Duration::from_millis(100);
 
@@ -160,6 +162,16 @@ impl Pace {
     pub fn ready_at(&self, now: Instant) -> Instant {
         let due = if self.learned.is_some() { self.due } else { now };
         now.max(self.next).max(self.after_delay).max(self.held_until).max(due)
+    }
+
+    /// How many requests it lets through while a connection is opened, one at least.
+    pub fn soon(&self, now: Instant) -> u32 {
+        let delay = u64::try_from(self.delay.as_nanos()).unwrap_or(u64::MAX);
+        let learned = self.learned.as_ref().map_or(0, |learned| learned.gap(now));
+        let gap = self.gap.max(delay).max(learned);
+        OPENING
+            .checked_div(gap)
+            .map_or(u32::MAX, |more| u32::try_from(more + 1).unwrap_or(u32::MAX))
     }
 
     /// Whether the last request was sent no earlier than it was because of this pace: then more
