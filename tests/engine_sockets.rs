@@ -35,7 +35,7 @@ fn many_requests_share_exactly_as_many_connections_as_allowed() {
 #[test]
 fn a_slow_pace_opens_no_connection_that_it_has_no_use_for() {
     let server = spawn(Script::new()).unwrap();
-    let pace = PaceConfig { delay: Duration::from_millis(3_000), ..PaceConfig::default() };
+    let pace = PaceConfig { delay: Duration::from_secs(3), ..PaceConfig::default() };
     let mut client = Client::new(Config { pace, ..fixed(16) });
     for n in 0..20 {
         client.submit(server.addr(), "GET", &format!("/bytes/10?{n}"));
