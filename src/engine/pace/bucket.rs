@@ -270,6 +270,8 @@ fn flow(rate: u64, time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     /// A server: a bucket, and a client that sends at a rate.
