@@ -46,13 +46,19 @@ impl std::fmt::Display for FileError {
     }
 }
 
+/// The first moment of a run, in which stamps are not trusted.
+const EARLY: Duration = Duration::from_secs(1);
+
 /// How files are made.
 #[derive(Debug)]
 pub struct Files {
     /// Names that are being written now.
     busy: HashSet<u64>,
-    /// What is there since then was written by this run.
+    /// What is there since then was written by this run,
     since: SystemTime,
+    /// and so were these, of its first moment, whatever their stamps say: the kernel's clock for
+    /// files lags by a tick, and some file systems round to seconds.
+    early: HashSet<u64>,
     existing: Existing,
     create_dirs: bool,
     fsync: bool,
@@ -65,8 +71,8 @@ impl Files {
     pub fn new(existing: Existing, create_dirs: bool, fsync: bool) -> Self {
         Self {
             busy: HashSet::new(),
-            // File systems round down; a file of this very moment is of this run.
             since: SystemTime::now(),
+            early: HashSet::new(),
             existing,
             create_dirs,
             fsync,
@@ -113,7 +119,8 @@ impl Files {
             if meta.is_dir() {
                 return Err(FileError::Io(path, io::Error::from(io::ErrorKind::IsADirectory)));
             }
-            if shared && changed_since(meta, self.since) {
+            let key = fingerprint(path.as_os_str().as_encoded_bytes());
+            if shared && (changed_since(meta, self.since) || self.early.contains(&key)) {
                 return Err(FileError::Collision(path));
             }
         }
@@ -244,6 +251,9 @@ impl Files {
         modified: Option<SystemTime>,
     ) -> Result<PathBuf, FileError> {
         self.busy.remove(&sink.key);
+        if self.since.elapsed().is_ok_and(|time| time <= EARLY) {
+            self.early.insert(sink.key);
+        }
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |error| FileError::Io(path, error)
@@ -307,8 +317,7 @@ fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
             meta.ctime().try_into().unwrap_or(0),
             meta.ctime_nsec().try_into().unwrap_or(0),
         );
-    // The kernel stamps files by a clock that may lag by a tick.
-    changed + Duration::from_millis(12) >= since
+    changed >= since
 }
 
 #[cfg(not(unix))]
@@ -476,6 +485,18 @@ mod tests {
 
     fn files(existing: Existing) -> (tempfile::TempDir, Files) {
         (tempfile::tempdir().unwrap(), Files::new(existing, true, false))
+    }
+
+    #[test]
+    fn a_file_of_a_moment_ago_is_no_collision_and_one_of_this_run_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, "old").unwrap();
+        let mut files = Files::new(Existing::Clobber, false, false);
+        let sink = files.begin(&path, true, false).expect("of the time before the run");
+        files.finish(sink, None).unwrap();
+        let again = files.begin(&path, true, false);
+        assert!(matches!(again, Err(FileError::Collision(_))), "a name twice in one run");
     }
 
     fn list(dir: &Path) -> Vec<String> {
