@@ -8,7 +8,7 @@ mod tls_common;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,10 +33,16 @@ impl Drop for Server {
     }
 }
 
+/// Where a server's program is: not in every user's PATH.
+fn place(program: &str) -> PathBuf {
+    let mut places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"]
+        .map(|folder| Path::new(folder).join(program))
+        .into_iter();
+    places.find(|path| path.exists()).unwrap_or_else(|| program.into())
+}
+
 fn installed(program: &str) -> bool {
-    let found = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"]
-        .iter()
-        .any(|folder| Path::new(folder).join(program).exists());
+    let found = place(program).exists();
     if !found {
         // The gate installs the servers, and sets this so that nothing is skipped there.
         assert!(std::env::var_os("GANNET_REQUIRE_SERVERS").is_none(), "{program} is required");
@@ -442,7 +448,7 @@ fn nginx(folder: &Path, more: &str) -> (Server, u16) {
     let body: Vec<u8> = (0..16_u32 << 20).map(|n| (n ^ n >> 8 ^ n >> 16) as u8).collect();
     std::fs::write(folder.join("www/big"), body).unwrap();
     std::fs::write(folder.join("www/index.html"), "hello from nginx\n").unwrap();
-    let mut child = Command::new("nginx")
+    let mut child = Command::new(place("nginx"))
         .arg("-c")
         .arg(folder.join("nginx.conf"))
         .arg("-p")
