@@ -676,6 +676,28 @@ fn a_reader_that_leaves_after_a_thousand_lines_ends_it_within_a_second() {
     assert!(!err.contains("panicked") && !err.to_lowercase().contains("broken pipe"), "{err}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_reader_that_leaves_while_nothing_is_written_ends_it_within_a_second() {
+    let server = spawn(Script::new()).unwrap();
+    let gannet = Gannet::new();
+    let list: String =
+        (0..10).map(|n| format!("{}\n", server.url(&format!("/delay/60000?{n}")))).collect();
+    fs::write(gannet.path("list"), list).unwrap();
+    let mut child = gannet.args(["-i", "list"]).spawn(Stdio::null());
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(child.try_wait().unwrap().is_none());
+    drop(child.stdout.take());
+    let begun = Instant::now();
+    let status = common::wait(&mut child, Duration::from_secs(10));
+    let took = begun.elapsed();
+    assert_eq!(status.code(), Some(23));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert!(!err.contains("panicked") && !err.to_lowercase().contains("broken pipe"), "{err}");
+}
+
 // ---------------------------------------------------------------- signals
 
 #[cfg(unix)]

@@ -21,6 +21,8 @@ use super::values::ResumeKey;
 const HOLD: Duration = Duration::from_secs(1);
 /// And at most so many bytes of them.
 const BLOCK: usize = 64 * 1024;
+/// How often is asked whether anybody still reads.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Where records go.
 pub struct Results {
@@ -35,6 +37,8 @@ pub struct Results {
     pub buffer: Vec<u8>,
     since: Option<Instant>,
     each: bool,
+    /// When to ask next whether anybody reads standard output; `None`: it is not written to.
+    look: Option<Instant>,
 }
 
 impl Results {
@@ -48,6 +52,7 @@ impl Results {
             Some(path) => path,
         };
         let mut synced = None;
+        let look = (path == Path::new("-")).then(Instant::now);
         let (out, name): (Box<dyn Write>, String) = if path == Path::new("-") {
             (Box::new(super::stdio::Stdout), "standard output".to_owned())
         } else {
@@ -82,6 +87,7 @@ impl Results {
             buffer: Vec::with_capacity(BLOCK + 4096),
             since: None,
             each: records.unbuffered,
+            look,
         }))
     }
 
@@ -99,8 +105,15 @@ impl Results {
         self.since.map(|since| since + HOLD)
     }
 
-    /// Writes what is due.
+    /// Writes what is due. A reader that has gone is noticed also while there is nothing to write:
+    /// what is under way would be fetched for nobody.
     pub fn tick(&mut self, now: Instant) -> io::Result<()> {
+        if self.look.is_some_and(|look| look <= now) {
+            self.look = Some(now + LOOK);
+            if super::stdio::stdout_is_gone() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+        }
         if self.due().is_some_and(|due| due <= now) { self.flush() } else { Ok(()) }
     }
 

@@ -47,6 +47,24 @@ impl Write for Stdout {
     }
 }
 
+/// Whether nobody will ever read what is written to standard output: the other end of a pipe or a
+/// socket is closed. Tells it before anything is written.
+#[cfg(unix)]
+pub fn stdout_is_gone() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+        && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+/// Elsewhere a write tells.
+#[cfg(not(unix))]
+pub fn stdout_is_gone() -> bool {
+    false
+}
+
 /// Whether standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
