@@ -243,7 +243,8 @@ pub enum Line {
     Nothing,
     /// An entry; it is in the `Entry` now.
     Entry,
-    /// Nothing that can be fetched; why. The `Entry` holds the URL if there was one.
+    /// Nothing that can be fetched; why. The `Entry` holds the URL, `id` and `meta` if they were
+    /// found.
     Bad(String),
     /// A line of aria2's lists: the whole list is refused.
     Aria2,
@@ -354,21 +355,33 @@ fn object(line: &[u8], entry: &mut Entry) -> Result<(), String> {
         format!("{text} (column {})", error.column())
     })?;
     entry.url.push_str(&object.url);
-    let mut more = More {
-        method: object.method,
-        etag: object.etag,
-        last_modified: object.last_modified,
-        retry: object.retry,
-        size: object.size,
-        ..More::default()
+    let mut more = More { meta: object.meta.map(|meta| meta.get().to_owned()), ..More::default() };
+    let is_id =
+        |id: &str| id.starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    let id = object.id.map(RawValue::get).filter(|id| *id != "null");
+    more.id = id.filter(|id| is_id(id)).map(str::to_owned);
+    let known = id.is_none_or(is_id);
+    let said = if known {
+        demands(object, &mut more)
+    } else {
+        Err("id must be a string or a number".to_owned())
     };
-    if let Some(id) = object.id.map(RawValue::get).filter(|id| *id != "null") {
-        if !id.starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) {
-            return Err("id must be a string or a number".to_owned());
-        }
-        more.id = Some(id.to_owned());
+    if said.is_err() {
+        // Whoever reads the record of a bad line must still know whose it is.
+        more = More { id: more.id, meta: more.meta, ..More::default() };
     }
-    more.meta = object.meta.map(|meta| meta.get().to_owned());
+    let plain = more == More::default();
+    entry.more = (!plain).then(|| Box::new(more));
+    said
+}
+
+/// What else a line asks for.
+fn demands(object: Object<'_>, more: &mut More) -> Result<(), String> {
+    more.method = object.method;
+    more.etag = object.etag;
+    more.last_modified = object.last_modified;
+    more.retry = object.retry;
+    more.size = object.size;
     if let Some(method) = &more.method
         && (method.is_empty()
             || !method
@@ -415,8 +428,6 @@ fn object(line: &[u8], entry: &mut Entry) -> Result<(), String> {
         }
         more.timeout = Some(timeout);
     }
-    let plain = more == More::default();
-    entry.more = (!plain).then(|| Box::new(more));
     Ok(())
 }
 
@@ -546,6 +557,25 @@ mod tests {
             assert!(got.contains(want), "{line}: {got}");
         }
         assert!(matches!(read(b"http://a/\xff", &mut entry), Line::Bad(_)));
+    }
+
+    #[test]
+    fn a_bad_line_is_still_known_by_its_id() {
+        let mut entry = Entry::default();
+        for (bad, id) in
+            [(r#""method":"G T""#, true), (r#""timeout":0"#, true), (r#""id":[1]"#, false)]
+        {
+            let its = if id { r#""id":7,"# } else { "" };
+            let line = format!(r#"{{"url":"http://a/",{its}"meta":{{"row":[1]}},{bad}}}"#);
+            assert!(matches!(read(line.as_bytes(), &mut entry), Line::Bad(_)), "{line}");
+            let more = entry.more.as_deref().unwrap();
+            assert_eq!(more.meta.as_deref(), Some(r#"{"row":[1]}"#), "{line}");
+            assert_eq!(more.id.as_deref(), id.then_some("7"), "{line}");
+            assert_eq!(
+                (entry.url.as_str(), &more.method, more.timeout),
+                ("http://a/", &None, None)
+            );
+        }
     }
 
     #[test]
