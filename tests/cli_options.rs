@@ -47,6 +47,25 @@ fn rates_and_delays_space_requests_out() {
 }
 
 #[test]
+fn failed_urls_are_no_failure_where_that_is_wanted() {
+    let server = spawn(Script::new()).unwrap();
+    let list = format!("{}\nhttp://a b/\n{}\n", server.url("/bytes/1"), server.url("/status/404"));
+    let run = |options: &[&str], list: &str| {
+        Gannet::new().args(["-i", "-"]).args(options).stdin(list).run()
+    };
+    let failed = run(&["-f"], &list);
+    let zero = run(&["-f", "--exit-zero"], &list);
+    assert_eq!((failed.code, zero.code), (1, 0), "{}", zero.err);
+    assert_eq!(records(&failed.out).len(), records(&zero.out).len());
+    assert!(zero.err.contains("2 failed"), "{}", zero.err);
+    // All else has its own status still.
+    assert_eq!(run(&["-f", "--exit-zero", "--shard", "9/8"], &list).code, 2);
+    assert_eq!(run(&["--exit-zero", "--results", "no/such/folder"], &list).code, 2);
+    let slow = format!("{}\n{}\n", server.url("/status/404"), server.url("/delay/60000"));
+    assert_eq!(run(&["-f", "--exit-zero", "--deadline", "1s"], &slow).code, 1);
+}
+
+#[test]
 fn speeds_are_limited_in_both_directions() {
     let server = spawn(Script::new()).unwrap();
     let get = Gannet::new().args(["-s", "--limit-rate", "40k", &server.url("/bytes/80000")]);

@@ -71,7 +71,7 @@ pub struct Input {
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub window: Option<u32>,
     /// Only the hosts of part K of N
-    #[arg(long, value_name = "K/N", hide_short_help = true, value_parser = values::shard, long_help = "Fetch only the URLs whose host falls into part K of N (K from 1). Which part a host falls into is fixed for ever: jump consistent hashing of the first 64 bits of the SHA-256 of the host in lower case. A host is never split, so that limits a host hold across machines.")]
+    #[arg(long, value_name = "K/N", hide_short_help = true, value_parser = values::shard, long_help = "Fetch only the URLs whose host falls into part K of N (K from 1). Which part a host falls into is fixed for ever: jump consistent hashing of the first 64 bits of the SHA-256 of the host in lower case. A host is never split, so that limits a host hold across machines. K may be written I+1, for schedulers that count from 0.")]
     pub shard: Option<Shard>,
 }
 
@@ -153,6 +153,13 @@ pub struct Output {
     /// Stop at the first transfer that fails
     #[arg(long, hide_short_help = true)]
     pub fail_early: bool,
+    /// In a batch: URLs that failed are no reason for another exit status than 0
+    #[arg(
+        long,
+        hide_short_help = true,
+        long_help = "In a batch: exit with 0 when the list came to its end, whether URLs failed or not; the records and the summary say which. A wrong command line, local trouble and signals still have their own status. For schedulers that would start all of it again."
+    )]
+    pub exit_zero: bool,
     /// Remove the file of a transfer that failed
     #[arg(long, hide_short_help = true)]
     pub remove_on_error: bool,

@@ -36,6 +36,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("fail", "gannet -f -o page.html example.org/page"),
     ("fail-with-body", "gannet --fail-with-body example.org/api"),
     ("fail-early", "gannet --fail-early -f example.org/1 example.org/2"),
+    ("exit-zero", "gannet -i urls.txt --results results.jsonl --resume --exit-zero"),
     ("remove-on-error", "gannet --remove-on-error -O example.org/a.tar.gz"),
     ("max-filesize", "gannet --max-filesize 10M -O example.org/a.tar.gz"),
     ("truncate", "gannet -i urls.txt --output-dir heads --truncate 4k"),

@@ -151,12 +151,14 @@ pub struct Shard {
     pub of: u32,
 }
 
-/// `K/N` with 1 ≤ K ≤ N.
+/// `K/N` with 1 ≤ K ≤ N; `I+1/N` for those who count from 0 and can't add.
 pub fn shard(text: &str) -> Result<Shard, String> {
-    let bad = || format!("'{text}' is no shard (as in 1/8: the first of eight)");
+    let bad = || format!("'{text}' is no shard (as in 1/8 or 0+1/8: the first of eight)");
     let (index, of) = text.split_once('/').ok_or_else(bad)?;
-    let index: u32 = index.parse().map_err(|_| bad())?;
-    let of: u32 = of.parse().map_err(|_| bad())?;
+    let (index, more) = index.strip_suffix("+1").map_or((index, 0), |index| (index, 1));
+    let number = |text: &str| text.parse::<u32>().ok().filter(|_| !text.starts_with('+'));
+    let index = number(index).and_then(|index| index.checked_add(more)).ok_or_else(bad)?;
+    let of = number(of).ok_or_else(bad)?;
     if index == 0 || index > of { Err(bad()) } else { Ok(Shard { index, of }) }
 }
 
@@ -355,7 +357,23 @@ mod tests {
     #[test]
     fn shards_and_networks() {
         assert_eq!(shard("2/8"), Ok(Shard { index: 2, of: 8 }));
-        for bad in ["0/8", "9/8", "1", "1/0", "a/b", "/"] {
+        assert_eq!(shard("0+1/8"), Ok(Shard { index: 1, of: 8 }));
+        assert_eq!(shard("7+1/8"), shard("8/8"));
+        for bad in [
+            "0/8",
+            "9/8",
+            "1",
+            "1/0",
+            "a/b",
+            "/",
+            "8+1/8",
+            "+1/8",
+            "1+1+1/8",
+            "1+2/8",
+            "+1+1/8",
+            "1/+8",
+            "4294967295+1/8",
+        ] {
             assert!(shard(bad).is_err(), "{bad}");
         }
         assert_eq!(nets("10.0.0.0/8, ::1").unwrap().len(), 2);

@@ -150,6 +150,7 @@ fn refuse_in_transfers(args: &Args) -> Result<(), Usage> {
         (args.input.shard.is_some(), "--shard"),
         (args.input.window.is_some(), "--window"),
         (args.output.keep_errors, "--keep-errors"),
+        (args.output.exit_zero, "--exit-zero"),
         (!args.request.auth_host.is_empty(), "--auth-host"),
         (args.pace.max_failures.is_some(), "--max-failures"),
         (args.time.deadline.is_some(), "--deadline"),
@@ -297,6 +298,7 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
         auth_hosts,
         deadline: args.time.deadline,
         max_failures: args.pace.max_failures,
+        exit_zero: args.output.exit_zero,
         max_line: args.bounds.max_line.unwrap_or(1 << 20).clamp(64, 1 << 30) as usize,
     };
     Ok(Plan { way: Way::Batch(Box::new(batch)), display: display(&args), records, warnings })

@@ -96,6 +96,8 @@ pub struct Batch {
     pub deadline: Option<Duration>,
     /// After so many failures too.
     pub max_failures: Option<u64>,
+    /// URLs that failed do not make the batch fail.
+    pub exit_zero: bool,
     /// Bytes of a line.
     pub max_line: usize,
 }

@@ -146,6 +146,7 @@ fn what_contradicts_itself_is_said() {
         (&["--per-host", "0", "a"], "--per-host"),
         (&["--per-host", "4", "--max-per-host", "8", "a"], "--max-per-host"),
         (&["--shard", "1/2", "a"], "for batches"),
+        (&["--exit-zero", "a"], "for batches"),
         (&["--resume", "a"], "--results"),
         (&["--results", "r", "--resume", "a"], "needs a list"),
         (&["-i", "-", "--results", "-", "--resume"], "can't be read again"),

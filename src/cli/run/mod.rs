@@ -434,6 +434,7 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         auth_hosts,
         deadline,
         max_failures,
+        exit_zero,
         max_line,
     } = batch;
     let usage = |message: String| Refusal { exit: Exit::USAGE, message };
@@ -518,7 +519,8 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     let end = BatchEnd {
         signal: ended.signal,
         usage: ended.usage.is_some(),
-        failed: desk.counts.failed,
+        // What ended before the list did has not done what it was asked.
+        failed: if exit_zero && ended.why.is_none() { 0 } else { desk.counts.failed },
         local_failed: false,
     };
     Ok(close(setting, &mut desk, &fetcher, progress, &ended, end))
