@@ -466,6 +466,11 @@ fn each_bound_has_its_option_and_its_name() {
             "head_too_large",
         ),
         (
+            &["--max-head-line", "1k"],
+            format!("{ok}A: {}\r\nContent-Length: 0\r\n\r\n", long(2000)),
+            "line_too_long",
+        ),
+        (
             &["--max-head-fields", "4"],
             format!("{ok}{}Content-Length: 0\r\n\r\n", "A: b\r\n".repeat(5)),
             "too_many_fields",

@@ -624,6 +624,9 @@ pub struct Bounds {
     /// Bytes of an answer's head (256K)
     #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
     pub max_head_size: Option<u64>,
+    /// Bytes of a line of an answer's head, unfolded (as --max-head-size)
+    #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
+    pub max_head_line: Option<u64>,
     /// Fields of an answer's head (256)
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_head_fields: Option<u16>,

@@ -163,6 +163,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("deny-net", "gannet -i urls.txt -L --deny-net private"),
     ("allow-net", "gannet -i urls.txt -L --deny-net private --allow-net 10.1.0.0/16"),
     ("max-head-size", "gannet --max-head-size 1M example.org"),
+    ("max-head-line", "gannet --max-head-line 8k example.org"),
     ("max-head-fields", "gannet --max-head-fields 100 example.org"),
     ("max-interim", "gannet --max-interim 4 example.org"),
     ("max-interim-size", "gannet --max-interim-size 16k example.org"),

@@ -385,8 +385,12 @@ impl Engine {
                 Ok(Event::Done(persistence)) => {
                     self.complete(key, persistence, true, now, handler);
                 }
-                _ => {
-                    let kind = self.loss_of(key, None);
+                result => {
+                    let kind = match (self.loss_of(key, None), result) {
+                        // Interim answers alone are no answer.
+                        (Kind::EofInHead, Err(proto::Error::NoResponse)) => Kind::EmptyReply,
+                        (kind, _) => kind,
+                    };
                     self.fail_exchange(key, Failing::new(kind), now, handler);
                 }
             },

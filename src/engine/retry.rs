@@ -47,7 +47,9 @@ pub(super) fn verdict(kind: Kind, facts: Facts) -> Verdict {
     let may_repeat = facts.repeatable || !facts.sent;
     let again = match kind {
         Kind::StaleReuse | Kind::ResetBeforeResponse | Kind::EmptyReply => {
-            if may_repeat && facts.reused && !facts.moved && facts.replayable {
+            // One that came with an interim answer was no stale connection.
+            let stale = facts.reused && !facts.answered;
+            if may_repeat && stale && !facts.moved && facts.replayable {
                 return Verdict::Free;
             }
             may_repeat

@@ -210,10 +210,10 @@ fn engine_exit(kind: engine::Kind) -> CurlCode {
     use engine::Kind as E;
     match kind {
         E::EmptyReply => CurlCode::GotNothing,
-        E::StaleReuse | E::ResetBeforeResponse | E::ResetInHead | E::ResetInBody | E::EofInHead => {
+        E::StaleReuse | E::ResetBeforeResponse | E::ResetInHead | E::ResetInBody => {
             CurlCode::RecvError
         }
-        E::EofInBody => CurlCode::PartialFile,
+        E::EofInHead | E::EofInBody => CurlCode::PartialFile,
         E::Refused
         | E::Unreachable
         | E::ConnectFailed
@@ -266,10 +266,27 @@ fn tls_exit(name: &str) -> CurlCode {
 fn malformed_exit(error: proto::Error) -> CurlCode {
     use proto::Error as P;
     match error {
-        // curl calls whatever does not begin with a status line HTTP/0.9, and does not allow it.
-        P::LooksLikeHttp09 | P::NotHttp | P::LooksLikeIcy | P::UnsupportedVersion => {
-            CurlCode::UnsupportedProtocol
+        // curl calls whatever does not begin with a status line HTTP/0.9, and does not allow it; nor
+        // versions and status codes that it does not know.
+        P::LooksLikeHttp09
+        | P::LooksLikeHttp2
+        | P::LooksLikeTls
+        | P::LooksLikeIcy
+        | P::LeadingBlank
+        | P::LeadingEmptyLine
+        | P::NotHttp
+        | P::UnsupportedVersion
+        | P::BadStatusLine
+        | P::BadStatusCode => CurlCode::UnsupportedProtocol,
+        // It takes transfer codings for codings.
+        P::UnsupportedTransferCoding | P::RepeatedChunked | P::EmptyTransferEncoding => {
+            CurlCode::BadContentEncoding
         }
+        P::HeadTooLarge
+        | P::LineTooLong
+        | P::TooManyFields
+        | P::TooManyInterim
+        | P::InterimTooLarge => CurlCode::RecvError,
         P::BadChunkSize
         | P::ChunkSizeOverflow
         | P::BadChunkExtension
@@ -404,7 +421,19 @@ mod tests {
             (engine(E::Tls("tls_self_signed")), "tls_self_signed", 60),
             (engine(E::Tls("tls_pin_mismatch")), "tls_pin_mismatch", 90),
             (engine(E::Tls("tls_alert")), "tls_alert", 35),
-            (engine(E::Malformed(proto::Error::BadStatusLine)), "bad_status_line", 8),
+            (engine(E::EofInHead), "eof_in_head", 18),
+            (engine(E::Malformed(proto::Error::BadStatusLine)), "bad_status_line", 1),
+            (engine(E::Malformed(proto::Error::BadStatusCode)), "bad_status_code", 1),
+            (engine(E::Malformed(proto::Error::LeadingBlank)), "leading_blank", 1),
+            (engine(E::Malformed(proto::Error::LooksLikeTls)), "looks_like_tls", 1),
+            (engine(E::Malformed(proto::Error::BadFieldName)), "bad_field_name", 8),
+            (engine(E::Malformed(proto::Error::BadContentLength)), "bad_content_length", 8),
+            (engine(E::Malformed(proto::Error::HeadTooLarge)), "head_too_large", 56),
+            (
+                engine(E::Malformed(proto::Error::UnsupportedTransferCoding)),
+                "unsupported_transfer_coding",
+                61,
+            ),
             (engine(E::Malformed(proto::Error::BadChunkSize)), "bad_chunk_size", 56),
             (engine(E::Malformed(proto::Error::NotHttp)), "not_http", 1),
             (engine(E::ServerSpokeFirst), "server_spoke_first", 1),

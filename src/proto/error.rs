@@ -87,7 +87,7 @@ errors! {
     TooManyTrailers = "too_many_trailers", "more trailer fields than the limit";
 
     // The end of the connection.
-    NoResponse = "no_response", "the connection closed before a byte of the response";
+    NoResponse = "no_response", "the connection closed before a byte of the final answer";
     TruncatedHead = "truncated_head", "the connection closed within the head";
     TruncatedBody = "truncated_body", "the connection closed before all of Content-Length had arrived";
     TruncatedChunked = "truncated_chunked", "the connection closed before the last chunk";

@@ -182,8 +182,9 @@ impl Response {
     /// the close may have been cut by anybody.
     pub fn eof(&mut self, clean: bool) -> Result<Event<'static>, Error> {
         let error = match self.course.state {
-            State::Head(_) if !self.course.started => Error::NoResponse,
-            State::Head(_) => Error::TruncatedHead,
+            // Interim answers alone are no answer.
+            State::Head(None) => Error::NoResponse,
+            State::Head(Some(_)) => Error::TruncatedHead,
             State::Length { left: 0, then } | State::Done(then) => return Ok(self.done(then)),
             State::UntilClose { then } if clean => return Ok(self.done(then)),
             State::Length { .. } => Error::TruncatedBody,

@@ -348,6 +348,7 @@ pub struct Engine {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Limits {
     pub head_size: Option<u64>,
+    pub head_line: Option<u64>,
     pub head_fields: Option<u16>,
     pub interim: Option<u16>,
     pub interim_size: Option<u64>,

@@ -366,6 +366,7 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         post303: args.request.post303,
         limits: Limits {
             head_size: args.bounds.max_head_size,
+            head_line: args.bounds.max_head_line,
             head_fields: args.bounds.max_head_fields,
             interim: args.bounds.max_interim,
             interim_size: args.bounds.max_interim_size,

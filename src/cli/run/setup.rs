@@ -210,6 +210,9 @@ fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(),
         limits.head_bytes = small(size);
         limits.line_bytes = small(size);
     }
+    if let Some(size) = engine.limits.head_line {
+        limits.line_bytes = small(size);
+    }
     if let Some(fields) = engine.limits.head_fields {
         if fields > most_fields {
             return refuse(2, format!("--max-head-fields is at most {most_fields}"));

@@ -22,11 +22,14 @@ pub struct Early<'a> {
     pub exit: u8,
 }
 
-/// The kinds of the engine that mean that time or the user ended it, not the URL.
+/// An answer came, whole, and asked to come back later than we do: by its status or by `Retry-After`.
 fn is_exhausted(outcome: &Outcome<'_>) -> bool {
-    outcome
-        .result
-        .is_err_and(|error| matches!(error.kind, ErrorKind::Engine(engine::Kind::StatusExhausted)))
+    outcome.result.is_err_and(|error| match error.kind {
+        ErrorKind::Engine(engine::Kind::StatusExhausted) => true,
+        // Those that were queued behind it had no answer.
+        ErrorKind::Engine(engine::Kind::HostClosed) => error.phase == engine::Phase::Head,
+        _ => false,
+    })
 }
 
 impl Desk {
