@@ -175,7 +175,8 @@ impl Url {
 
     fn by_the_standard(scheme: Scheme, rest: &str, as_is: bool) -> Result<Self, UrlError> {
         let (authority, tail) = split_authority(rest, as_is);
-        let (authority, zone) = take_zone(authority)?;
+        let authority = without_backslashes(authority)?;
+        let (authority, zone) = take_zone(&authority)?;
         let mut whole = String::with_capacity(rest.len() + 9);
         whole.push_str(scheme.prefix());
         whole.push_str(&authority);
@@ -603,7 +604,8 @@ pub fn mask(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let begin = text.find("://").map_or(0, |at| at + 3);
-    let end = text[begin..].find(['/', '?', '#', '\\']).map_or(text.len(), |at| begin + at);
+    // A backslash may belong to a password (`--path-as-is`).
+    let end = text[begin..].find(['/', '?', '#']).map_or(text.len(), |at| begin + at);
     match text[begin..end].rfind('@') {
         None => Cow::Borrowed(text),
         Some(at) => Cow::Owned(format!("{}***{}", &text[..begin], &text[begin + at..])),
@@ -683,6 +685,20 @@ fn split_authority(rest: &str, as_is: bool) -> (&str, &str) {
         .find(|character| matches!(character, '/' | '?' | '#') || (character == '\\' && !as_is))
         .unwrap_or(rest.len());
     rest.split_at(end)
+}
+
+/// A backslash that does not end the authority (`--path-as-is`) stands in the userinfo, as for curl. The
+/// standard's parser, which has its own mind about that, must not see it, or it would find another host.
+fn without_backslashes(authority: &str) -> Result<Cow<'_, str>, UrlError> {
+    if !authority.contains('\\') {
+        return Ok(Cow::Borrowed(authority));
+    }
+    let host = authority.rfind('@').map_or(0, |at| at + 1);
+    let (userinfo, host) = authority.split_at(host);
+    if host.contains('\\') {
+        return Err(UrlError::Host("it has a backslash"));
+    }
+    Ok(Cow::Owned(format!("{}{host}", userinfo.replace('\\', "%5C"))))
 }
 
 /// Takes the zone out of `[address%25zone]` (RFC 6874) or, as curl does, `[address%zone]`.

@@ -238,6 +238,15 @@ fn path_as_is() {
         let url = Url::parse(text, &rules).expect(text);
         assert_eq!(url.target(), target, "{text}");
     }
+    // A backslash before the path is part of the userinfo, as for curl, and never ends the host.
+    let url = Url::parse("http://evil:1\\@h:81/x", &rules).unwrap();
+    assert_eq!((url.host(), url.port(), url.target()), ("h", 81, "/x"));
+    assert_eq!(&*url.userinfo().unwrap().user, b"evil");
+    assert_eq!(url.userinfo().unwrap().password.as_deref(), Some(&b"1\\"[..]));
+    assert_eq!(parse("http://evil:1\\@h:81/x").unwrap().host(), "evil");
+    for text in ["http://h\\x/", "http://h:1\\/", "http://a@h\\b/", "http://[f::1%h\\]/"] {
+        assert!(matches!(Url::parse(text, &rules), Err(UrlError::Host(_))), "{text}");
+    }
     assert_eq!(Url::parse("http://h/a b", &rules), Err(UrlError::Blank(10)));
     assert_eq!(Url::parse("http://h/x?y#z", &rules).unwrap().fragment(), Some("z"));
 }

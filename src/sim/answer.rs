@@ -57,8 +57,8 @@ pub struct Answer {
 pub(super) enum Step {
     Bytes(Vec<u8>),
     Wait(Duration),
-    /// A whole answer of this status is out.
-    Whole(u16),
+    /// A whole answer is out; its status, if it is one that counts.
+    Whole(Option<u16>),
     End(How),
     /// The answer is over; the connection may carry another.
     Done,
@@ -235,6 +235,9 @@ impl Answer {
         }
         let mut bytes = self.encode(to_head);
         let cut = self.cut.filter(|&(at, _)| at <= bytes.len());
+        // An answer to HEAD is whole with its head.
+        let ends_itself = self.framing != Framing::UntilClose || to_head;
+        let whole = ends_itself && cut.is_none_or(|(at, _)| at == bytes.len());
         if let Some((at, _)) = cut {
             bytes.truncate(at);
         }
@@ -251,12 +254,13 @@ impl Answer {
             None if bytes.is_empty() => {}
             None => steps.push_back(Step::Bytes(bytes)),
         }
+        if whole {
+            let counts = !self.useless && cut.is_none() && self.framing != Framing::UntilClose;
+            steps.push_back(Step::Whole(counts.then_some(self.status)));
+        }
         if let Some((_, how)) = cut {
             steps.push_back(Step::End(how));
             return;
-        }
-        if !self.useless && self.framing != Framing::UntilClose {
-            steps.push_back(Step::Whole(self.status));
         }
         if !self.surplus.is_empty() {
             steps.push_back(Step::Bytes(self.surplus.clone()));

@@ -295,6 +295,7 @@ impl Net {
     /// A listener on the wire: what was asked, as the client's kernel took it.
     pub(super) fn listen(&mut self, id: u32, bytes: &[u8]) {
         let now = self.time;
+        let is_tls = self.is_tls(id);
         let Some(wire) = self.wires[id as usize].as_deref_mut() else { return };
         let ledger = &mut self.ledger;
         wire.tap.feed(bytes);
@@ -305,6 +306,13 @@ impl Net {
             }
             match found {
                 Found::Begun => {
+                    // In TLS, tickets and alerts are such bytes too.
+                    if !is_tls && wire.read > wire.whole {
+                        let surplus = wire.read - wire.whole;
+                        ledger.violation(format!(
+                            "a request begins on connection {id}, on which {surplus} bytes were read that belong to no answer"
+                        ));
+                    }
                     wire.asked = Some(ledger.asked.len());
                     let first = bytes.first().copied().unwrap_or(0);
                     ledger.asked.push(Asked::new(id, first, now));
@@ -450,8 +458,9 @@ impl net::Net for Net {
                 break;
             }
             wire.marks.pop_front();
+            wire.whole = at;
             if let Some(asked) = wire.asked.and_then(|asked| self.ledger.asked.get_mut(asked)) {
-                asked.whole = Some(status);
+                asked.whole = status.or(asked.whole);
             }
         }
         let short = count < buffer.len() && wire.inbox.is_empty();

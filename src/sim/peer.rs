@@ -299,6 +299,13 @@ impl Net {
             rest = behind;
         }
         if let Some((_, how)) = cut {
+            // Cut just behind an answer.
+            let whole = self.peer(id).is_some_and(|peer| {
+                count == bytes.len() && matches!(peer.steps.front(), Some(Step::Whole(_)))
+            });
+            if whole {
+                self.push_down(id, Down::Whole(None));
+            }
             #[cfg(feature = "tls")]
             if let Some(peer) = self.peer(id) {
                 // It is cut, not closed.

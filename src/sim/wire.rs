@@ -25,8 +25,8 @@ pub(super) enum Down {
     Connected,
     Failed(Fault),
     Bytes(Vec<u8>),
-    /// A whole answer of this status ends here.
-    Whole(u16),
+    /// A whole answer ends here; of this status, if it is one that counts.
+    Whole(Option<u16>),
     Fin,
     /// With `true`, what was not read is lost.
     Rst(bool),
@@ -60,7 +60,9 @@ pub(super) struct Wire {
     pub(super) arrived: u64,
     pub(super) read: u64,
     /// Ends of whole answers, by position.
-    pub(super) marks: VecDeque<(u64, u16)>,
+    pub(super) marks: VecDeque<(u64, Option<u16>)>,
+    /// The last of them that was read; what was read behind it belongs to no whole answer.
+    pub(super) whole: u64,
     pub(super) end: Option<End>,
     /// An edge told of an end or an error: a short read means nothing any more.
     pub(super) end_told: bool,
@@ -94,6 +96,7 @@ impl Wire {
             arrived: 0,
             read: 0,
             marks: VecDeque::new(),
+            whole: 0,
             end: None,
             end_told: false,
             read_armed: true,
