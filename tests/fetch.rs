@@ -384,6 +384,7 @@ fn credentials_in_their_order() {
     let url = server.url("/echo");
     let with_user = url.replace("http://", "http://u:p@");
     let only_user = url.replace("http://", "http://n@");
+    let other_password = url.replace("http://", "http://n:p@");
     let auth =
         |user: &str| format!("Authorization: {}\r\n", Auth::from_pair(user.as_bytes()).value());
     let option = || Profile { auth: Some(Auth::basic(b"o", b"o")), ..Profile::default() };
@@ -400,7 +401,9 @@ fn credentials_in_their_order() {
         (&url, bearer(), Options::default(), "Authorization: Bearer tok\r\n".into()),
         (&url, Profile::default(), netrc(false), auth("n:q")),
         (&with_user, Profile::default(), netrc(false), auth("u:p")),
-        (&with_user, Profile::default(), netrc(true), auth("n:q")),
+        (&with_user, Profile::default(), netrc(true), auth("u:p")),
+        (&other_password, Profile::default(), netrc(false), auth("n:p")),
+        (&other_password, Profile::default(), netrc(true), auth("n:q")),
         (&only_user, Profile::default(), netrc(false), auth("n:q")),
         (&only_user, Profile::default(), Options::default(), auth("n:")),
     ] {

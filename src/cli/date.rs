@@ -143,7 +143,7 @@ impl Parts {
 }
 
 /// Days from 1970-01-01 to a day of the Gregorian calendar.
-fn days(year: i64, month: i64, day: i64) -> i64 {
+pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
     // Years that begin in March put the leap day last.
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
@@ -153,7 +153,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The day of the Gregorian calendar so many days after 1970-01-01.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(super) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
@@ -169,9 +169,14 @@ fn civil(days: i64) -> (i64, i64, i64) {
     )
 }
 
+/// Now, since 1970.
+pub fn now() -> std::time::Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Now, in milliseconds since 1970.
 pub fn now_millis() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
+    now().as_millis() as i64
 }
 
 /// Writes RFC 3339 with milliseconds, and remembers the day, which rarely changes.

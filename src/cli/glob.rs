@@ -84,6 +84,15 @@ impl Glob {
 
     /// A file name in which `#1` (or `#<name>`) stands for the value of the first (the named) set.
     pub fn name(&self, number: u64, template: &str) -> String {
+        self.fill(number, template, true)
+    }
+
+    /// The same for names alone: `#1` is another glob's.
+    pub fn named(&self, number: u64, template: &str) -> String {
+        self.fill(number, template, false)
+    }
+
+    fn fill(&self, number: u64, template: &str, by_number: bool) -> String {
         let mut out = String::new();
         let mut rest = template;
         while let Some(at) = rest.find('#') {
@@ -91,7 +100,7 @@ impl Glob {
             let after = &rest[at + 1..];
             let digits = after.bytes().take_while(u8::is_ascii_digit).count();
             let named = after.strip_prefix('<').and_then(|named| named.split_once('>'));
-            let (found, skip) = if digits > 0 {
+            let (found, skip) = if digits > 0 && by_number {
                 let index: usize = after[..digits].parse().unwrap_or(0);
                 (self.varying().nth(index.wrapping_sub(1)), digits)
             } else if let Some((name, _)) = named {

@@ -188,6 +188,11 @@ impl Lexer {
             None => {
                 match name.strip_prefix("no-").filter(|plain| self.long.get(*plain) == Some(&false))
                 {
+                    // As curl: this URL's body goes to standard output, whatever the others' do.
+                    Some("remote-name") => {
+                        self.push("output", Some(OsStr::new("-")));
+                        Ok(())
+                    }
                     Some(plain) => {
                         let word = OsString::from(format!("--{plain}"));
                         if let Some(group) = self.words.groups.last_mut() {
@@ -435,6 +440,7 @@ mod tests {
             (&["--data=a=b"], &["--data=a=b"]),
             (&["--output", "--next"], &["--output=--next"]),
             (&["-L", "--no-location", "a"], &["--url=a"]),
+            (&["-O", "--no-remote-name"], &["--remote-name", "--output=-"]),
             (&["--no-progress-meter", "--progress-meter"], &[]),
             (&["--", "-x"], &["--url=-x"]),
             (&["-OO", "a", "b"], &["--remote-name", "--remote-name", "--url=a", "--url=b"]),

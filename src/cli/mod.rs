@@ -43,6 +43,7 @@ mod run;
 mod signals;
 mod sink;
 mod stdio;
+mod strftime;
 mod summary;
 mod template;
 mod values;

@@ -252,6 +252,10 @@ fn parameters(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn unquoted(value: &str) -> String {
+    // Some servers write single quotes; curl takes them for quotes, closed or not.
+    if let Some(inside) = value.strip_prefix('\'') {
+        return inside.split('\'').next().unwrap_or("").to_owned();
+    }
     let Some(inside) = value.strip_prefix('"') else { return value.to_owned() };
     let mut out = String::new();
     let mut chars = inside.chars();
@@ -270,6 +274,16 @@ fn unquoted(value: &str) -> String {
         }
     }
     out
+}
+
+/// The name that a redirect's target suggests, safe; `None` when it ends with a slash.
+pub fn redirect_name(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let last = path.splitn(4, '/').nth(3)?.rsplit('/').next().filter(|last| !last.is_empty())?;
+    let mut safe = String::new();
+    push_piece(last, &mut safe);
+    finish_part(&mut safe, 0);
+    Some(safe)
 }
 
 /// The usual extension, with its dot, for a content type; else nothing.

@@ -1,13 +1,13 @@
 //! `-w`: text with variables after each transfer, as curl has them.
 //!
-//! Owns the grammar (`%{name}`, `%header{name}`, `%output{file}`, `\n`) and the names. What is
+//! Owns the grammar (`%{name}`, `%header{name}`, `%time{format}`, `%output{file}`, `\n`) and the names. What is
 //! rendered are plain facts; where they come from is `run`'s business.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::json;
+use super::{json, strftime};
 use crate::fetch::{Url, UrlRules};
 
 /// A format, read.
@@ -22,7 +22,12 @@ pub struct Format {
 enum Item {
     Text(String),
     Variable(String),
-    Header { name: String, all: Option<String> },
+    Header {
+        name: String,
+        all: Option<String>,
+    },
+    /// Now, in this form.
+    Time(String),
     To(Target),
     OnError,
 }
@@ -56,6 +61,8 @@ pub struct Facts<'a> {
     pub referer: Option<&'a str>,
     /// All heads of the transfer, the last one last, each with its status line.
     pub heads: &'a [u8],
+    /// What came of them, in bytes.
+    pub header_bytes: u64,
     pub connects: u64,
     pub connection: Option<u64>,
     pub redirects: u64,
@@ -70,6 +77,8 @@ pub struct Facts<'a> {
     pub request_bytes: u64,
     pub upload_bytes: u64,
     pub verified: bool,
+    /// Since 1970.
+    pub now: Duration,
     pub times: Times,
 }
 
@@ -99,6 +108,7 @@ const NAMES: &[&str] = &[
     "errormsg",
     "exitcode",
     "filename_effective",
+    "ftp_entry_path",
     "http_code",
     "http_connect",
     "http_version",
@@ -246,6 +256,11 @@ impl Format {
             };
             return (Some(item), used);
         }
+        if let Some((form, _)) =
+            after.strip_prefix("time{").and_then(|inside| inside.split_once('}'))
+        {
+            return (Some(Item::Time(form.to_owned())), form.len() + 6);
+        }
         if let Some((name, _)) =
             after.strip_prefix("output{").and_then(|inside| inside.split_once('}'))
         {
@@ -278,6 +293,12 @@ impl Format {
                     }
                     Value::Time(time) => push_time(time, out),
                 },
+                Item::Time(form) => strftime::write(
+                    form,
+                    facts.now.as_secs().try_into().unwrap_or(i64::MAX),
+                    facts.now.subsec_micros(),
+                    out,
+                ),
                 Item::Header { name, all } => facts.header(name, all.as_deref(), out),
                 Item::To(target) => pieces.push((target.clone(), String::new())),
                 Item::OnError if facts.exit_code == 0 => break,
@@ -405,6 +426,7 @@ impl Facts<'_> {
             "errormsg" => Value::Text(self.error.map(Into::into)),
             "exitcode" => Value::Number(u64::from(self.exit_code)),
             "filename_effective" => Value::Text(self.file_name.map(Into::into)),
+            "ftp_entry_path" => Value::Text(None),
             "http_code" | "response_code" => Value::Status(self.status),
             "http_connect" => Value::Status(0),
             "http_version" => Value::Text(Some(
@@ -424,7 +446,7 @@ impl Facts<'_> {
             "scheme" => text(self.scheme),
             "size_delivered" => Value::Number(self.delivered_bytes),
             "size_download" => Value::Number(self.body_bytes),
-            "size_header" => Value::Number(self.heads.len() as u64),
+            "size_header" => Value::Number(self.header_bytes),
             "size_request" => Value::Number(self.request_bytes),
             "size_upload" => Value::Number(self.upload_bytes),
             "speed_download" => speed(self.body_bytes),
@@ -487,6 +509,7 @@ mod tests {
             http_version: "1.1",
             content_type: Some("text/plain"),
             heads: HEADS,
+            header_bytes: HEADS.len() as u64,
             redirects: 1,
             body_bytes: 1000,
             verified: true,

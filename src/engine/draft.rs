@@ -55,6 +55,38 @@ impl<'a> Draft<'a> {
         !is_ours(name) && self.remove_until(name, self.out.len())
     }
 
+    /// Gives a value the blanks around it that its user typed: the first line of this very name
+    /// that holds it behind one blank gets it as it is. `false`: there is none.
+    pub fn respace(&mut self, name: &str, value: &[u8]) -> bool {
+        let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+        let before = value.iter().take_while(is_blank).count();
+        let behind = value.iter().rev().take_while(is_blank).count();
+        let Some(bare) = value.get(before..value.len().saturating_sub(behind)) else {
+            return false;
+        };
+        if is_ours(name) {
+            return false;
+        }
+        let mut at = self.line_after(self.from);
+        while at < self.out.len() {
+            let next = self.line_after(at);
+            let line = self.out.get(at..next).unwrap_or_default();
+            let found = line
+                .strip_prefix(name.as_bytes())
+                .and_then(|rest| rest.strip_prefix(b": "))
+                .and_then(|rest| rest.strip_suffix(b"\r\n"))
+                .is_some_and(|found| found == bare);
+            if found {
+                let from = at + name.len() + 1;
+                let to = next - 2;
+                self.out.splice(from..to, value.iter().copied());
+                return true;
+            }
+            at = next;
+        }
+        false
+    }
+
     /// Removes lines of this name that begin before `end`.
     fn remove_until(&mut self, name: &str, mut end: usize) -> bool {
         let mut any = false;
@@ -107,5 +139,30 @@ mod tests {
             assert!(!draft.set(name, value), "{name}");
         }
         assert_eq!(draft.bytes(), b"GET / HTTP/1.1\r\nHost: a\r\nX-Sig: 3\r\n");
+    }
+
+    #[test]
+    fn blanks_are_put_back_and_nothing_else() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: b\r\nC: d e\r\n";
+        let mut out = head.to_vec();
+        let mut draft = Draft::new(&mut out, 0, 1);
+        for (name, value) in [
+            ("A", &b"c"[..]),
+            ("a", b"b"),
+            ("Host", b"a"),
+            ("A", b"\r\nb"),
+            ("A", b"b\r\nX: y"),
+            ("A", b"  "),
+            ("D", b""),
+        ] {
+            assert!(!draft.respace(name, value), "{name} {value:?}");
+        }
+        assert_eq!(draft.bytes(), head);
+        assert!(draft.respace("A", b"b"));
+        assert!(draft.respace("A", b"\t b "));
+        assert!(draft.respace("C", b"  d e"));
+        assert_eq!(draft.bytes(), b"GET / HTTP/1.1\r\nHost: a\r\nA:b\r\nA:\t b \r\nC:  d e\r\n");
+        // What was put back is not found again.
+        assert!(!draft.respace("A", b"b"));
     }
 }

@@ -94,6 +94,12 @@ pub(super) fn submit(
     {
         lines.push("Range", range.value().as_bytes());
     }
+    if let Some(range) = &profile.content_range
+        && !slot.body_dropped
+        && is_default("content-range")
+    {
+        lines.push("Content-Range", range.as_bytes());
+    }
     let user_agent = profile.user_agent.as_deref().unwrap_or(USER_AGENT);
     if !user_agent.is_empty() && is_default("user-agent") {
         lines.push("User-Agent", user_agent.as_bytes());
@@ -109,7 +115,7 @@ pub(super) fn submit(
     {
         lines.push("Referer", referer.as_bytes());
     }
-    let chunked = user("transfer-encoding").is_some_and(|field| matches!(field, Field::Set { .. }));
+    let chunked = user("transfer-encoding").is_some_and(|field| field.value().is_some());
     let body = if has_body { payload(&profile.body, chunked) } else { Payload::None };
     // The framing has its place among the others, where curl has it.
     let length = match &body {
@@ -121,15 +127,16 @@ pub(super) fn submit(
         lines.push("Transfer-Encoding", b"chunked");
     }
     for field in profile.fields.iter().filter(along) {
-        if let Field::Set { name, value } = field
+        // Blanks around a value are put back when the head is ready, by `Draft::respace`.
+        if let Some(value) = field.value()
             && (!field.is("expect") || !slot.no_expect)
         {
-            lines.push(name, value);
+            lines.push(field.name(), value);
         }
     }
     let mut digits = [0; 20];
     if let Some(length) = length
-        && !matches!(user("content-length"), Some(Field::Set { .. }))
+        && user("content-length").and_then(Field::value).is_none()
     {
         lines.push("Content-Length", decimal(length, &mut digits));
     }
@@ -193,17 +200,19 @@ fn who(state: &State, slot: &Slot, profile: &Profile, trusted: bool) -> Option<A
     }
     let options = &state.options;
     let first = slot.request.url.userinfo().filter(|_| trusted);
-    let userinfo = slot
-        .url
-        .userinfo()
-        .or(first)
-        .filter(|_| !(options.netrc_required && options.netrc.is_some()));
+    let userinfo = slot.url.userinfo().or(first);
     let netrc = |user: Option<&[u8]>| {
         options.netrc.as_ref().and_then(|netrc| netrc.lookup(slot.url.host(), user))
     };
     match userinfo {
-        Some(userinfo) if userinfo.password.is_none() => {
-            Some(netrc(Some(&userinfo.user)).unwrap_or_else(|| Auth::from(userinfo)))
+        // The file completes what the URL says; where it is to count, it knows better.
+        Some(userinfo)
+            if userinfo.password.is_none()
+                || userinfo.user.is_empty()
+                || options.netrc_required =>
+        {
+            let user = Some(&userinfo.user[..]).filter(|user| !user.is_empty());
+            Some(netrc(user).unwrap_or_else(|| Auth::from(userinfo)))
         }
         Some(userinfo) => Some(Auth::from(userinfo)),
         None => netrc(None),
@@ -238,8 +247,8 @@ fn expects(profile: &Profile, field: Option<&Field>) -> bool {
     match (profile.expect, field) {
         (Expect::Never, _) | (Expect::Auto, Some(Field::Remove { .. })) => false,
         (Expect::Always, _) => true,
-        (Expect::Auto, Some(Field::Set { value, .. })) => {
-            value.eq_ignore_ascii_case(b"100-continue")
+        (Expect::Auto, Some(field)) => {
+            field.value().is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
         }
         (Expect::Auto, None) => match &profile.body {
             Body::None => false,

@@ -282,11 +282,8 @@ fn malformed_exit(error: proto::Error) -> CurlCode {
         P::UnsupportedTransferCoding | P::RepeatedChunked | P::EmptyTransferEncoding => {
             CurlCode::BadContentEncoding
         }
-        P::HeadTooLarge
-        | P::LineTooLong
-        | P::TooManyFields
-        | P::TooManyInterim
-        | P::InterimTooLarge => CurlCode::RecvError,
+        P::LineTooLong | P::TooManyFields => CurlCode::TooLarge,
+        P::HeadTooLarge | P::TooManyInterim | P::InterimTooLarge => CurlCode::RecvError,
         P::BadChunkSize
         | P::ChunkSizeOverflow
         | P::BadChunkExtension

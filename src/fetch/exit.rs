@@ -65,6 +65,8 @@ pub enum CurlCode {
     SslCacertBadfile = 77,
     /// The server's key is not the pinned one.
     SslPinnedpubkeynotmatch = 90,
+    /// Something is larger than what is held.
+    TooLarge = 100,
 }
 
 impl CurlCode {

@@ -15,6 +15,14 @@ pub enum Field {
         /// The value, without blanks around it; perhaps empty.
         value: Box<[u8]>,
     },
+    /// Send this line as it was typed, down to the blanks around its value. The same as `Set` for
+    /// whoever reads it.
+    AsTyped {
+        /// The name.
+        name: Box<str>,
+        /// What stands behind the colon.
+        value: Box<[u8]>,
+    },
     /// Do not send the default line of this name.
     Remove {
         /// The name.
@@ -38,18 +46,19 @@ impl Field {
     /// Bytes of name and value.
     pub fn weight(&self) -> usize {
         match self {
-            Self::Set { name, value } => name.len() + value.len(),
+            Self::Set { name, value } | Self::AsTyped { name, value } => name.len() + value.len(),
             Self::Remove { name } => name.len(),
         }
     }
 
     /// Reads what stands after `-H`: `Name: value` sends it, `Name;` sends it empty, `Name:`
-    /// removes the default.
+    /// removes the default. A line whose value stands otherwise than behind one blank is kept
+    /// [`AsTyped`](Self::AsTyped).
     ///
     /// ```
     /// use gannet::fetch::Field;
     ///
-    /// assert_eq!(Field::parse(b"X-One:  1 ")?, Field::new("X-One", b"1")?);
+    /// assert_eq!(Field::parse(b"X-One: 1")?, Field::new("X-One", b"1")?);
     /// assert_eq!(Field::parse(b"X-Empty;")?, Field::new("X-Empty", b"")?);
     /// assert!(matches!(Field::parse(b"Accept:")?, Field::Remove { .. }));
     /// # Ok::<(), gannet::fetch::FieldError>(())
@@ -65,10 +74,18 @@ impl Field {
                 check_name(&name)?;
                 return Ok(Self::Remove { name: name.into() });
             }
-            return Self::new(&name, &line[colon + 1..]);
+            let typed = &line[colon + 1..];
+            let field = Self::new(&name, typed)?;
+            let usual = typed.strip_prefix(b" ").unwrap_or_default() == typed.trim_ascii();
+            // What frames a request is written by whoever sends it.
+            return Ok(if usual || FRAMING.iter().any(|ours| field.is(ours)) {
+                field
+            } else {
+                Self::AsTyped { name: name.into(), value: typed.into() }
+            });
         }
         match line.iter().position(|&byte| byte == b';') {
-            Some(semicolon) if line[semicolon + 1..].trim_ascii().is_empty() => {
+            Some(semicolon) if line[semicolon + 1..].is_empty() => {
                 Self::new(&text(&line[..semicolon])?, b"")
             }
             _ => Err(FieldError::NoColon),
@@ -78,7 +95,15 @@ impl Field {
     /// The name.
     pub fn name(&self) -> &str {
         match self {
-            Self::Set { name, .. } | Self::Remove { name } => name,
+            Self::Set { name, .. } | Self::AsTyped { name, .. } | Self::Remove { name } => name,
+        }
+    }
+
+    /// The value without blanks around it, if the line is to be sent.
+    pub fn value(&self) -> Option<&[u8]> {
+        match self {
+            Self::Set { value, .. } | Self::AsTyped { value, .. } => Some(value.trim_ascii()),
+            Self::Remove { .. } => None,
         }
     }
 
@@ -96,12 +121,19 @@ impl Field {
 impl fmt::Debug for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Set { name, .. } if is_secret(name) => write!(f, "{name}: ***"),
+            Self::Set { name, .. } | Self::AsTyped { name, .. } if is_secret(name) => {
+                write!(f, "{name}: ***")
+            }
             Self::Set { name, value } => write!(f, "{name}: {}", value.escape_ascii()),
+            Self::AsTyped { name, value } => write!(f, "{name}:{}", value.escape_ascii()),
             Self::Remove { name } => write!(f, "no {name}"),
         }
     }
 }
+
+/// Fields that the encoder writes in its own way.
+const FRAMING: [&str; 6] =
+    ["host", "content-length", "transfer-encoding", "expect", "range", "if-range"];
 
 /// Whether the values of this field are secrets: credentials and sessions.
 pub fn is_secret(name: &str) -> bool {
@@ -164,6 +196,10 @@ mod tests {
         Field::Set { name: name.into(), value: value.as_bytes().into() }
     }
 
+    fn typed(name: &str, value: &str) -> Field {
+        Field::AsTyped { name: name.into(), value: value.as_bytes().into() }
+    }
+
     fn remove(name: &str) -> Field {
         Field::Remove { name: name.into() }
     }
@@ -172,14 +208,18 @@ mod tests {
     fn the_three_forms() {
         for (line, expected) in [
             ("A: b", Ok(set("A", "b"))),
-            ("A:b", Ok(set("A", "b"))),
-            ("A: \t b c \t", Ok(set("A", "b c"))),
+            ("A:b", Ok(typed("A", "b"))),
+            ("A: \t b c \t", Ok(typed("A", " \t b c \t"))),
+            ("A:  b", Ok(typed("A", "  b"))),
+            ("A: b ", Ok(typed("A", " b "))),
+            ("HOST:a ", Ok(set("HOST", "a"))),
+            ("range:bytes=0-", Ok(set("range", "bytes=0-"))),
             ("A: b\r\n", Ok(set("A", "b"))),
             ("A: b\n", Ok(set("A", "b"))),
             ("A: b:c;d", Ok(set("A", "b:c;d"))),
             ("A: \u{e4}", Ok(set("A", "\u{e4}"))),
             ("A;", Ok(set("A", ""))),
-            ("A;  ", Ok(set("A", ""))),
+            ("A;  ", Err(FieldError::NoColon)),
             ("A:", Ok(remove("A"))),
             ("A:   ", Ok(remove("A"))),
             ("A; b", Err(FieldError::NoColon)),
@@ -204,8 +244,12 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         for name in ["Authorization", "cookie", "Proxy-Authorization", "SET-COOKIE"] {
-            let field = Field::new(name, b"hunter2").unwrap();
-            assert!(!format!("{field:?}").contains("hunter2"), "{field:?}");
+            let line = format!("{name}:hunter2");
+            for field in [Field::new(name, b"hunter2"), Field::parse(line.as_bytes())] {
+                let field = field.unwrap();
+                assert!(!format!("{field:?}").contains("hunter2"), "{field:?}");
+                assert_eq!((field.name(), field.value()), (name, Some(b"hunter2".as_slice())));
+            }
         }
     }
 }

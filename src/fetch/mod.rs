@@ -48,7 +48,7 @@ pub use crate::engine::{ResumeFrom, Upload, Validator};
 /// A handle for other threads; see [`Fetcher::remote`].
 #[cfg(feature = "remote")]
 pub type Remote = crate::net::Remote<Request>;
-pub use crate::proto::{Head, Version};
+pub use crate::proto::{Fields, Head, Version};
 pub use address::{AddressRules, Network, is_private};
 pub use auth::Auth;
 pub use decode::{DecodeError, DecodeLimits, Decoder};

@@ -59,6 +59,12 @@ impl KnownHost {
         let host = (host != "*").then(|| host.to_ascii_lowercase().into());
         Some(Self { host, port, addresses: addresses.filter(|list| !list.is_empty())? })
     }
+
+    /// Whether it speaks of this host and port.
+    pub fn is_of(&self, host: &str, port: u16) -> bool {
+        self.port == port
+            && self.host.as_deref().map_or(host == "*", |name| name.eq_ignore_ascii_case(host))
+    }
 }
 
 /// A host that is connected to elsewhere; what is asked, and how it is secured, stays.

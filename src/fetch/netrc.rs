@@ -77,7 +77,8 @@ impl Netrc {
         Ok(Self { entries })
     }
 
-    /// Who asks at this host, optionally under this name: the first entry that fits and has a name.
+    /// Who asks at this host, optionally under this name: the first entry that fits and says
+    /// something.
     pub fn lookup(&self, host: &str, user: Option<&[u8]>) -> Option<Auth> {
         self.entries
             .iter()
@@ -87,9 +88,14 @@ impl Netrc {
             .find_map(|entry| {
                 let login = match (user, &entry.login) {
                     (None, Some(login)) => login.as_bytes(),
-                    (Some(user), Some(login)) if login.as_bytes() == user => user,
+                    // Who asks for a password wants no entry without one.
+                    (Some(user), Some(login))
+                        if login.as_bytes() == user && entry.password.is_some() =>
+                    {
+                        user
+                    }
                     // An entry without a name holds the password of whoever asks.
-                    (Some(user), None) if entry.password.is_some() => user,
+                    (user, None) if entry.password.is_some() => user.unwrap_or(b""),
                     _ => return None,
                 };
                 let password = entry.password.as_deref().unwrap_or_default();
@@ -217,7 +223,7 @@ mod tests {
             ("", "a", None, None),
             ("machine a", "a", None, None),
             ("machine a login u", "a", None, Some("u:")),
-            ("machine a password p", "a", None, None),
+            ("machine a password p", "a", None, Some(":p")),
             ("machine a password p", "a", Some("u"), Some("u:p")),
             ("machine a password p login u", "a", None, Some("u:p")),
             ("machine a login u password p", "b", None, None),

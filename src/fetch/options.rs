@@ -42,7 +42,8 @@ pub struct Options {
     pub redirects: RedirectRules,
     /// Names and passwords by host.
     pub netrc: Option<Arc<Netrc>>,
-    /// What netrc says goes before what the URL says (`-n`; off is `--netrc-optional`).
+    /// The password that netrc has for the URL's user goes before the URL's own (`-n`; off is
+    /// `--netrc-optional`).
     pub netrc_required: bool,
     /// Bounds of decoding.
     pub decode: DecodeLimits,

@@ -61,6 +61,8 @@ pub struct Profile {
     pub auth: Option<Auth>,
     /// Ask for a compressed answer and decode it (`--compressed`).
     pub compressed: bool,
+    /// Which part of the whole the body is: `Content-Range`, for servers that take uploads in parts.
+    pub content_range: Option<Box<str>>,
     /// Ask for a part (`-r`).
     pub range: Option<RangeSpec>,
     /// One attempt with its redirects (`-m`).

@@ -15,8 +15,8 @@ use super::names::Directory;
 use super::redirect::{self, Asked, Hop, Trail};
 use super::visitor::{Entry, Place, Places};
 use super::{
-    Answer, Control, Error, ErrorKind, Options, Outcome, Profile, Redirect, RedirectError, Request,
-    Ticket, Url, Visitor, Want, address, date, pace,
+    Answer, Control, Error, ErrorKind, Field, Options, Outcome, Profile, Redirect, RedirectError,
+    Request, Ticket, Url, Visitor, Want, address, date, pace,
 };
 use crate::engine::pace::RateHint;
 use crate::engine::{
@@ -223,6 +223,7 @@ impl Slot {
             status: self.status,
             url: &self.request.url,
             final_url: &self.url,
+            referer: self.referer(),
             method: self.method(),
             redirects: self.trail.hops(),
             redirect_time: self.redirect_time,
@@ -451,7 +452,13 @@ impl Handler for Pass<'_> {
     }
 
     fn prepare(&mut self, job: JobRef, head: &mut Draft<'_>) {
-        let ticket = self.state.ticket(job.tag as usize);
+        let index = job.tag as usize;
+        for field in &self.state.slots[index].profile().fields {
+            if let Field::AsTyped { value, .. } = field {
+                head.respace(field.name(), value);
+            }
+        }
+        let ticket = self.state.ticket(index);
         self.visitor.prepare(ticket, head);
     }
 
@@ -471,6 +478,8 @@ impl Handler for Pass<'_> {
         if head.status == 417 && slot.expects {
             slot.then = Then::WithoutExpect;
             slot.voided = None;
+            let mut ctl = Control { ctl, places: &mut self.state.places };
+            self.visitor.interim(&mut ctl, ticket, head);
             return Advice::SkipBody;
         }
         let locations = head.fields.get_all("location");

@@ -89,6 +89,8 @@ pub struct Outcome<'a> {
     pub url: &'a Url,
     /// Where that led.
     pub final_url: &'a Url,
+    /// What the last hop's `Referer` said, as far as the options gave one.
+    pub referer: Option<&'a str>,
     /// The method of the last hop.
     pub method: &'a str,
     /// Redirects that were followed.
@@ -117,7 +119,8 @@ pub struct Outcome<'a> {
 
 /// Receives what happens to requests.
 pub trait Visitor {
-    /// An interim answer (1xx) came.
+    /// An answer that is not the result came: an interim one (1xx), or a 417, after which the
+    /// request is made again without `Expect`.
     fn interim(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, head: &Head<'_>) {
         let _ = (ctl, ticket, head);
     }

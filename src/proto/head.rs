@@ -117,6 +117,8 @@ pub struct Head<'a> {
     pub fields: Fields<'a>,
     /// What a `Keep-Alive` field promised.
     pub keep_alive: KeepAlive,
+    /// All of it as it came, from the status line up to and with the empty line.
+    pub raw: &'a [u8],
 }
 
 /// Where the end of a head was sought so far, across segments; never goes back.

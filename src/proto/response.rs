@@ -262,7 +262,10 @@ impl Response {
         let Some(mut scan) = scan else {
             // Nothing is held: the usual case is that the head is whole in the input.
             return match head::parse(window, most, unfolded, scratch) {
-                Ok(Look::Whole(parsed, used)) => Ok((used, course.receive(limits, parsed, used)?)),
+                Ok(Look::Whole(parsed, used)) => {
+                    let raw = window.get(..used).unwrap_or_default();
+                    Ok((used, course.receive(limits, parsed, raw)?))
+                }
                 Ok(Look::Partial) => {
                     let mut scan = Scan::default();
                     scan.find_end(window);
@@ -275,8 +278,9 @@ impl Response {
             return course.hold(scan, limits, window, held);
         };
         held.extend_from_slice(window.get(..used).unwrap_or_default());
-        match head::parse(held, most, unfolded, scratch) {
-            Ok(Look::Whole(parsed, length)) => Ok((used, course.receive(limits, parsed, length)?)),
+        let raw: &[u8] = held;
+        match head::parse(raw, most, unfolded, scratch) {
+            Ok(Look::Whole(parsed, _)) => Ok((used, course.receive(limits, parsed, raw)?)),
             Ok(Look::Partial) => Err(course.fail(Error::BadHead)),
             Err(error) => Err(course.fail(error)),
         }
@@ -384,21 +388,21 @@ impl Course {
         Ok((window.len(), Event::Incomplete))
     }
 
-    /// A whole head of `length` bytes was parsed.
+    /// A whole head was parsed; `raw` is what it was parsed from.
     fn receive<'a>(
         &mut self,
         limits: &Limits,
         parsed: Parsed<'a>,
-        length: usize,
+        raw: &'a [u8],
     ) -> Result<Event<'a>, Error> {
-        self.judge(limits, parsed, length).map_err(|error| self.fail(error))
+        self.judge(limits, parsed, raw).map_err(|error| self.fail(error))
     }
 
     fn judge<'a>(
         &mut self,
         limits: &Limits,
         parsed: Parsed<'a>,
-        length: usize,
+        raw: &'a [u8],
     ) -> Result<Event<'a>, Error> {
         let Parsed { version, status, reason, lines } = parsed;
         let fields = Fields::new(lines);
@@ -409,9 +413,9 @@ impl Course {
         if longest > limits.line_bytes as usize {
             return Err(Error::LineTooLong);
         }
-        let head = Head { version, status, reason, fields, keep_alive };
+        let head = Head { version, status, reason, fields, keep_alive, raw };
         if (100..200).contains(&status) {
-            self.count_interim(limits, status, length)?;
+            self.count_interim(limits, status, raw.len())?;
             self.state = State::Head(None);
             return Ok(Event::Interim(head));
         }

@@ -15,7 +15,6 @@ use crate::cli::args::Args;
 use crate::cli::glob::Glob;
 use crate::cli::values::When;
 use crate::cli::{about, manual, template};
-use crate::fetch::Field;
 
 /// Turns the words into a command.
 pub fn plan(groups: &[Vec<OsString>], warnings: Vec<String>) -> Result<Command, Usage> {
@@ -112,6 +111,9 @@ fn transfers(
         let has_upload = targets.iter().any(|target| target.upload.is_some());
         if has_upload && ask.profile.body.is_some() {
             return usage("-T can't be combined with -d or --json: one request has one body");
+        }
+        if ask.profile.body.is_some() && ask.resume != Continue::No {
+            return usage("-C can't be combined with -d or --json: there is no file to go on with");
         }
         if has_upload && ask.profile.head {
             return usage("-T can't be combined with -I");
@@ -221,7 +223,11 @@ fn targets(
                     let mut file = String::new();
                     files.write(number, &mut file);
                     let upload = Some(Upload::File(PathBuf::from(file)));
-                    targets.push(Target { url: source.clone(), output: output.clone(), upload });
+                    let output = match &output {
+                        Where::Name(name) => Where::Name(files.named(number, name)),
+                        other => other.clone(),
+                    };
+                    targets.push(Target { url: source.clone(), output, upload });
                 }
             }
         }
@@ -329,11 +335,8 @@ fn batch_output(args: &Args) -> Result<Where, Usage> {
 }
 
 fn auth_hosts(args: &Args, ask: &Ask) -> Result<Hosts, Usage> {
-    let secret_header = ask
-        .profile
-        .fields
-        .iter()
-        .any(|field| matches!(field, Field::Set { .. }) && field.is_secret());
+    let secret_header =
+        ask.profile.fields.iter().any(|field| field.value().is_some() && field.is_secret());
     if args.request.auth_host.is_empty() {
         if ask.profile.auth.is_some() || secret_header {
             return usage(

@@ -22,7 +22,7 @@ use crate::cli::summary::Counts;
 use crate::cli::{date, names, record, template};
 use crate::engine;
 use crate::fetch::{Answer, ContentRange, Control, Redirect, Ticket, Upload, Visitor, Want};
-use crate::fetch::{Head, Version};
+use crate::fetch::{Fields, Head, Version};
 
 /// Bytes that a limited transfer may be ahead of its rate.
 const BURST: u64 = 16 * 1024;
@@ -113,30 +113,24 @@ impl Desk {
         self.free.push(index);
     }
 
-    fn wants_heads(&self, terms: &Terms) -> bool {
-        terms.dump.is_some()
-            || terms.keep.show_headers
-            || terms.head_only
-            || terms.format.is_some()
-            || self.records.headers != RecordHeaders::None
-    }
-
-    /// Appends a head as it came: names, values and order are the server's.
+    /// Keeps a head for whoever wants it: as it came for those who are shown it, in plain lines for
+    /// those who look into it.
     fn keep_lines(&mut self, index: usize, head: &Head<'_>) {
         let Some(terms) = self.jobs[index].terms.clone() else { return };
-        if !self.wants_heads(&terms) {
+        let job = &mut self.jobs[index];
+        if terms.shows_heads() || terms.dump.is_some() || terms.format.is_some() {
+            job.raw.extend_from_slice(head.raw);
+        }
+        if terms.format.is_none() && self.records.headers == RecordHeaders::None {
             return;
         }
-        let out = &mut self.jobs[index].heads;
+        let out = &mut job.heads;
         let version = if head.version == Version::Http10 { "1.0" } else { "1.1" };
         let _ = write!(out, "HTTP/{version} {:03} ", head.status);
         out.extend_from_slice(head.reason);
         out.extend_from_slice(b"\r\n");
         for (name, value) in head.fields.iter() {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
+            push_line(name, value, out);
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -150,10 +144,12 @@ impl Desk {
             // Something else has left for standard output, and this one is called off.
             return Want::Stop;
         }
-        if status >= 400 && terms.keep.fail != Fail::No {
+        // Of a file that goes on, 416 may say that it was whole already.
+        let beyond = status == 416 && matches!(job.go_on, GoOn::At(_));
+        if status >= 400 && terms.keep.fail != Fail::No && !beyond {
             job.fail("http_error", 22, "", format!("the server answered {status}"));
             if terms.keep.fail == Fail::Quietly {
-                return self.no_body(index, &terms);
+                return self.no_body(index, &terms, answer);
             }
         }
         if let Some(want) = continued(job, answer) {
@@ -163,9 +159,10 @@ impl Desk {
             return Want::Stop;
         }
         let job = &mut self.jobs[index];
-        if status == 304 || unmet(&terms, job) {
+        job.unmet = status < 300 && unmet(&terms, job);
+        if status == 304 || job.unmet {
             job.unchanged = true;
-            return self.no_body(index, &terms);
+            return self.no_body(index, &terms, answer);
         }
         if self.batch && status >= 400 && !terms.keep.errors && !matches!(job.dest, Dest::Nowhere) {
             return Want::NoBody;
@@ -185,19 +182,20 @@ impl Desk {
     }
 
     /// Heads alone are output too.
-    fn no_body(&mut self, index: usize, terms: &Arc<Terms>) -> Want {
-        let job = &mut self.jobs[index];
-        if (terms.keep.show_headers || terms.head_only)
-            && matches!(job.dest, Dest::Stdout | Dest::Whole)
-        {
-            job.sink = if job.dest == Dest::Whole {
-                Sink::Whole(Default::default())
-            } else {
-                Sink::Stdout
-            };
-            self.pour_heads(index, terms);
+    fn no_body(&mut self, index: usize, terms: &Terms, answer: &Answer<'_>) -> Want {
+        if !terms.shows_heads() || self.jobs[index].dest == Dest::Nowhere {
+            return Want::NoBody;
         }
-        Want::NoBody
+        // A file that fails has no name: nothing is put into it.
+        let fails = self.jobs[index].trouble.is_some();
+        if fails && !matches!(self.jobs[index].dest, Dest::Stdout | Dest::Whole) {
+            return Want::NoBody;
+        }
+        if let Err(error) = self.open(index, terms, answer) {
+            self.file_failed(index, &error);
+            return Want::Stop;
+        }
+        if self.pour_heads(index, terms) { Want::NoBody } else { Want::Stop }
     }
 
     /// Opens where the body goes, now that the head is known.
@@ -249,6 +247,12 @@ impl Desk {
                     Some(name) => {
                         (in_dir(terms, &name), true, terms.keep.existing != Existing::Clobber)
                     }
+                    // As curl since 8.19: where a redirect led, there is a name, too.
+                    None if *header_name && !job.redirect_to.is_empty() => {
+                        let name = names::redirect_name(&job.redirect_to);
+                        let path = name.map_or_else(|| path.clone(), |name| in_dir(terms, &name));
+                        (path, true, *fresh)
+                    }
                     None => (path.clone(), *shared, *fresh),
                 }
             }
@@ -286,14 +290,16 @@ impl Desk {
         Ok(())
     }
 
-    /// Writes the heads before the body; false: it can't be written.
+    /// Writes what is not written yet of heads and trailers; false: it can't be written.
     fn pour_heads(&mut self, index: usize, terms: &Terms) -> bool {
-        if !(terms.keep.show_headers || terms.head_only) {
+        if !terms.shows_heads() {
             return true;
         }
-        let heads = std::mem::take(&mut self.jobs[index].heads);
-        let result = self.write(index, &heads);
-        self.jobs[index].heads = heads;
+        let job = &mut self.jobs[index];
+        let raw = std::mem::take(&mut job.raw);
+        let from = std::mem::replace(&mut job.shown, raw.len()).min(raw.len());
+        let result = self.write(index, &raw[from..]);
+        self.jobs[index].raw = raw;
         result
     }
 
@@ -421,8 +427,8 @@ impl Desk {
     fn dump(&mut self, index: usize, terms: &Terms) {
         let Some(dump) = &terms.dump else { return };
         let job = &mut self.jobs[index];
-        let from = std::mem::replace(&mut job.dumped, job.heads.len()).min(job.heads.len());
-        let heads = &job.heads[from..];
+        let from = std::mem::replace(&mut job.dumped, job.raw.len()).min(job.raw.len());
+        let heads = &job.raw[from..];
         if heads.is_empty() && !matches!(dump, Dump::File(path) if !self.dumped.contains(path)) {
             return;
         }
@@ -484,6 +490,11 @@ impl Desk {
         let with_body = job.trouble.as_ref().is_none_or(|trouble| {
             trouble.kind == "http_error" && terms.keep.fail == Fail::WithBody
         });
+        if !self.batch && matches!(self.jobs[index].dest, Dest::Stdout) {
+            // Redirects that led nowhere.
+            self.jobs[index].sink = Sink::Stdout;
+            self.pour_heads(index, &terms);
+        }
         self.settle(index, counts && with_body, &terms);
         self.dump(index, &terms);
         if ok && self.jobs[index].trouble.is_none() {
@@ -492,18 +503,42 @@ impl Desk {
         digest
     }
 
+    /// What is written beside the body is opened before anything is asked for: a folder that is
+    /// missing or closed to us costs no request.
+    pub fn make_ready(&mut self, index: usize, terms: &Terms) -> Result<(), String> {
+        let dump = match &terms.dump {
+            Some(Dump::File(path)) if !self.dumped.contains(path) => Some(path),
+            _ => None,
+        };
+        let etag = terms.etag_save.as_ref().filter(|path| path.as_os_str() != "-");
+        for path in dump.into_iter().chain(etag) {
+            let folder = path.parent().filter(|_| terms.keep.create_dirs);
+            let opened = folder.map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
+                std::fs::OpenOptions::new().create(true).append(true).open(path).map(drop)
+            });
+            if let Err(error) = opened {
+                self.local_failed = true;
+                self.jobs[index].dest = Dest::Nowhere;
+                return Err(format!("can't write {}: {error}", path.display()));
+            }
+        }
+        Ok(())
+    }
+
     fn save_etag(&mut self, index: usize, terms: &Terms) {
-        let job = &self.jobs[index];
         let Some(path) = &terms.etag_save else { return };
-        if !(200..300).contains(&job.status) {
+        // Without an ETag the file is empty, or stays as it was, as curl has it.
+        let mut line = std::mem::take(&mut self.jobs[index].last_etag);
+        if line.is_empty() {
             return;
         }
-        // Without an ETag the file is empty, as curl has it.
-        let mut line = job.etag().unwrap_or_default().to_vec();
-        if !line.is_empty() {
-            line.push(b'\n');
-        }
-        if let Err(error) = std::fs::write(path, line) {
+        line.push(b'\n');
+        let written = if path.as_os_str() == "-" {
+            Stdout.write_all(&line)
+        } else {
+            std::fs::write(path, line)
+        };
+        if let Err(error) = written {
             self.local_failed = true;
             let message = format!("can't write {}: {error}", path.display());
             self.jobs[index].fail("write_failed", 23, "", message);
@@ -614,6 +649,13 @@ fn ahead(since: Instant, bytes: u64, rate: u64, now: Instant) -> Option<Instant>
     (due > now).then_some(due)
 }
 
+fn push_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// The folder for files and a name in it.
 pub fn in_dir(terms: &Terms, name: &str) -> PathBuf {
     match &terms.keep.dir {
@@ -673,17 +715,33 @@ fn fits_glob(glob: &[u8], text: &[u8]) -> bool {
     glob[g..].iter().all(|&byte| byte == b'*')
 }
 
+/// Whether this answer to `-C` says that the file here was whole already.
+fn continued_whole(job: &Job, answer: &Answer<'_>) -> bool {
+    let GoOn::At(offset) = job.go_on else { return false };
+    let field = answer.head.fields.get("content-range");
+    // Some servers leave the unit away.
+    let range = field.and_then(|value| {
+        ContentRange::parse(value)
+            .or_else(|| ContentRange::parse(&[b"bytes ".as_slice(), value].concat()))
+    });
+    match (answer.head.status, range) {
+        (416, Some(ContentRange::Unsatisfied { whole })) => whole == offset,
+        // It is sent once more, and is as long as what is here: curl is content with that, too.
+        (200, None) => job.content_length == Some(offset),
+        _ => false,
+    }
+}
+
 /// `-C` on a file that has its final name, as curl judges it.
 fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Want> {
     let GoOn::At(offset) = job.go_on else { return None };
+    if continued_whole(job, answer) {
+        job.unchanged = true;
+        return Some(Want::NoBody);
+    }
     let range = answer.head.fields.get("content-range").and_then(ContentRange::parse);
     match (answer.head.status, range) {
         (206, Some(ContentRange::Part { first, .. })) if first == offset => None,
-        (416, Some(ContentRange::Unsatisfied { whole })) if whole == offset => {
-            // It was whole already.
-            job.unchanged = true;
-            Some(Want::NoBody)
-        }
         (416, _) => {
             job.fail(
                 "range_refused",
@@ -702,17 +760,13 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Want> {
             );
             Some(Want::Stop)
         }
-        (status, _) if status >= 400 => {
-            job.fail("http_error", 22, "", format!("the server answered {status}"));
-            Some(Want::Stop)
-        }
-        _ => {
-            job.fail(
-                "range_refused",
-                33,
-                "without -C it starts again",
-                "the server does not continue: it has no ranges for this",
-            );
+        (status, _) => {
+            let message = if status >= 400 {
+                format!("the server does not continue: it answered {status}")
+            } else {
+                "the server does not continue: it has no ranges for this".to_owned()
+            };
+            job.fail("range_refused", 33, "without -C it starts again", message);
             Some(Want::Stop)
         }
     }
@@ -724,7 +778,10 @@ impl Visitor for Desk {
     }
 
     fn redirect(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, redirect: &Redirect<'_>) {
-        self.keep_lines(ticket.tag as usize, redirect.head);
+        let index = ticket.tag as usize;
+        self.keep_lines(index, redirect.head);
+        self.jobs[index].keep_etag(redirect.head);
+        redirect.to.as_str().clone_into(&mut self.jobs[index].redirect_to);
     }
 
     fn head(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, answer: &Answer<'_>) -> Want {
@@ -732,6 +789,7 @@ impl Visitor for Desk {
         let job = &mut self.jobs[index];
         job.keep_head(answer.head.status, answer.head.fields.iter());
         job.decoded = answer.decoded;
+        job.keep_etag(answer.head);
         self.keep_lines(index, answer.head);
         if let Some(terms) = self.jobs[index].terms.clone()
             && !self.batch
@@ -754,13 +812,23 @@ impl Visitor for Desk {
         }
     }
 
+    fn trailers(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, fields: Fields<'_>) {
+        let index = ticket.tag as usize;
+        let Some(terms) = self.jobs[index].terms.clone() else { return };
+        if terms.shows_heads() || terms.dump.is_some() {
+            for (name, value) in fields.iter() {
+                push_line(name, value, &mut self.jobs[index].raw);
+            }
+            self.pour_heads(index, &terms);
+        }
+    }
+
     fn restart(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, _: engine::Kind) {
         let index = ticket.tag as usize;
         let job = &mut self.jobs[index];
         job.go_on = GoOn::No;
         job.void_body();
-        job.heads.clear();
-        job.dumped = 0;
+        job.forget_heads();
         if job.poured > 0 {
             job.fail("eof_in_body", 18, "", "the connection was lost, and what has left for standard output can't be taken back");
             ctl.cancel(ticket);
@@ -805,8 +873,9 @@ impl Visitor for Desk {
             }
             Some(UploadFrom::File(path)) => {
                 room_for(out);
+                let from_here = self.jobs[index].upload_from + at;
                 self.upload_file(index, &path).and_then(|file| {
-                    file.seek(SeekFrom::Start(at))?;
+                    file.seek(SeekFrom::Start(from_here))?;
                     file.read(&mut out[from..])
                 })
             }

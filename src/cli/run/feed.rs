@@ -70,7 +70,7 @@ impl Common {
         }
         let mut bare = profile.clone();
         bare.auth = None;
-        bare.fields.retain(|field| !(matches!(field, Field::Set { .. }) && field.is_secret()));
+        bare.fields.retain(|field| field.value().is_none() || !field.is_secret());
         let template = match (&keep.output, batch) {
             (Where::Name(text), true) => Some(Template::parse(text)?),
             _ => None,
@@ -88,7 +88,6 @@ impl Common {
             reject_types: ask.reject_types.clone(),
             time_cond: ask.time_cond.clone(),
             etag_save: ask.etag_save.clone(),
-            referer: profile.referer.clone(),
             head_only: profile.head && !batch,
             format,
             template,
@@ -598,6 +597,7 @@ impl TransferEntries {
         job.url.push_str(&mask(&typed));
         job.started = date::now_millis();
         job.typed = typed;
+        job.terms = Some(Arc::clone(&common.terms));
         let typed = std::mem::take(&mut job.typed);
         let parsed = request.url.set(&typed, &common.rules);
         job.typed = typed;
@@ -608,9 +608,12 @@ impl TransferEntries {
         if let Some(query) = &common.ask.query {
             request.url.append_query(query);
         }
-        let job = &mut desk.jobs[index];
-        job.terms = Some(Arc::clone(&common.terms));
         let terms = &common.terms;
+        if let Err(message) = desk.make_ready(index, terms) {
+            let kind = "write_failed";
+            desk.early(index, &Early { kind, message: &message, hint: "", exit: 23 });
+            return Step::Dealt;
+        }
         let dest = match &target.output {
             Where::Nowhere => Dest::Nowhere,
             Where::Stdout if self.parallel => Dest::Whole,
@@ -645,12 +648,15 @@ impl TransferEntries {
             return Step::Dealt;
         }
         let mut own = None;
+        let mut upload_from = None;
         match common.ask.resume {
             Continue::No => {}
             Continue::Auto if target.upload.is_none() => {
                 go_on(&dest, &mut desk.jobs[index], &common.profile, &mut own, true);
             }
-            Continue::Auto => {}
+            // Of what is uploaded the first bytes are left out, and the server is told so.
+            Continue::Auto => upload_from = Some(0),
+            Continue::At(offset) if target.upload.is_some() => upload_from = Some(offset),
             Continue::At(offset) => {
                 own.get_or_insert_with(|| (*common.profile).clone()).range =
                     Some(RangeSpec::from_offset(offset));
@@ -665,6 +671,7 @@ impl TransferEntries {
                 &mut request.url,
                 &desk.jobs[index].typed,
                 &common.rules,
+                upload_from,
             ) {
                 desk.early(
                     index,
@@ -673,6 +680,7 @@ impl TransferEntries {
                 return Step::Dealt;
             }
             desk.jobs[index].upload = Some(upload.clone());
+            desk.jobs[index].upload_from = upload_from.unwrap_or(0);
         }
         request.profile = own.map_or_else(|| Arc::clone(&common.profile), Arc::new);
         let hash = desk.hash_for(&desk.jobs[index]);
@@ -696,18 +704,35 @@ fn prepare_upload(
     url: &mut Url,
     typed: &str,
     rules: &UrlRules,
+    from: Option<u64>,
 ) -> Result<(), String> {
     profile.upload = true;
     match upload {
         Upload::Bytes(bytes) => profile.body = Body::Bytes(Arc::clone(bytes)),
-        Upload::Stdin => profile.body = Body::Stream { length: None, replayable: false },
+        Upload::Stdin => {
+            // Who says the length and wants no chunks has counted.
+            let of = |name: &str| profile.fields.iter().find(|field| field.is(name));
+            let no_chunks = of("transfer-encoding").is_some_and(|field| field.value().is_none());
+            let length = of("content-length")
+                .and_then(|field| std::str::from_utf8(field.value()?).ok()?.parse().ok())
+                .filter(|_| no_chunks);
+            profile.body = Body::Stream { length, replayable: false };
+        }
         Upload::File(path) => {
             let meta = std::fs::metadata(path)
                 .map_err(|error| format!("can't read {}: {error}", path.display()))?;
             if meta.is_dir() {
                 return Err(format!("{} is a folder", path.display()));
             }
-            let length = meta.is_file().then_some(meta.len());
+            let mut length = meta.is_file().then_some(meta.len());
+            if let (Some(from), Some(whole)) = (from, length) {
+                let rest = whole
+                    .checked_sub(from)
+                    .filter(|rest| *rest > 0)
+                    .ok_or_else(|| format!("{} has no bytes from {from} on", path.display()))?;
+                length = Some(rest);
+                profile.content_range = Some(format!("bytes {from}-{}/{whole}", whole - 1).into());
+            }
             profile.body = Body::Stream { length, replayable: length.is_some() };
             if url.path().ends_with('/') && url.query().is_none() {
                 let name = path

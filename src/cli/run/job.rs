@@ -19,14 +19,19 @@ pub struct Terms {
     pub reject_types: Vec<String>,
     pub time_cond: Option<TimeCond>,
     pub etag_save: Option<PathBuf>,
-    /// What was sent as `Referer`, for formats.
-    pub referer: Option<Box<str>>,
     /// `-I`: heads are the output.
     pub head_only: bool,
     pub format: Option<crate::cli::writeout::Format>,
     /// A batch's template.
     pub template: Option<crate::cli::template::Template>,
     pub dump: Option<Dump>,
+}
+
+impl Terms {
+    /// Heads are part of the output.
+    pub const fn shows_heads(&self) -> bool {
+        self.keep.show_headers || self.head_only
+    }
 }
 
 /// Where heads go (`-D`).
@@ -110,6 +115,8 @@ pub struct Job {
     pub sink: Sink,
     pub go_on: GoOn,
     pub upload: Option<Upload>,
+    /// Where in the file the upload begins.
+    pub upload_from: u64,
     pub hash: Option<Sha256>,
     pub trouble: Option<Trouble>,
     /// Milliseconds since 1970.
@@ -122,10 +129,18 @@ pub struct Job {
     last_modified: Option<Range<usize>>,
     location: Option<Range<usize>>,
     pub content_length: Option<u64>,
-    /// All heads, where somebody wants them.
+    /// The last ETag of a success or a redirect, for `--etag-save`.
+    pub last_etag: Vec<u8>,
+    /// All heads in lines that are easily read, where somebody looks into them.
     pub heads: Vec<u8>,
-    /// How much of them `-D` has.
+    /// All heads and trailers as they came, where somebody is shown them.
+    pub raw: Vec<u8>,
+    /// How much of `raw` `-D` has.
     pub dumped: usize,
+    /// How much of `raw` is in the output.
+    pub shown: usize,
+    /// Where the redirect that was followed last led.
+    pub redirect_to: String,
     /// For the record.
     pub body: Vec<u8>,
     pub body_cut: bool,
@@ -138,6 +153,8 @@ pub struct Job {
     pub output: Option<String>,
     pub truncated: bool,
     pub unchanged: bool,
+    /// `-z` was not met by what the server sent.
+    pub unmet: bool,
     /// A part or a range was continued.
     pub decoded: bool,
     /// For `--limit-rate`.
@@ -170,6 +187,7 @@ impl Default for Job {
             sink: Sink::None,
             go_on: GoOn::No,
             upload: None,
+            upload_from: 0,
             hash: None,
             trouble: None,
             started: 0,
@@ -180,8 +198,12 @@ impl Default for Job {
             last_modified: None,
             location: None,
             content_length: None,
+            last_etag: Vec::new(),
             heads: Vec::new(),
+            raw: Vec::new(),
             dumped: 0,
+            shown: 0,
+            redirect_to: String::new(),
             body: Vec::new(),
             body_cut: false,
             received: 0,
@@ -190,6 +212,7 @@ impl Default for Job {
             output: None,
             truncated: false,
             unchanged: false,
+            unmet: false,
             decoded: false,
             pace: Pace::default(),
             sent: Pace::default(),
@@ -211,12 +234,12 @@ impl Job {
         self.sink = Sink::None;
         self.go_on = GoOn::No;
         self.upload = None;
+        self.upload_from = 0;
         self.hash = None;
         self.trouble = None;
         self.status = 0;
         self.forget_head();
-        self.heads.clear();
-        self.dumped = 0;
+        self.forget_heads();
         self.body.clear();
         self.body_cut = false;
         self.received = 0;
@@ -225,6 +248,7 @@ impl Job {
         self.output = None;
         self.truncated = false;
         self.unchanged = false;
+        self.unmet = false;
         self.decoded = false;
         self.pace = Pace::default();
         self.sent = Pace::default();
@@ -235,11 +259,21 @@ impl Job {
                 *text = String::new();
             }
         }
-        for buffer in [&mut self.kept, &mut self.heads, &mut self.body] {
+        for buffer in [&mut self.kept, &mut self.heads, &mut self.raw, &mut self.body] {
             if buffer.capacity() > 64 * 1024 {
                 *buffer = Vec::new();
             }
         }
+    }
+
+    /// What came is void, with all its heads.
+    pub fn forget_heads(&mut self) {
+        self.heads.clear();
+        self.raw.clear();
+        self.dumped = 0;
+        self.shown = 0;
+        self.redirect_to.clear();
+        self.last_etag.clear();
     }
 
     fn forget_head(&mut self) {
@@ -281,6 +315,18 @@ impl Job {
                 self.kept.extend_from_slice(value);
                 *slot = Some(from..self.kept.len());
             }
+        }
+    }
+
+    /// For `--etag-save`; an empty one is none.
+    pub fn keep_etag(&mut self, head: &crate::fetch::Head<'_>) {
+        if let Some(terms) = &self.terms
+            && terms.etag_save.is_some()
+            && (200..400).contains(&head.status)
+            && let Some(etag) = head.fields.get("etag").filter(|etag| !etag.is_empty())
+        {
+            self.last_etag.clear();
+            self.last_etag.extend_from_slice(etag);
         }
     }
 

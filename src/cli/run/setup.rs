@@ -86,6 +86,17 @@ pub fn options(
         }
     }
     for text in &engine.resolve {
+        if let Some(text) = text.strip_prefix('-') {
+            // As curl: what stands before is taken back.
+            let Some((host, port)) = text
+                .rsplit_once(':')
+                .and_then(|(host, port)| Some((host.to_owned(), port.parse::<u16>().ok()?)))
+            else {
+                return refuse(49, format!("--resolve '-{text}' is not -HOST:PORT"));
+            };
+            options.names.known.retain(|known| !known.is_of(&host, port));
+            continue;
+        }
         let Some(known) = KnownHost::parse(text) else {
             return refuse(49, format!("--resolve '{text}' is not HOST:PORT:ADDRESS[,ADDRESS]"));
         };
@@ -359,6 +370,9 @@ fn names(engine: &plan::Engine, warnings: &mut Vec<String>) -> Result<dns::Confi
 fn read_netrc(netrc: &plan::Netrc) -> Result<Option<Netrc>, Refusal> {
     let path = match &netrc.file {
         Some(path) => path.clone(),
+        None if std::env::var_os("NETRC").is_some_and(|name| !name.is_empty()) => {
+            std::env::var_os("NETRC").unwrap_or_default().into()
+        }
         None => {
             let home = std::env::var_os(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
             let Some(home) = home.filter(|home| !home.is_empty()) else { return Ok(None) };

@@ -1,6 +1,7 @@
 //! What is said of a URL that is at its end: its record, its line for people, its `-w`.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,9 @@ use crate::cli::plan::RecordHeaders;
 use crate::cli::record::{Body, Conn, Error, Record};
 use crate::cli::stdio::{Stdout, Tone, colours, painted, safe};
 use crate::cli::values::BodyForm;
-use crate::cli::{manual, summary, writeout};
+use crate::cli::{date, manual, summary, writeout};
 use crate::engine::{self, Try};
-use crate::fetch::{ErrorKind, Outcome, redirect};
+use crate::fetch::{ErrorKind, Outcome, RedirectError, redirect};
 
 /// An end without an outcome of the fetcher: a bad line, a URL that can't be begun.
 pub struct Early<'a> {
@@ -248,6 +249,19 @@ impl Desk {
                 let colour = colours(self.display.color);
                 self.said.push(complaint(early.exit, &job.url, Some(&error), colour));
             }
+            self.transfers += 1;
+            let facts = writeout::Facts {
+                url: &job.typed,
+                url_effective: &job.typed,
+                url_number: self.transfers - 1,
+                exit_code: early.exit,
+                error: Some(early.message),
+                method: "GET",
+                verified: true,
+                now: date::now(),
+                ..writeout::Facts::default()
+            };
+            self.print_format(&job, &facts);
         }
         self.jobs[index] = job;
         self.release(index);
@@ -283,7 +297,9 @@ impl Desk {
 
     fn write_format(&mut self, job: &Job, outcome: &Outcome<'_>, exit: u8, error: Option<&str>) {
         let Some(terms) = &job.terms else { return };
-        let Some(format) = &terms.format else { return };
+        if terms.format.is_none() {
+            return;
+        }
         let times = outcome.times;
         let version = if last_head(&job.heads).starts_with(b"HTTP/1.0") { "1.0" } else { "1.1" };
         let location = job.location().and_then(|value| std::str::from_utf8(value).ok());
@@ -291,6 +307,12 @@ impl Desk {
             let to = redirect::resolve(outcome.final_url, text.as_bytes());
             to.map_or_else(|_| text.to_owned(), |to| to.as_str().to_owned())
         });
+        // One that was one too many.
+        let too_many = matches!(
+            outcome.result,
+            Err(error) if matches!(error.kind, ErrorKind::Redirect(RedirectError::TooMany(_) | RedirectError::Loop(_)))
+        );
+        let redirect = redirect.or_else(|| too_many.then(|| job.redirect_to.clone()));
         let queue = times.queue + outcome.redirect_time;
         let lookup = queue + times.dns;
         let connected = lookup + times.connect;
@@ -315,12 +337,13 @@ impl Desk {
             error: if exit == 0 { None } else { error },
             file_name: job.output.as_deref(),
             method: outcome.method,
-            status: outcome.status.unwrap_or(0),
+            status: if job.unmet { 304 } else { outcome.status.unwrap_or(0) },
             http_version: if job.heads.is_empty() { "" } else { version },
             content_type: content_type.as_deref(),
             redirect_url: redirect.as_deref(),
-            referer: terms.referer.as_deref(),
+            referer: outcome.referer,
             heads: &job.heads,
+            header_bytes: job.raw.len() as u64,
             connects: u64::from(fresh) + u64::from(outcome.redirects),
             connection: outcome.conn.map(|conn| conn.id.saturating_sub(1)),
             redirects: u64::from(outcome.redirects),
@@ -329,12 +352,13 @@ impl Desk {
             local_port: local.map_or(0, |local| local.port()),
             remote_ip: remote.map(|remote| remote.ip().to_string()).unwrap_or_default(),
             remote_port: remote.map_or(0, |remote| remote.port()),
-            scheme: outcome.final_url.scheme().name(),
+            scheme: outcome.conn.map_or("", |_| outcome.final_url.scheme().name()),
             body_bytes: outcome.content_bytes.max(if job.decoded { 0 } else { job.received }),
             delivered_bytes: job.received,
             request_bytes: sent.saturating_sub(job.uploaded),
             upload_bytes: job.uploaded,
             verified: !self.insecure,
+            now: date::now(),
             times: writeout::Times {
                 queue: times.queue,
                 name_lookup: lookup,
@@ -346,19 +370,36 @@ impl Desk {
                 total: times.total + outcome.redirect_time,
             },
         };
-        for (target, text) in format.render(&facts) {
-            let result = match &target {
-                writeout::Target::Stdout => Stdout.write_all(text.as_bytes()),
-                writeout::Target::Stderr => std::io::stderr().write_all(text.as_bytes()),
-                writeout::Target::File { name, append } => std::fs::OpenOptions::new()
-                    .create(true)
-                    .append(*append)
-                    .write(true)
-                    .truncate(!*append)
-                    .open(name)
-                    .and_then(|mut file| file.write_all(text.as_bytes())),
+        self.print_format(job, &facts);
+    }
+
+    fn print_format(&mut self, job: &Job, facts: &writeout::Facts<'_>) {
+        let Some(format) = job.terms.as_ref().and_then(|terms| terms.format.as_ref()) else {
+            return;
+        };
+        let mut other: Option<File> = None;
+        let mut to_stderr = false;
+        for (target, text) in format.render(facts) {
+            match &target {
+                writeout::Target::Stdout => (other, to_stderr) = (None, false),
+                writeout::Target::Stderr => (other, to_stderr) = (None, true),
+                writeout::Target::File { name, append } => {
+                    let opened = File::options()
+                        .create(true)
+                        .append(*append)
+                        .write(true)
+                        .truncate(!*append)
+                        .open(name);
+                    // As curl: where that can't be, the text goes where it went before.
+                    other = opened.ok().or(other);
+                }
+            }
+            let written = match (&mut other, to_stderr) {
+                (Some(file), _) => file.write_all(text.as_bytes()),
+                (None, true) => std::io::stderr().write_all(text.as_bytes()),
+                (None, false) => Stdout.write_all(text.as_bytes()),
             };
-            if result.is_err() {
+            if written.is_err() {
                 self.local_failed = true;
                 self.last_exit = 23;
             }
@@ -376,7 +417,10 @@ impl Desk {
 /// `gannet: (7) URL: what happened [kind]`, and what to do.
 fn complaint(exit: u8, url: &str, error: Option<&Error<'_>>, colour: bool) -> String {
     let code = format!("({exit})");
-    let mut text = format!("gannet: {} {}", painted(colour, Tone::Bad, &code), safe(url));
+    // One that is longer than a screen hides what is said about it.
+    let shown = url.char_indices().nth(1000).map_or(url, |(end, _)| &url[..end]);
+    let dots = if shown.len() < url.len() { "..." } else { "" };
+    let mut text = format!("gannet: {} {}{dots}", painted(colour, Tone::Bad, &code), safe(shown));
     if let Some(error) = error {
         let _ = write!(text, ": {} [{}]", safe(error.message), error.kind);
         if !error.hint.is_empty() {

@@ -153,7 +153,8 @@ pub fn codings<'a>(
     let mut found = Vec::new();
     for name in values.flat_map(|value| value.split(|&byte| byte == b',')) {
         let name = name.trim_ascii();
-        if name.is_empty() || name.eq_ignore_ascii_case(b"identity") {
+        let as_it_is = [b"identity".as_slice(), b"none"];
+        if name.is_empty() || as_it_is.iter().any(|plain| name.eq_ignore_ascii_case(plain)) {
             continue;
         }
         let Some(coding) = Coding::from_name(name) else {

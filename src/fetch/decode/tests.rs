@@ -318,7 +318,7 @@ fn headers() {
         (vec!["gzip, deflate", "br"], Ok(vec![Brotli, Deflate, Gzip])),
         (vec!["X-GZIP\t,\tBR"], Ok(vec![Brotli, Gzip])),
         (vec!["compress"], Err(DecodeError::Unknown("compress".into()))),
-        (vec!["gzip, none"], Err(DecodeError::Unknown("none".into()))),
+        (vec!["gzip, none"], Ok(vec![Gzip])),
         (vec!["aws-chunked"], Err(DecodeError::Unknown("aws-chunked".into()))),
         (vec!["gzip;q=1"], Err(DecodeError::Unknown("gzip;q=1".into()))),
         (vec!["\u{1b}[2J"], Err(DecodeError::Unknown("\\x1b[2J".into()))),
