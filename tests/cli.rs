@@ -553,6 +553,8 @@ fn wires_are_recorded_and_replayed() {
     assert_eq!(replay.code, 0, "{}", replay.out);
     assert!(replay.out.contains("2 whole answers"), "{}", replay.out);
     assert!(!replay.out.contains("bWU6Z2VoZWlt"), "{}", replay.out);
+    // The end is told, though the connection was kept to the last.
+    assert!(replay.out.contains(" ! closed\n"), "{}", replay.out);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::chunked::{self, Chunks};
 use super::framing::{Body, Exchange, FramingFields, KeepAlive, Persistence};
 use super::head::{Fields, Head, Scan, Version};
 use super::response::{Event, Limits, Phase, Response};
+use super::start;
 use super::trailers::{Progress, Trailers};
 use super::wire::{Damaged, End, Record, records};
 use super::{Error, Scratch};
@@ -53,7 +54,15 @@ pub enum Step<'a> {
     /// Bytes that no request asked for: after a whole answer, or before the first request.
     Surplus(&'a [u8]),
     /// The answer was refused. What else came is not looked at.
-    Refused(Error),
+    Refused {
+        /// Why.
+        error: Error,
+        /// How many bytes had been received on the connection, up to and with those at fault.
+        at: u64,
+        /// The line at fault in a head; else the last bytes up to the one at fault. Empty when the
+        /// connection ended too early.
+        near: &'a [u8],
+    },
     /// The record ended within an answer, without saying how the connection did.
     Unfinished,
     /// The file is damaged from here on.
@@ -79,8 +88,15 @@ pub struct Outcome {
 
 /// Runs a file, a record or bare bytes, through the parser. `tell` hears of every step.
 pub fn replay(file: &[u8], limits: &Limits, tell: &mut dyn FnMut(&Step<'_>)) -> Outcome {
-    let mut replay =
-        Replay { limits, requests: Requests::default(), answer: None, outcome: Outcome::default() };
+    let mut replay = Replay {
+        limits,
+        requests: Requests::default(),
+        answer: None,
+        exchange: Exchange::Ordinary,
+        head: Vec::new(),
+        received: 0,
+        outcome: Outcome::default(),
+    };
     for record in records(file) {
         match record {
             Ok(Record::Sent { micros, bytes }) => {
@@ -116,13 +132,19 @@ pub fn replay(file: &[u8], limits: &Limits, tell: &mut dyn FnMut(&Step<'_>)) -> 
 struct Replay<'l> {
     limits: &'l Limits,
     requests: Requests,
-    /// The answer that is or was received last.
+    /// The answer that is or was received last, and to what.
     answer: Option<Response>,
+    exchange: Exchange,
+    /// Of a head that is not whole: what came before.
+    head: Vec<u8>,
+    /// Bytes that were received and used.
+    received: u64,
     outcome: Outcome,
 }
 
 impl Replay<'_> {
-    fn received(&mut self, mut bytes: &[u8], tell: &mut dyn FnMut(&Step<'_>)) {
+    fn received(&mut self, segment: &[u8], tell: &mut dyn FnMut(&Step<'_>)) {
+        let mut bytes = segment;
         loop {
             if self.answer.as_ref().is_none_or(|answer| answer.phase() == Phase::Done) {
                 let Some(exchange) = self.requests.exchanges.pop_front() else {
@@ -133,26 +155,93 @@ impl Replay<'_> {
                     return;
                 };
                 self.answer = Some(Response::new(exchange));
+                self.exchange = exchange;
             }
             let Some(answer) = &mut self.answer else { return };
-            let failed = answer.phase() == Phase::Failed;
+            let phase = answer.phase();
+            let in_head = matches!(phase, Phase::AwaitingHead | Phase::InHead);
+            // In content little is held, so that a copy costs nothing.
+            let before = (phase == Phase::InBody).then(|| answer.clone());
             let mut scratch = Scratch::new();
             match answer.next(self.limits, bytes, &mut scratch) {
-                Ok((_, Event::Incomplete)) => return,
+                Ok((_, Event::Incomplete)) => {
+                    self.received += bytes.len() as u64;
+                    if in_head {
+                        self.head.extend_from_slice(bytes);
+                    }
+                    return;
+                }
                 Ok((used, event)) => {
                     tell(&Step::Event(event));
                     self.outcome.note(event);
+                    self.received += used as u64;
+                    self.head.clear();
                     bytes = bytes.get(used..).unwrap_or_default();
                 }
+                Err(_) if phase == Phase::Failed => return,
                 Err(error) => {
-                    if !failed {
-                        self.outcome.error.get_or_insert(error);
-                        tell(&Step::Refused(error));
-                    }
+                    self.outcome.error.get_or_insert(error);
+                    self.refuse(error, before, segment, bytes, tell);
                     return;
                 }
             }
         }
+    }
+
+    /// Tells of an answer that was refused, and where in it the fault is: found by feeding it
+    /// again, line by line or byte by byte, until the same error comes. `bytes` is what was left of `segment`.
+    fn refuse(
+        &mut self,
+        error: Error,
+        before: Option<Response>,
+        segment: &[u8],
+        bytes: &[u8],
+        tell: &mut dyn FnMut(&Step<'_>),
+    ) {
+        if let Some(mut before) = before {
+            let fault = (0..bytes.len()).find(|&at| {
+                let byte = bytes.get(at..=at).unwrap_or_default();
+                let mut rest = byte;
+                loop {
+                    let mut scratch = Scratch::new();
+                    match before.next(self.limits, rest, &mut scratch) {
+                        Ok((_, Event::Incomplete | Event::Done(_))) => return false,
+                        Ok((used, _)) => rest = rest.get(used..).unwrap_or_default(),
+                        Err(_) => return true,
+                    }
+                }
+            });
+            let end = fault.map_or(bytes.len(), |at| at + 1);
+            let seen = segment.len() - bytes.len() + end;
+            let near = segment.get(seen.saturating_sub(SHOWN / 2)..seen).unwrap_or_default();
+            tell(&Step::Refused { error, at: self.received + end as u64, near });
+            return;
+        }
+        let begun = self.received - self.head.len() as u64;
+        self.head.extend_from_slice(bytes);
+        let whole = Scan::default().find_end(&self.head).unwrap_or(self.head.len());
+        let head = self.head.get(..whole).unwrap_or_default();
+        // The first bytes are judged as they come.
+        let mut alone = Response::new(self.exchange);
+        let start = head.chunks(1).take(start::LONGEST).position(|byte| {
+            alone.next(self.limits, byte, &mut Scratch::new()).is_err_and(|found| found == error)
+        });
+        if let Some(at) = start {
+            return tell(&Step::Refused { error, at: begun + at as u64 + 1, near: head });
+        }
+        let (mut end, mut line) = (0, head);
+        for next in head.split_inclusive(|byte| *byte == b'\n').take(Scratch::FIELDS + 2) {
+            end += next.len();
+            line = next;
+            // Up to here, and then the empty line.
+            let part = [head.get(..end).unwrap_or_default(), b"\r\n"].concat();
+            let mut alone = Response::new(self.exchange);
+            if matches!(alone.next(self.limits, &part, &mut Scratch::new()), Err(found) if found == error)
+            {
+                break;
+            }
+        }
+        tell(&Step::Refused { error, at: begun + end as u64, near: line });
     }
 
     fn end(&mut self, end: End, tell: &mut dyn FnMut(&Step<'_>)) {
@@ -174,7 +263,7 @@ impl Replay<'_> {
             }
             Err(error) => {
                 self.outcome.error.get_or_insert(error);
-                tell(&Step::Refused(error));
+                tell(&Step::Refused { error, at: self.received, near: &[] });
             }
         }
     }
@@ -311,7 +400,14 @@ impl fmt::Display for Step<'_> {
                 write!(f, "    surplus: {} bytes that no request asked for: ", bytes.len())?;
                 quoted(f, bytes)
             }
-            Self::Refused(error) => write!(f, "    error: {} ({error})", error.name()),
+            Self::Refused { error, at, near } => {
+                write!(f, "    error: {} ({error}) at byte {at}", error.name())?;
+                if near.is_empty() {
+                    return Ok(());
+                }
+                f.write_str(": ")?;
+                quoted(f, near)
+            }
             Self::Unfinished => f.write_str("    unfinished: the record ends within the answer"),
             Self::Damaged(damaged) => write!(f, "    {damaged}"),
         }
@@ -389,6 +485,7 @@ fn write_fields(f: &mut fmt::Formatter<'_>, fields: Fields<'_>) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
     use alloc::string::{String, ToString};
 
     use super::*;
@@ -409,7 +506,9 @@ mod tests {
             told(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: \x1b[2J\xff\r\n\r\nhi+");
         assert_eq!(outcome.error, Some(Error::BadFieldValue));
         assert!(
-            out.contains("    error: bad_field_value (a field value holds a control character)\n"),
+            out.contains(
+                "    error: bad_field_value (a field value holds a control character) at byte 46: \"X: \\x1b[2J\\xff\\r\\n\"\n"
+            ),
             "{out}"
         );
 
@@ -428,6 +527,60 @@ mod tests {
 ";
         assert_eq!(out, wanted);
         assert_eq!((outcome.answers, outcome.surplus, outcome.content), (1, 1, 2));
+    }
+
+    #[test]
+    fn the_fault_is_shown() {
+        let ch = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (bytes, at, near) in [
+            (format!("{ch}5\r\nhello\r\n+5\r\nhello"), 58, "5\r\nhello\r\n+"),
+            (format!("{ch}5\nhello"), 49, "5\n"),
+            (format!("{ch}0\r\nA : b\r\n\r\n"), 59, "0\r\nA : b\r\n\r\n"),
+            ("HTTP/1.1 200 OK\r\nA: b\r\nC : d\r\nE: f\r\n\r\nx".into(), 30, "C : d\r\n"),
+            (
+                "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n".into(),
+                61,
+                "Content-Length: 6\r\n",
+            ),
+            ("HTTP/1.1 20 OK\r\nA: b\r\n\r\n".into(), 16, "HTTP/1.1 20 OK\r\n"),
+            ("HTTP/1.1 100\r\n\r\nHTTP/1.1 200 OK\r\n: b\r\n\r\n".into(), 38, ": b\r\n"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab".into(), 40, ""),
+        ] {
+            for piece in [usize::MAX, 1, 4] {
+                let mut file = Vec::new();
+                let mut recorder = Recorder::begin(&mut file, "");
+                recorder.sent(&mut file, 0, b"GET / HTTP/1.1\r\n\r\n");
+                for piece in bytes.as_bytes().chunks(piece) {
+                    recorder.received(&mut file, 1, piece);
+                }
+                recorder.end(&mut file, 2, End::Eof);
+                let mut seen = None;
+                let _ = replay(&file, &Limits::DEFAULT, &mut |step| {
+                    if let Step::Refused { at, near, .. } = step {
+                        seen = Some((*at, near.to_vec()));
+                    }
+                });
+                let (found, shown) = seen.expect("it is refused");
+                assert_eq!(found, at, "{bytes:?} in pieces of {piece}");
+                // What is shown of content begins earlier, or with the piece.
+                let shown = shown.escape_ascii().to_string();
+                let near = near.as_bytes().escape_ascii().to_string();
+                assert!(shown.ends_with(&near) || near.ends_with(&shown), "{shown}, {near}");
+                assert!(shown.len() >= near.len() || piece < usize::MAX, "{shown}, {near}");
+                assert_eq!(shown.is_empty(), near.is_empty(), "{near}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_shown_from_its_first_byte() {
+        for (bytes, at) in
+            [(&b"SSH-2.0-x\r\n"[..], 1), (b"HTTP/2 200\r\n\r\n", 6), (b"\r\nHTTP", 1)]
+        {
+            let (out, _) = told(bytes);
+            let want = format!("at byte {at}: \"{}\"\n", bytes.escape_ascii());
+            assert!(out.contains(&want), "{want}: {out}");
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ struct Conn {
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
     begun: Option<Instant>,
+    /// When something happened last, in microseconds.
+    last: u64,
     /// Something came since the last request began.
     answered: bool,
     out: Half,
@@ -64,7 +66,9 @@ struct Half {
 impl Watch {
     /// An onlooker, and what to give to the fetcher.
     pub fn new(verbose: bool, folder: Option<PathBuf>) -> (Shared, Tap) {
-        let watch = Rc::new(RefCell::new(Self { verbose, folder, ..Self::default() }));
+        let mut watch = Self::default();
+        (watch.verbose, watch.folder) = (verbose, folder);
+        let watch = Rc::new(RefCell::new(watch));
         let theirs = Rc::clone(&watch);
         (watch, Box::new(move |event| theirs.borrow_mut().hear(event)))
     }
@@ -79,6 +83,7 @@ impl Watch {
         let conn = self.conns.entry(event.conn).or_default();
         let begun = *conn.begun.get_or_insert(event.at);
         let micros = (event.at - begun).as_micros() as u64;
+        conn.last = micros;
         match event.what {
             What::Connected { remote, local } => {
                 self.opened += 1;
@@ -153,6 +158,20 @@ impl Watch {
             note(&mut self.failed, result);
         }
         self.buffer.clear();
+    }
+}
+
+/// What is still open when the run is over is closed by us.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        for conn in self.conns.values_mut() {
+            if let Some((recorder, mut file)) = conn.record.take() {
+                self.buffer.clear();
+                recorder.end(&mut self.buffer, conn.last, End::Closed);
+                // Nobody is left to be told; the record is whole without its last line.
+                let _ = file.write_all(&self.buffer);
+            }
+        }
     }
 }
 
