@@ -251,7 +251,7 @@ fn a_certificate_that_does_not_fit_fails_its_own_urls_alone() {
     let mut records = records(&run.out);
     records.sort_by_key(|record| record["n"].as_u64());
     assert!(records[0]["error"]["kind"].as_str().unwrap().starts_with("tls_"), "{}", records[0]);
-    assert!(records[0]["attempts"].as_u64().unwrap() <= 1, "{}", records[0]);
+    assert_eq!(records[0]["attempts"], 1, "{}", records[0]);
     assert_eq!(records[1]["ok"], true);
 }
 
@@ -670,7 +670,7 @@ fn a_reader_that_leaves_after_a_thousand_lines_ends_it_within_a_second() {
     let took = begun.elapsed();
     assert_eq!(status.code(), Some(23));
     // A second by itself; the machine may be busy with other tests.
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert!(!err.contains("panicked") && !err.to_lowercase().contains("broken pipe"), "{err}");
@@ -692,7 +692,7 @@ fn a_reader_that_leaves_while_nothing_is_written_ends_it_within_a_second() {
     let status = common::wait(&mut child, Duration::from_secs(10));
     let took = begun.elapsed();
     assert_eq!(status.code(), Some(23));
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert!(!err.contains("panicked") && !err.to_lowercase().contains("broken pipe"), "{err}");

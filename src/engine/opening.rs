@@ -328,6 +328,10 @@ impl Engine {
         }
         self.note_limit(host_key, now);
         if is_final && self.hosts[host_key].proven == 0 {
+            // The attempt was made for the head of the queue; it decides for the others, too.
+            if let Some(front) = self.front_job(host_key) {
+                self.count_opening(front, failing.kind, opened, now);
+            }
             self.drain_with(host_key, &failing, Phase::Tls, now, handler);
         } else {
             self.opening_failed(host_key, failing, Phase::Tls, opened, now, handler);
@@ -397,18 +401,7 @@ impl Engine {
             self.ring_host(key);
             return;
         };
-        let job = &mut self.jobs[front];
-        job.started.get_or_insert(began);
-        job.attempts += 1;
-        job.failures += 1;
-        job.tries.push(Try {
-            kind: failing.kind,
-            status: None,
-            conn: 0,
-            reused: false,
-            at_byte: 0,
-            took: now - began,
-        });
+        self.count_opening(front, failing.kind, began, now);
         let out_of_time = self.out_of_time(front, now + wait);
         let job = &self.jobs[front];
         let served = self.hosts[key].has_served();
@@ -429,6 +422,22 @@ impl Engine {
             self.drain_with(key, &failing, phase, now, handler);
         }
         self.ring_host(key);
+    }
+
+    /// An attempt of this job ended before there was a connection.
+    fn count_opening(&mut self, key: super::JobKey, kind: Kind, began: Instant, now: Instant) {
+        let job = &mut self.jobs[key];
+        job.started.get_or_insert(began);
+        job.attempts += 1;
+        job.failures += 1;
+        job.tries.push(Try {
+            kind,
+            status: None,
+            conn: 0,
+            reused: false,
+            at_byte: 0,
+            took: now - began,
+        });
     }
 
     /// The job that a connection to this host would take first.

@@ -166,6 +166,28 @@ fn who_does_not_want_to_wait_is_told_at_once() {
     assert!(record["error"]["hint"].as_str().unwrap().contains("--dns-servers"), "{record}");
 }
 
+/// `--offline wait`: a transfer waits too, and no attempt is counted for it.
+#[test]
+fn a_transfer_waits_when_it_is_told_to() {
+    let server = server("127.0.0.1:0");
+    let url = format!("http://a.test:{}/bytes/3", server.addr().port());
+    let names = NameServer::spawn("127.0.0.1:0", [127, 0, 0, 1]);
+    names.silent.store(true, Ordering::Relaxed);
+    let silent = Arc::clone(&names.silent);
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(6));
+        silent.store(false, Ordering::Relaxed);
+    });
+    let begun = Instant::now();
+    let run = Gannet::new()
+        .args(["--offline", "wait", "--retry", "0", "--connect-timeout", "2", "--dns-servers"])
+        .args([names.socket.local_addr().unwrap().to_string().as_str(), &url])
+        .run();
+    assert_eq!((run.code, run.out.len()), (0, 3), "{}", run.err);
+    assert!(begun.elapsed() > Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(run.err.contains("waiting") && run.err.contains("the network is back"), "{}", run.err);
+}
+
 // A namespace of its own for the whole test, and in it a second one for gannet: a pair of virtual
 // links between them is the network. Needs root; nothing outside of the namespaces is touched.
 

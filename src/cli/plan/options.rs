@@ -48,6 +48,9 @@ pub(super) fn ask(
     let mut content_type = None;
     match composed {
         Some(data) if request.get => {
+            if data.is_json() {
+                json_fields(&mut fields);
+            }
             if !query.is_empty() && !data.as_bytes().is_empty() {
                 query.push(b'&');
             }
@@ -60,13 +63,7 @@ pub(super) fn ask(
                 );
             }
             if data.is_json() {
-                for (name, value) in
-                    [("Content-Type", b"application/json"), ("Accept", b"application/json")]
-                {
-                    if !fields.iter().any(|field| field.is(name)) {
-                        fields.extend(Field::new(name, value));
-                    }
-                }
+                json_fields(&mut fields);
             } else {
                 content_type = Some(data.content_type().into());
             }
@@ -196,6 +193,15 @@ pub(super) fn ask(
             .map(|glob| glob.trim().to_ascii_lowercase())
             .collect(),
     })
+}
+
+/// What `--json` says of itself, unless the user does.
+fn json_fields(fields: &mut Vec<Field>) {
+    for name in ["Content-Type", "Accept"] {
+        if !fields.iter().any(|field| field.is(name)) {
+            fields.extend(Field::new(name, b"application/json"));
+        }
+    }
 }
 
 /// `--proto-default`.
