@@ -513,7 +513,7 @@ impl Engine {
         let (host_key, served) = (conn.host, conn.served);
         let host = &self.hosts[host_key];
         let used_up = served > 0 && (!self.config.reuse || host.habits.is_used_up(served));
-        let too_many = served > 0 && host.slots() > host.limit.keeps();
+        let too_many = served > 0 && self.is_surplus(key);
         // A job that only a newer connection may take must not wait for ever.
         let moved_waits = served > 0
             && !host.queues[Queue::Moved as usize].is_empty()
@@ -539,6 +539,17 @@ impl Engine {
         }
         self.rest(key, now);
         self.ring_host(host_key);
+    }
+
+    /// Whether there are more connections than the limit of its host, or of its address, lets stay
+    /// or work. Those that are closing are none of them: on a long way, where closing takes time, all
+    /// would be closed for the sake of one.
+    fn is_surplus(&self, key: ConnKey) -> bool {
+        let conn = &self.conns[key];
+        let host = &self.hosts[conn.host];
+        let stay = host.busy + host.idle.len() + host.coming() + 1;
+        let group = &self.groups[conn.group as usize];
+        stay > host.limit.keeps() || (group.origins > 1 && group.busy >= group.limit.allowed())
     }
 
     /// Whether a host takes more than its share while others have nothing.

@@ -23,7 +23,6 @@ fn two(limit: fn(u64) -> u32, service: u64, seed: u64, later_ms: u64) -> [f64; 2
 
 #[test]
 fn two_clients_share_a_hard_limit() {
-    let mut of_both = Vec::new();
     for (limit, bears) in [((|_| 6) as fn(u64) -> u32, 6.0), (|_| 24, 24.0), (|_| 100, 100.0)] {
         for later in [0, 20, 1000, 5000] {
             let mut indices = Vec::new();
@@ -36,14 +35,9 @@ fn two_clients_share_a_hard_limit() {
             }
             let mean = indices.iter().sum::<f64>() / indices.len() as f64;
             println!("limit {bears}, {later} ms later: Jain {mean:.2} of {indices:.2?}");
-            if later <= 20 {
-                assert!(mean >= 0.8, "limit {bears}: Jain {mean:.2} of {indices:?}");
-            }
-            of_both.push(mean);
+            assert!(mean >= 0.8, "limit {bears}, {later} ms later: Jain {mean:.2} of {indices:?}");
         }
     }
-    let mean = of_both.iter().sum::<f64>() / of_both.len() as f64;
-    assert!(mean >= 0.8, "Jain {mean:.2} of {of_both:?}");
 }
 
 /// 300 names on one address that bears 20: one controller for all of them.
@@ -68,6 +62,6 @@ fn many_names_do_not_add_up() {
         let part = percent(stats.served, best);
         let refused = stats.refused_part() * 100.0;
         println!("{service} ms, {each} each: {part:.1} %, refused {refused:.2} %; {words}");
-        assert!(part >= 94.0 && refused < 0.5, "{part:.1} %, refused {refused:.2} %; {words}");
+        assert!(part >= 95.0 && refused < 0.5, "{part:.1} %, refused {refused:.2} %; {words}");
     }
 }

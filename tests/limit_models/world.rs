@@ -187,6 +187,7 @@ pub(crate) struct Host {
     pub(crate) pace: Pace,
     pub(crate) jobs: u64,
     open: u32,
+    closing: u32,
     in_flight: u32,
     idle: Vec<usize>,
     reopen_at: u64,
@@ -196,6 +197,7 @@ pub(crate) struct Client {
     pub(crate) hosts: Vec<Host>,
     pub(crate) address: Option<Limit>,
     open: u32,
+    closing: u32,
     in_flight: u32,
     ring: VecDeque<usize>,
     /// A fixed level: waits a moment after a refusal, or it would spin.
@@ -253,6 +255,7 @@ impl Client {
                 pace,
                 jobs,
                 open: 0,
+                closing: 0,
                 in_flight: 0,
                 idle: Vec::new(),
                 reopen_at: 0,
@@ -262,6 +265,7 @@ impl Client {
             hosts,
             address,
             open: 0,
+            closing: 0,
             in_flight: 0,
             ring,
             naive: false,
@@ -593,7 +597,8 @@ impl World {
                 let client = &self.clients[client];
                 client.address.as_ref().is_some_and(|address| client.open >= address.allowed())
             };
-            if full && self.clients[client].hosts[host].jobs > 0 {
+            let it = &self.clients[client].hosts[host];
+            if full && it.jobs > 0 && it.open < it.limit.allowed() {
                 break;
             }
             self.clients[client].ring.rotate_left(1);
@@ -761,7 +766,11 @@ impl World {
                 it.hosts[host].jobs += 1;
             }
             State::Idle => it.hosts[host].idle.retain(|&other| other != id),
-            State::Opening | State::Closing => {}
+            State::Opening => {}
+            State::Closing => {
+                it.hosts[host].closing -= 1;
+                it.closing -= 1;
+            }
         }
         it.hosts[host].open -= 1;
         it.open -= 1;
@@ -769,6 +778,9 @@ impl World {
 
     fn close(&mut self, id: usize) {
         self.conns[id].state = State::Closing;
+        let it = &mut self.clients[self.conns[id].client];
+        it.hosts[self.conns[id].host].closing += 1;
+        it.closing += 1;
         self.after(self.model.rtt * 500, Event::Fin(id));
     }
 
@@ -861,8 +873,8 @@ impl World {
             address.done(now, &sample);
         }
         let that = &mut it.hosts[host];
-        let surplus = that.open > that.limit.allowed()
-            || it.address.as_ref().is_some_and(|address| it.open > address.allowed());
+        let surplus = that.open - that.closing > that.limit.allowed()
+            || it.address.as_ref().is_some_and(|address| it.open - it.closing > address.allowed());
         if used_up {
             self.leave(id);
             self.close(id);

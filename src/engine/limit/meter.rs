@@ -148,6 +148,23 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// How much more this is than the other, in 1/1024: by the work or by the requests, whichever
+    /// is more. Where bodies are of very different size, a few large ones make the one misleading,
+    /// and where they limit what is served, neither grows.
+    pub(super) fn gain(&self, over: &Self) -> u64 {
+        let work = mul_div(self.rate, UNIT, over.rate.max(1));
+        let requests = |it: &Self| mul_div(it.concurrency16, 1 << 40, it.mean_time.max(1));
+        work.max(mul_div(requests(self), UNIT, requests(over).max(1)))
+    }
+
+    /// Whether at least three tenths of the concurrency that was added arrived as goodput, give or
+    /// take an error of so much, in 1/1024.
+    pub(super) fn was_worth_it(&self, low: &Self, error: u64) -> bool {
+        let ideal = mul_div(self.concurrency16, UNIT, low.concurrency16.max(1));
+        let real = self.gain(low);
+        real + mul_div(real, error, UNIT) >= UNIT + ideal.saturating_sub(UNIT) * 3 / 10
+    }
+
     /// The standard error of its mean time, in 1/1024.
     pub(super) fn error(&self) -> u64 {
         u64::from(self.noise) / u64::from(self.count.isqrt().max(1))
@@ -314,9 +331,20 @@ impl Ladder {
         Some((low, high))
     }
 
-    /// The time of a unit at the lowest levels.
-    pub(super) fn calm(&self) -> Option<u64> {
-        self.lowest(6).and_then(|sums| sums.per_unit())
+    /// All up to half of a level, and all above, however few they are.
+    pub(super) fn halves(&self, level: u32) -> (Option<Reading>, Option<Reading>) {
+        let (mut low, mut high) = (Sums::default(), Sums::default());
+        for sums in &self.steps {
+            let is_low = sums.concurrency16() <= u64::from(level) * 8;
+            (if is_low { &mut low } else { &mut high }).merge(sums);
+        }
+        (low.reading(), high.reading())
+    }
+
+    /// What a unit and what a response took at the lowest levels.
+    pub(super) fn calm(&self) -> Option<(u64, u64)> {
+        let sums = self.lowest(6)?;
+        Some((sums.per_unit()?, sums.spent / u64::from(sums.count.max(1))))
     }
 
     /// The sums of the lowest steps that have so many samples together.

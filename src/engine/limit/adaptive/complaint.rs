@@ -6,9 +6,7 @@ use core::time::Duration;
 
 use super::super::Complaint;
 use super::super::explain::Finding;
-use super::{
-    Adaptive, Burst, Chance, LARGE_SHARE, Mode, PROBE_LONGEST, PROOF, SERVED_BETWEEN_PROBES, Wall,
-};
+use super::{Adaptive, Burst, Chance, GIVEN, Mode, PROBE_LONGEST, PROOF, Wall};
 use crate::base::Instant;
 
 impl Adaptive {
@@ -108,22 +106,20 @@ impl Adaptive {
     }
 
     /// After a refused probe: leaves a few slots empty for a moment, so that a client that
-    /// shares the server's limit and has less finds one. Costs 1/48 of the goodput of a large
-    /// share at most, 1/96 of a small one.
+    /// shares the server's limit and has less finds one. What that may cost is saved up until
+    /// it is worth the way: each that leaves is missed for as long as it takes to close, open and
+    /// ask anew.
     pub(super) fn give_way(&mut self, now: Instant) {
-        let Mode::Hold { due, .. } = self.mode else { return };
         if self.level < 4 {
             return;
         }
         let less = (self.level / 8).max(1);
-        let until_next = due - now;
-        let pause = if self.level < LARGE_SHARE {
-            until_next * self.level / (96 * less)
-        } else {
-            let round = Duration::from_nanos(self.time);
-            let served = round * SERVED_BETWEEN_PROBES as u32 / self.level;
-            until_next.max(served.min(PROBE_LONGEST)) * self.level / (48 * less)
-        };
-        self.mode = Mode::Yield { to: self.level - less, until: now + pause };
+        let saved = (now - self.gave_way).min(PROBE_LONGEST) * self.level / (GIVEN * less);
+        let way = Duration::from_nanos(self.time) * 2;
+        if saved < way * 2 {
+            return;
+        }
+        self.gave_way = now;
+        self.mode = Mode::Yield { to: self.level - less, until: now + (saved - way) };
     }
 }

@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use super::super::Sample;
 use super::super::explain::Finding;
-use super::super::meter::{Ladder, UNIT, Window, mul_div};
-use super::{Adaptive, MILESTONES, Mode, NOISY};
+use super::super::meter::{Ladder, Reading, UNIT, Window, mul_div, units};
+use super::{Adaptive, MILESTONES, Mode, NOISY, nanos};
 use crate::base::Instant;
 
 impl Adaptive {
@@ -18,28 +18,30 @@ impl Adaptive {
         self.careful_above = 0;
         self.ladder = Ladder::default();
         self.unit_time = 0;
+        self.stalled = 0;
         self.window = Window::new(now, now, 1, u32::MAX);
         self.milestones = [(now, self.level); MILESTONES];
     }
 
     pub(super) fn grow(&mut self, now: Instant, sample: &Sample) {
-        let calm = self.ladder.calm().unwrap_or(u64::MAX);
-        let mut crowded = self.unit_time / 3 > calm / 2;
+        let calm = self.ladder.calm();
+        // A time counts as longer by such a factor only if it is whatever came meanwhile: a small body
+        // takes longer than a large one by the byte, and a large one longer by the request.
+        let longer = |unit: u64, spent: u64, more: u64, of: u64| {
+            calm.is_some_and(|calm| unit / more > calm.0 / of && spent / more > calm.1 / of)
+        };
+        let mut crowded = longer(self.unit_time, self.time, 3, 2);
         if let Some((low, high)) = self.ladder.compare() {
-            let ideal = mul_div(high.concurrency16, UNIT, low.concurrency16.max(1));
-            let real = mul_div(high.rate, UNIT, low.rate.max(1));
             // Chance may make it look worse than it is.
-            let real = real + mul_div(real, low.error() + high.error(), UNIT);
-            // Less than three tenths of what was added arrived.
-
-            if real < UNIT + ideal.saturating_sub(UNIT) * 3 / 10 {
+            if !high.was_worth_it(&low, low.error() + high.error()) {
                 self.settle_at_knee(now);
                 return;
             }
             // Slower, but worth it up to here.
             crowded &= high.concurrency16 < u64::from(self.level) * 8;
         }
-        if crowded && self.ladder.count() >= self.level * 8 {
+        self.stalled = if self.queued { self.stalled.saturating_add(1) } else { 0 };
+        if (crowded && self.ladder.count() >= self.level * 8) || self.stalled >= self.level * 16 {
             // Chance hides whether it was worth it: trials will tell.
             self.settle_at_knee(now);
             return;
@@ -47,17 +49,25 @@ impl Adaptive {
         // An answer speaks for twice the level at which its request was sent, and no more:
         // a server that slows down is not given more before it is known how slow it became.
         // Beyond a level at which it once complained, what doubles is the distance from there.
-        let spoken_for = self.level_at(sample.sent_at).max(self.careful_above + 1);
-        let spoken_for = match spoken_for {
+        let spent = nanos(now - sample.sent_at);
+        let unit = mul_div(spent, UNIT, units(sample.bytes, sample.whole));
+        // One that took longer than the first ones did speaks for no more than was under way then,
+        // and one that took far longer for nothing: what it waited for is what was added since.
+        let (slower, far_slower) = (longer(unit, spent, 9, 8), longer(unit, spent, 3, 2));
+        let level = self.level_at(sample.sent_at);
+        let level = if slower { level.min(sample.in_flight) } else { level };
+        let spoken_for = match level.max(self.careful_above + 1) {
             level if self.careful_above > 0 => level * 2 - self.careful_above,
             level if level < 4 => level * 2 + 2,
-            level => level * 9 / 4,
+            level => level * 2,
         };
         let most = self.cap().min(spoken_for);
-        if self.queued && !crowded && self.in_flight * 2 >= self.level && self.level < most {
+        let grows = self.queued && !crowded && !far_slower;
+        if grows && self.in_flight * 2 >= self.level && self.level < most {
             // A fresh connection's first answer says that a connection and a request are borne.
-            let step = if sample.reused { 1 } else { 2 };
+            let step = 1 + u32::from(!sample.reused) + u32::from(self.level < 4);
             self.level = (self.level + step).min(most);
+            self.stalled = 0;
             self.finding = Finding::Growing;
             self.settled_at = now;
             let last = self.milestones[self.milestone].1;
@@ -101,6 +111,20 @@ impl Adaptive {
                 self.unsure = false;
                 self.lower_base(low.per_unit + mul_div(low.per_unit, low.error() * 2, UNIT));
             }
+        } else if let (_, Some(high)) = self.ladder.halves(self.level) {
+            self.believe(&high);
+        }
+    }
+
+    /// Whether a reading of the level, beside what was seen on the way there, says that the way was
+    /// worth it: by so few samples that it may be wrong, but to ask at once whether less would do
+    /// costs more than it may save. The level's own times will tell.
+    pub(super) fn believe(&mut self, high: &Reading) {
+        if self.started_at * 2 <= self.level
+            && let (Some(low), _) = self.ladder.halves(self.level)
+            && high.was_worth_it(&low, 0)
+        {
+            self.unsure = false;
         }
     }
 

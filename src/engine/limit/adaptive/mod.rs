@@ -42,8 +42,8 @@ const PROOF: u32 = 16;
 const PROOF_MAX: u32 = 64;
 /// Where so many are not served in this time, it is enough.
 const PROBE_LONGEST: Duration = Duration::from_secs(8);
-/// From this level on a client has so much that it gives way for longer.
-const LARGE_SHARE: u32 = 12;
+/// Of the goodput, one part in so many at most is left to another client, should there be one.
+const GIVEN: u32 = 48;
 /// Requests served before a complaint that came once is put to the test.
 const SERVED_BEFORE_SECOND_PROBE: u64 = 32;
 /// Of the concurrency added, so much in 1/1024 must at least turn up as goodput.
@@ -165,6 +165,8 @@ pub struct Adaptive {
     /// Connections to try more, next time.
     step: u32,
     last_was_down: bool,
+    /// When it last left a few slots to others.
+    gave_way: Instant,
     /// When the first answer came.
     first_answer: Option<Instant>,
     /// Fresh connections in a row.
@@ -191,6 +193,8 @@ pub struct Adaptive {
     time: u64,
     /// Time of a unit of late, nanoseconds, while growing.
     unit_time: u64,
+    /// Answers since it last grew, while there was more to do.
+    stalled: u32,
     ledger: Ledger,
 }
 
@@ -224,6 +228,7 @@ impl Adaptive {
             alarm_at: now,
             step: 1,
             last_was_down: false,
+            gave_way: now,
             first_answer: None,
             fresh_run: 0,
             queued: false,
@@ -239,6 +244,7 @@ impl Adaptive {
             wait: None,
             time: 0,
             unit_time: 0,
+            stalled: 0,
             ledger: Ledger::default(),
         }
     }

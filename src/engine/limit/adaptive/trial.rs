@@ -90,6 +90,9 @@ impl Adaptive {
         };
         let floor = u32::from(self.config.floor);
         let now_crowd = crowd(&reading, self.base);
+        if self.unsure {
+            self.believe(&reading);
+        }
         if self.level > floor && self.unsure {
             self.try_down(now, (self.level / 2).max(floor), reading);
             return;
@@ -117,7 +120,9 @@ impl Adaptive {
         }
         let Some(reading) = self.held.reading() else { return };
         let crowd = crowd(&reading, self.base);
-        let crowded = self.vague || crowd > UNIT + (3 * reading.error()).max(41);
+        // What was seen least of many times is a little less than what is usual.
+        let chance = (3 * reading.error()).max(41 + u64::from(self.noise) / 16);
+        let crowded = self.vague || crowd > UNIT + chance;
         if self.level > floor && crowded && !self.last_was_down {
             let step = self.level.saturating_sub(self.least_step());
             let knee = mul_div(u64::from(self.level), UNIT * 9 / 8, crowd) as u32;
@@ -189,7 +194,7 @@ impl Adaptive {
         let count = self.window.sums.count;
         let late = now - began > TRIAL_LONGEST.max(Duration::from_nanos(self.time) * 12);
         let patience = Duration::from_nanos(self.time) * 8;
-        if !self.window.is_complete(now, patience) && !late {
+        if !self.window.is_complete(now, patience) && !late && !self.is_hopeless(to, before) {
             return;
         }
         let Some(after) = self.window.sums.reading().filter(|_| count >= to.min(16) / 2) else {
@@ -199,7 +204,10 @@ impl Adaptive {
         };
         self.trial = now - began;
         let ideal = mul_div(u64::from(to), UNIT, u64::from(self.level));
-        let real = mul_div(after.rate, UNIT, before.rate.max(1));
+        let real = match to > self.level {
+            true => after.gain(before),
+            false => mul_div(UNIT, UNIT, before.gain(&after).max(1)),
+        };
         if to > self.level {
             if real >= UNIT + (ideal - UNIT) * WORTH / UNIT {
                 let well = real >= UNIT + (ideal - UNIT) * 4 / 5;
@@ -241,6 +249,18 @@ impl Adaptive {
             }
             self.hold(now);
         }
+    }
+
+    /// Whether requests take so much longer than before that a queue cannot be all: the server
+    /// thrashes, or has just changed, and to know by how much can wait.
+    fn is_hopeless(&self, to: u32, before: &Reading) -> bool {
+        let sums = &self.window.sums;
+        let expected = mul_div(before.per_unit, u64::from(to), u64::from(self.level));
+        to > self.level
+            && sums.count >= to.max(16)
+            && sums.reading().is_some_and(|now| {
+                now.per_unit > expected + mul_div(expected, UNIT / 4 + 2 * now.error(), UNIT)
+            })
     }
 
     pub(super) fn keep_up(&mut self, now: Instant, to: u32, after: Reading) {
