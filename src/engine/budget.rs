@@ -1,7 +1,9 @@
 //! The retry budget: a token bucket that keeps a sick server from being hammered.
 //!
 //! Owns tokens, earned by requests and by time, and spent by retries. An empty budget delays a
-//! retry; it never fails one (CLI.md, bounds). Free repeats of stale connections do not ask.
+//! retry; it never fails one (CLI.md, bounds). Each that is delayed has a token of its own, lent
+//! from what time will earn, so that those that wait go one after the other and not together at the
+//! next token; as much is lent as can be saved up. Free repeats of stale connections do not ask.
 
 use core::time::Duration;
 
@@ -17,7 +19,7 @@ pub struct BudgetConfig {
     pub percent: u32,
     /// Retries that a second earns. Default 10 for a host, 100 for all together; at least 1.
     pub per_second: u32,
-    /// Retries that can be saved up. Default ten seconds' worth.
+    /// Retries that can be saved up, and lent. Default ten seconds' worth.
     pub most: u32,
 }
 
@@ -37,13 +39,18 @@ impl BudgetConfig {
 ///
 /// let start = Instant::ZERO;
 /// let mut budget = Budget::new(&BudgetConfig::HOST, start);
-/// while budget.take(start).is_ok() {}
-/// assert_eq!(budget.take(start), Err(start + Duration::from_millis(100)));
+/// for _ in 0..10 {
+///     assert_eq!(budget.take(start), start);
+/// }
+/// assert_eq!(budget.take(start), start + Duration::from_millis(100));
+/// assert_eq!(budget.take(start), start + Duration::from_millis(200));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     config: BudgetConfig,
     tokens: u64,
+    /// Tokens that were spent before they were earned.
+    lent: u64,
     as_of: Instant,
 }
 
@@ -54,7 +61,7 @@ impl Budget {
         let most = if config.most == 0 { 1 } else { config.most };
         let config = BudgetConfig { percent: config.percent, per_second, most };
         let saved = if per_second < most { per_second } else { most };
-        Self { config, tokens: saved as u64 * TOKEN, as_of: now }
+        Self { config, tokens: saved as u64 * TOKEN, lent: 0, as_of: now }
     }
 
     /// A request was sent for the first time: it earns its part of a retry.
@@ -62,23 +69,32 @@ impl Budget {
         self.add(u64::from(self.config.percent) * (TOKEN / 100));
     }
 
-    /// Spends a retry, or says when there will be one.
-    pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
+    /// Spends a retry, and says when it may be made: now, or when the tokens lent so far are
+    /// earned.
+    pub fn take(&mut self, now: Instant) -> Instant {
         let per_nano = u64::from(self.config.per_second);
         let nanos = u64::try_from((now - self.as_of).as_nanos()).unwrap_or(u64::MAX);
         self.add(nanos.saturating_mul(per_nano));
         self.as_of = self.as_of.max(now);
         if let Some(left) = self.tokens.checked_sub(TOKEN) {
             self.tokens = left;
-            return Ok(());
+            return now;
         }
-        let missing = TOKEN - self.tokens;
-        Err(self.as_of + Duration::from_nanos(missing.div_ceil(per_nano)))
+        let missing = TOKEN - core::mem::take(&mut self.tokens);
+        self.lent = (self.lent + missing).min(u64::from(self.config.most) * TOKEN);
+        self.as_of + Duration::from_nanos(self.lent.div_ceil(per_nano))
+    }
+
+    /// A retry that was spent is not made after all.
+    pub fn give_back(&mut self) {
+        self.add(TOKEN);
     }
 
     fn add(&mut self, tokens: u64) {
+        let repaid = tokens.min(self.lent);
+        self.lent -= repaid;
         let most = u64::from(self.config.most) * TOKEN;
-        self.tokens = self.tokens.saturating_add(tokens).min(most);
+        self.tokens = self.tokens.saturating_add(tokens - repaid).min(most);
     }
 }
 
@@ -88,11 +104,13 @@ mod tests {
 
     const AT: fn(u64) -> Instant = |ms| Instant::from_nanos(ms * 1_000_000);
 
+    /// Retries that may be made now; one more is lent.
     fn drain(budget: &mut Budget, now: Instant) -> u32 {
         let mut taken = 0;
-        while budget.take(now).is_ok() {
+        while budget.take(now) <= now {
             taken += 1;
         }
+        budget.give_back();
         taken
     }
 
@@ -115,22 +133,36 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_budget_says_when_and_keeps_its_word() {
-        let mut budget = Budget::new(&BudgetConfig::ALL, AT(5));
+    fn those_that_wait_go_one_after_the_other() {
+        let mut budget = Budget::new(&BudgetConfig::HOST, AT(5));
         drain(&mut budget, AT(5));
-        let when = budget.take(AT(5)).unwrap_err();
-        assert_eq!(when, AT(15));
-        assert_eq!(budget.take(AT(14)).unwrap_err(), when);
-        assert_eq!(budget.take(when), Ok(()));
-        // A clock that stands still or steps back earns nothing and breaks nothing.
-        assert!(budget.take(AT(3)).is_err());
+        let times: [Instant; 4] = core::array::from_fn(|_| budget.take(AT(5)));
+        assert_eq!(times, [105, 205, 305, 405].map(AT));
+        // Later ones stand behind them.
+        assert_eq!(budget.take(AT(55)), AT(505));
+        // What requests earn meanwhile brings the next ones nearer.
+        for _ in 0..10 {
+            budget.earn();
+        }
+        assert_eq!(budget.take(AT(55)), AT(405));
+        assert_eq!(budget.take(AT(10_000)), AT(10_000));
+        // A clock that steps back earns nothing and breaks nothing.
+        drain(&mut budget, AT(10_000));
+        assert!(budget.take(AT(3)) > AT(10_000));
+    }
+
+    #[test]
+    fn no_more_is_lent_than_can_be_saved() {
+        let mut budget = Budget::new(&BudgetConfig::HOST, AT(0));
+        let last = (0..10_000).map(|_| budget.take(AT(0))).last();
+        assert_eq!(last, Some(AT(10_000)), "ten seconds' worth");
     }
 
     #[test]
     fn a_budget_of_nothing_still_trickles() {
         let nothing = BudgetConfig { percent: 0, per_second: 0, most: 0 };
         let mut budget = Budget::new(&nothing, AT(0));
-        assert_eq!(drain(&mut budget, AT(0)), 1);
-        assert_eq!(budget.take(AT(0)), Err(AT(1000)));
+        assert_eq!(budget.take(AT(0)), AT(0));
+        assert_eq!(budget.take(AT(0)), AT(1000));
     }
 }

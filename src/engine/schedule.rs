@@ -464,8 +464,10 @@ impl Engine {
         host.elsewhere += 1;
         host.pace.take(now);
         self.overall_pace.take(now);
-        host.budget.earn();
-        self.overall_budget.earn();
+        if self.jobs[job].attempts == 0 {
+            host.budget.earn();
+            self.overall_budget.earn();
+        }
         host.stats.requests += 1;
         // Whether more work waits that nothing but the limit of its host, or of its address,
         // holds back: no pace, and not the cap of all.

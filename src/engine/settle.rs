@@ -333,11 +333,11 @@ impl Engine {
         host.stats.repeats += 1;
         for budget in [&mut host.budget, &mut self.overall_budget] {
             // An empty budget delays; only `--retry-max-time` makes it fatal.
-            if let Err(when) = budget.take(now) {
-                at = at.max(when);
-            }
+            at = at.max(budget.take(now));
         }
         if self.out_of_time(key, at) {
+            self.hosts[host_key].budget.give_back();
+            self.overall_budget.give_back();
             let reused = attempt.conn.map(|conn| conn.reused);
             let failure = Failure { reused, ..Failure::new(Kind::BudgetExhausted, phase) };
             self.finish(key, Err(failure), attempt, now, handler);
