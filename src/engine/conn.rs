@@ -71,8 +71,9 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) job: JobKey,
-    /// When the job was put on this connection.
+    /// When the job was put on this connection, and since when the connection had rested.
     pub(super) started: Instant,
+    pub(super) rested: Instant,
     pub(super) sending: Sending,
     pub(super) response: proto::Response,
     pub(super) delivery: Delivery,
@@ -314,6 +315,7 @@ impl Exchange {
     /// Moves everything that deadlines are counted from: the process slept.
     pub(super) fn shift(&mut self, gap: Duration) {
         self.started += gap;
+        self.rested += gap;
         self.last_byte += gap;
         self.window.since += gap;
         if let Some(first) = &mut self.first_byte {

@@ -203,6 +203,7 @@ impl Engine {
         let conn = &mut conns[key];
         let reused = conn.served > 0;
         let host_key = conn.host;
+        let number = conn.served + 1;
         let host = &mut hosts[host_key];
         let group = &mut groups[conn.group as usize];
         let State::Busy(exchange) = &mut conn.state else { return Outcome::More };
@@ -260,7 +261,7 @@ impl Engine {
                     }
                 }
                 Event::Head(head, body) => {
-                    host.habits.hinted(head.keep_alive.timeout);
+                    host.habits.hinted(&head.keep_alive, number);
                     if *sending == Sending::Withheld {
                         // An overload page counts as its status; anything else was no answer.
                         if head.status != 408 && head.status < 500 {

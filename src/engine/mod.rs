@@ -449,7 +449,13 @@ impl Engine {
         }
         match overdue {
             Overdue::Gone => self.drop_conn(key, true, now),
-            Overdue::Retires => self.retire(key, now),
+            Overdue::Retires => {
+                let conn = &self.conns[key];
+                if let State::Idle { since, .. } = conn.state {
+                    self.hosts[conn.host].habits.outlived_rest(now - since);
+                }
+                self.retire(key, now);
+            }
             Overdue::Continues => {
                 if let Some(exchange) = self.conns[key].exchange_mut() {
                     exchange.sending =

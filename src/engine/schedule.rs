@@ -460,6 +460,11 @@ impl Engine {
         let conn = &mut self.conns[key];
         let host_key = conn.host;
         let host = &mut self.hosts[host_key];
+        let rested = match conn.state {
+            State::Idle { since, .. } => since,
+            _ => now,
+        };
+        host.habits.outlived_rest(now - rested);
         host.busy += 1;
         host.elsewhere += 1;
         host.pace.take(now);
@@ -492,6 +497,7 @@ impl Engine {
         conn.state = State::Busy(Exchange {
             job,
             started: now,
+            rested,
             sending: Sending::Unsent,
             response: proto::Response::new(record.exchange),
             delivery: Delivery::Undecided,
@@ -513,8 +519,9 @@ impl Engine {
     pub(super) fn ready(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
         let conn = &self.conns[key];
         let (host_key, served) = (conn.host, conn.served);
+        let habits = &mut self.hosts[host_key].habits;
+        let used_up = served > 0 && (!self.config.reuse || habits.is_used_up(served));
         let host = &self.hosts[host_key];
-        let used_up = served > 0 && (!self.config.reuse || host.habits.is_used_up(served));
         let too_many = served > 0 && self.is_surplus(key);
         // A job that only a newer connection may take must not wait for ever.
         let moved_waits = served > 0

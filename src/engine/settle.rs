@@ -134,7 +134,7 @@ impl Engine {
         if let State::Idle { since, .. } = conn.state {
             let host = &mut self.hosts[conn.host];
             host.stats.idle_closes += 1;
-            host.habits.closed_idle(now - since, conn.served);
+            host.habits.closed_idle(since, now, conn.served);
         }
         self.drop_conn(key, true, now);
     }
@@ -177,7 +177,7 @@ impl Engine {
             (Delivery::Undecided, true) => Phase::Head,
             _ => Phase::Body,
         };
-        let delivery = exchange.delivery;
+        let (delivery, rested) = (exchange.delivery, exchange.rested);
         let attempt = self.attempt_of(key, now);
         let (host_key, served, opened, started) =
             (conn.host, conn.served, conn.opened, exchange.started);
@@ -189,7 +189,7 @@ impl Engine {
         match failing.kind {
             Kind::StaleReuse => {
                 host.stats.stale += 1;
-                host.habits.closed_after(served);
+                host.habits.closed_idle(rested, started, served);
             }
             Kind::ResetBeforeResponse | Kind::EmptyReply => {
                 host.stats.fresh_resets += 1;
