@@ -204,9 +204,10 @@ impl Adaptive {
         };
         self.trial = now - began;
         let ideal = mul_div(u64::from(to), UNIT, u64::from(self.level));
-        let real = match to > self.level {
-            true => after.gain(before),
-            false => mul_div(UNIT, UNIT, before.gain(&after).max(1)),
+        let real = if to > self.level {
+            after.gain(before)
+        } else {
+            mul_div(UNIT, UNIT, before.gain(&after).max(1))
         };
         if to > self.level {
             if real >= UNIT + (ideal - UNIT) * WORTH / UNIT {
