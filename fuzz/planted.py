@@ -87,7 +87,9 @@ ENGINE = [
      "sim_swarm", "driver"),
     ("a connection is used again after surplus bytes", "src/engine/exchange.rs",
      "            && !surplus\n", "", "sim_regressions", "driver"),
-    ("a POST is repeated", "src/engine/mod.rs",
+    ("a connection is used again after surplus bytes, events in any order", "src/engine/exchange.rs",
+     "            && !surplus\n", "", "sim_swarm", "engine"),
+    ("a POST is repeated", "src/engine/intake.rs",
      "            repeatable: proto::is_idempotent(request.method)\n",
      "            repeatable: !request.method.is_empty()\n", "sim_swarm", "engine"),
 ]

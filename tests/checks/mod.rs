@@ -27,8 +27,9 @@ use gannet::proto::framing::{FramingFields, decide};
 use gannet::proto::replay::{Step, replay as run_replay};
 use gannet::proto::wire::{Record, Recorder, records};
 use gannet::proto::{
-    Exchange, Limits, RequestBody, RequestHead, Version, encode_chunk_end, encode_chunk_start,
-    encode_field, encode_head, encode_last_chunk, end_head,
+    Exchange, Limits, Persistence, RequestBody, RequestHead, Version, encode_chunk_end,
+    encode_chunk_start, encode_field, encode_head, encode_last_chunk, end_head, field_line,
+    is_idempotent, is_safe, leave_out,
 };
 use trace::{Item, trace};
 
@@ -189,6 +190,9 @@ pub fn framing(data: &[u8]) {
     let (fields, _) = FramingFields::read(lines.iter().map(|(name, value)| (*name, &value[..])));
     let got = decide(exchange, version, status, &fields).ok();
     let want = model::framing(exchange, version, status, &lines);
+    if let Some((_, Persistence::Close(reason))) = got {
+        assert!(reason.to_string().contains(' '), "{reason:?} is told in words");
+    }
     assert_eq!(
         got.map(|(body, then)| (body, trace::persistence(then).starts_with("keep"))),
         want,
@@ -240,12 +244,22 @@ fn request_round_trip(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     ])?;
 
     let mut out = b"before".to_vec();
-    if encode_head(&mut out, &RequestHead { method, target, host, fields: &fields }, body).is_err()
+    if let Err(error) =
+        encode_head(&mut out, &RequestHead { method, target, host, fields: &fields }, body)
     {
         assert_eq!(out, b"before", "a refused request leaves nothing behind");
+        assert!(error.name().contains('_') && error.to_string().contains(' '), "{error}");
         return Ok(());
     }
     encode_field(&mut out, "Range", b"bytes=0-").expect("a good field is taken");
+    // A field can be found and taken out again.
+    let line = field_line(&out[b"before".len()..], "RANGE").expect("it stands there");
+    let mut without = out[b"before".len()..].to_vec();
+    without.drain(line);
+    let mut left = out[b"before".len()..].to_vec();
+    leave_out(&mut left, "range");
+    assert_eq!(left, without);
+    assert!(is_idempotent(method) || !is_safe(method));
     end_head(&mut out);
     let head_end = out.len();
     match body {

@@ -67,6 +67,15 @@ pub fn owned<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<(Stri
 }
 
 pub fn head(head: gannet::proto::Head<'_>) -> Head {
+    // The ways to ask agree with each other.
+    let fields = head.fields;
+    let count = fields.iter().count();
+    assert_eq!((fields.len(), fields.is_empty()), (count, count == 0));
+    if let Some((name, value)) = fields.iter().next() {
+        assert_eq!(fields.get(&name.to_ascii_uppercase()), Some(value));
+        assert_eq!(fields.get_all(name).next(), Some(value));
+    }
+    assert_eq!(gannet::proto::framing::keep_alive(&fields), head.keep_alive);
     Head {
         version: head.version,
         status: head.status,
@@ -85,10 +94,12 @@ pub fn trace<'s>(
     let mut response = Response::new(exchange);
     let mut trace = Trace { items: Vec::new(), used: 0 };
     let mut content = 0;
+    let mut came = false;
     for segment in segments {
         let mut input = segment;
+        came |= !segment.is_empty();
         loop {
-            let mut scratch = Scratch::new();
+            let mut scratch = Scratch::default();
             match response.next(limits, input, &mut scratch) {
                 Ok((used, event)) => {
                     trace.used += used;
@@ -118,6 +129,8 @@ pub fn trace<'s>(
                             return finish(response, limits, content, trace);
                         }
                     }
+                    assert_eq!(response.started(), came);
+                    assert_eq!(usize::from(response.interim_answers()), interims(&trace));
                     let held = limits.head_bytes as usize + limits.trailer_bytes as usize;
                     assert!(
                         response.held_bytes() <= 4 * held + 64,
@@ -127,6 +140,8 @@ pub fn trace<'s>(
                 }
                 Err(error) => {
                     assert_eq!(response.phase(), Phase::Failed);
+                    assert!(!error.is_truncation(), "{error} before the end");
+                    assert_eq!(response.eof(clean).err(), Some(error), "the first error stays");
                     trace.items.push(Item::Error(error.name()));
                     trace.used = 0;
                     return trace;
@@ -138,11 +153,16 @@ pub fn trace<'s>(
         Ok(Event::Done(then)) => trace.items.push(Item::Done(then)),
         Ok(event) => panic!("{event:?} at the end of the connection"),
         Err(error) => {
+            assert!(error.is_truncation(), "{error} at the end");
             trace.items.push(Item::Error(error.name()));
             trace.used = 0;
         }
     }
     finish(response, limits, content, trace)
+}
+
+fn interims(trace: &Trace) -> usize {
+    trace.items.iter().filter(|item| matches!(item, Item::Interim(_))).count()
 }
 
 /// What holds of every machine that is done or failed.

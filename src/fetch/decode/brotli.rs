@@ -4,6 +4,9 @@ use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, Sta
 
 use super::{Fault, Step};
 
+/// The largest window of RFC 7932.
+pub(super) const LARGEST_WINDOW: u64 = 1 << 24;
+
 pub(super) struct Brotli {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     ended: bool,

@@ -275,9 +275,15 @@ fn flow(
         return Ok(if bytes.is_empty() { ControlFlow::Continue(()) } else { sink(bytes) });
     };
     let last = rest.is_empty();
+    // The step before filled the buffer: there may be more, which comes before another byte goes in.
+    let mut full = false;
     loop {
         let alone = stage.first && (!last || stage.may_exceed(limits, *taken));
-        let piece = if alone { bytes.get(..1).unwrap_or_default() } else { bytes };
+        let piece = match (alone, full) {
+            (true, true) => &[],
+            (true, false) => bytes.get(..1).unwrap_or_default(),
+            (false, _) => bytes,
+        };
         let step = stage.inner.step(piece, &mut stage.buffer);
         let Step { read, written } = step.map_err(|fault| fault.of(stage.coding))?;
         bytes = bytes.get(read..).unwrap_or_default();
@@ -294,10 +300,11 @@ fn flow(
         if written > 0 && flow(rest, &stage.buffer[..written], taken, limits, sink)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        if bytes.is_empty() && written < stage.buffer.len() {
+        full = written == stage.buffer.len();
+        if bytes.is_empty() && !full {
             return Ok(ControlFlow::Continue(()));
         }
-        if read == 0 && written == 0 {
+        if read == 0 && written == 0 && !piece.is_empty() {
             // Neither takes nor gives: it will never end.
             return Err(DecodeError::Corrupt(stage.coding));
         }
@@ -334,9 +341,11 @@ impl Stage {
         Self { coding, first, inner, buffer: vec![0; BUFFER].into(), written: 0 }
     }
 
-    /// One step from here could exceed a limit.
+    /// One step from here could exceed a limit, what the decoder holds back included.
     fn may_exceed(&self, limits: &DecodeLimits, taken: u64) -> bool {
-        let most = self.written.saturating_add(self.buffer.len() as u64);
+        // Brotli's keeps up to a window to itself, and loses it at a fault.
+        let held = if self.coding == Coding::Brotli { brotli::LARGEST_WINDOW } else { 0 };
+        let most = self.written.saturating_add(self.buffer.len() as u64).saturating_add(held);
         most > limits.bytes || exceeds_ratio(most, taken, limits)
     }
 }
