@@ -33,7 +33,7 @@ pub struct State<'a> {
     pub in_flight: u64,
     pub bytes: u64,
     pub repeats: u64,
-    /// How much of the list was read, in millionths, if its length is known.
+    /// How much of the list is done, in millionths, if its length is known.
     pub read: Option<u64>,
     /// The limit that was found, when there is one host.
     pub limit: Option<u32>,
@@ -54,7 +54,7 @@ impl Progress {
         let bar = wanted.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             // Fails only for a template that does not parse, and this one does (tested).
-            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
                 bar.set_style(style);
             }
             bar
@@ -116,14 +116,14 @@ fn line(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> String {
         }
     };
     let _ = write!(text, "{}", clock(elapsed));
+    if let Some(left) = left(state, rates, elapsed) {
+        let _ = write!(text, ", {} left", clock(left));
+    }
     if state.done > 0 || state.total.is_none() {
         let _ = write!(text, "  {} done", state.done);
     }
     if state.failed > 0 {
         let _ = write!(text, ", {} failed", state.failed);
-        if let Some((kind, count)) = state.worst {
-            let _ = write!(text, " ({count} {kind})");
-        }
     }
     if rates.0 >= 0.5 {
         let _ = write!(text, "  {:.0}/s", rates.0);
@@ -136,11 +136,12 @@ fn line(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> String {
     if let Some(limit) = state.limit {
         let _ = write!(text, " of {limit}");
     }
+    // What a narrow terminal cuts off comes last.
     if state.repeats > 0 {
         let _ = write!(text, "  {} repeated", state.repeats);
     }
-    if let Some(left) = left(state, rates, elapsed) {
-        let _ = write!(text, "  {} left", clock(left));
+    if let Some((kind, count)) = state.worst {
+        let _ = write!(text, "  {count} {kind}");
     }
     text
 }
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_line_fits_a_terminal() {
-        assert!(ProgressStyle::with_template("{msg}").is_ok());
+        assert!(ProgressStyle::with_template("{wide_msg}").is_ok());
         let state = State {
             done: 51_234,
             failed: 12,
@@ -177,13 +178,13 @@ mod tests {
         let text = line(&state, (1176.0, 1.2e6), Duration::from_secs(44));
         assert_eq!(
             text,
-            " 43% 0:44  51234 done, 12 failed (9 refused)  1176/s  52 MB  1.2 MB/s  24 in flight of 24  31 repeated  0:58 left"
+            " 43% 0:44, 0:58 left  51234 done, 12 failed  1176/s  52 MB  1.2 MB/s  24 in flight of 24  31 repeated  9 refused"
         );
         let one =
             State { bytes: 1_000_000, total: Some(5_000_000), in_flight: 1, ..State::default() };
         assert_eq!(
             line(&one, (0.0, 1e6), Duration::from_secs(1)),
-            "0:01  1.0 MB of 5.0 MB  1.0 MB/s  1 in flight  0:04 left"
+            "0:01, 0:04 left  1.0 MB of 5.0 MB  1.0 MB/s  1 in flight"
         );
     }
 }

@@ -124,7 +124,9 @@ impl Host {
     }
 
     fn line(&self, out: &mut String) {
-        let _ = write!(out, "  {}: {}", self.origin, self.explanation);
+        // Of a host that nobody reached there is no limit to tell.
+        let found = if self.down && self.responses == 0 { "down" } else { &self.explanation };
+        let _ = write!(out, "  {}: {found}", self.origin);
         let parts = [
             (self.fresh_resets, "resets on fresh connections"),
             (self.open_failures, "connections that could not be opened"),

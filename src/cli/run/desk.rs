@@ -109,6 +109,8 @@ impl Desk {
             self.upload = None;
         }
         self.tickets[index] = None;
+        // Progress counts what arrives for those under way; this one is counted elsewhere.
+        self.jobs[index].terms = None;
         self.lines_held = self.lines_held.saturating_sub(self.jobs[index].weight);
         self.free.push(index);
     }

@@ -411,7 +411,13 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
             in_flight: u64::from(fetcher.running()),
             bytes: counts.body_bytes + arriving,
             repeats: counts.repeats,
-            read: feed.read.map(|(read, whole)| read.saturating_mul(1_000_000) / whole.max(1)),
+            // Of what was read some still waits.
+            read: feed.read.map(|(read, whole)| {
+                let over = counts.ok + counts.failed + counts.skipped + counts.elsewhere;
+                let done = u128::from(read) * u128::from(over) * 1_000_000;
+                let all = u128::from(whole.max(1)) * u128::from(counts.entries.max(1));
+                u64::try_from(done / all).unwrap_or(1_000_000).min(1_000_000)
+            }),
             limit,
             worst: counts
                 .kinds
