@@ -94,6 +94,19 @@ ENGINE = [
      "            repeatable: !request.method.is_empty()\n", "sim_swarm", "engine"),
 ]
 
+# What reads files of the users': the tests are those of the library under this name.
+FILES = [
+    ("an escaped line feed in a quoted value of netrc is a letter", "src/fetch/netrc.rs",
+     "                    Some('n') => token.push('\\n'),\n", "", "lib:fetch::netrc", "netrc"),
+    ("a line that is too long is taken when it fits into one block", "src/cli/input.rs",
+     "if std::mem::take(&mut self.skipping) || to - from > self.max_line {",
+     "if std::mem::take(&mut self.skipping) {", "lib:cli::input", "lines"),
+    ("the last record is kept without its line feed", "src/cli/results.rs",
+     "                if !whole {\n                    line.push(b'\\n');\n                }\n", "", "lib:cli::results", "resume"),
+    ("an escaped HTAB in a config file is a letter", "src/cli/lexer.rs",
+     "                Some('t') => out.push('\\t'),\n", "", "lib:cli::lexer", "config"),
+]
+
 
 def run(words, cwd, seconds=None, **env):
     """Whether it went well, what it said, how long it took."""
@@ -146,7 +159,7 @@ def main():
     options = options.parse_args()
     scratch = options.scratch
     rows, missed = [], 0
-    for what, file, old, new, test, target in PROTO + ENGINE:
+    for what, file, old, new, test, target in PROTO + ENGINE + FILES:
         if options.only not in what:
             continue
         copy(scratch)
@@ -161,13 +174,18 @@ def main():
             text = text.replace(".wrapping_add(u64::from(digit - b'0'))\n    })", ".wrapping_add(u64::from(digit - b'0'))\n    }))")
         place.write_text(text)
         engine = file.startswith("src/engine")
-        features = ["--features", "sim"] if engine else []
-        if not engine:
+        files = test.startswith("lib:")
+        features = ["--features", "sim"] if engine else ["--features", "cli"] if files else []
+        if not engine and not files:
             # Only what is broken is built.
             lib = scratch / "src/lib.rs"
             lib.write_text(re.sub(r"pub mod engine;\n", "", lib.read_text()))
-        code, said, _ = run(["cargo", "test", "-q", *features, "--test", test], scratch / "beside", GANNET_SEEDS="2000")
-        failed = re.findall(r"^test (\S+) \.\.\. FAILED|^    (\w+)$", said, re.M)
+        if files:
+            test = test.removeprefix("lib:")
+            code, said, _ = run(["cargo", "test", "-q", "--lib", test], scratch)
+        else:
+            code, said, _ = run(["cargo", "test", "-q", *features, "--test", test], scratch / "beside", GANNET_SEEDS="2000")
+        failed = re.findall(r"^test (\S+) \.\.\. FAILED|^    ([\w:]+)$", said, re.M)
         if code != 0 and not failed:
             sys.exit(f"{what}: the tests did not run:\n{said[-3000:]}")
         by_tests = code != 0

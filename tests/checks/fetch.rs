@@ -118,7 +118,8 @@ fn run<'a>(
     codings: &[Coding],
     pieces: impl Iterator<Item = &'a [u8]>,
 ) -> (Result<(), DecodeError>, Vec<u8>) {
-    let limits = DecodeLimits::default();
+    // A mebibyte for each bomb would be most of the work.
+    let limits = DecodeLimits { ratio_from: 1 << 15, ..DecodeLimits::default() };
     let mut decoder = Decoder::new(codings, limits);
     let mut out = Vec::new();
     let mut taken = 0;
