@@ -1,9 +1,11 @@
 /* The floor: one epoll loop, one write and one read a request, nothing parsed, nothing kept.
- * usage: floor ADDRESS PORT PATH REQUESTS CONNECTIONS
+ * usage: floor ADDRESS PORT PATH REQUESTS CONNECTIONS [FILE]
+ * With FILE, what is read is written there: head and all, since nothing is parsed.
  * The size of an answer is learned from the first one (head + Content-Length); all others must be as long. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -47,7 +49,8 @@ static size_t learn(const struct sockaddr_in *to) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) return fprintf(stderr, "usage: floor ADDRESS PORT PATH REQUESTS CONNECTIONS\n"), 2;
+    if (argc < 6) return fprintf(stderr, "usage: floor ADDRESS PORT PATH REQUESTS CONNECTIONS [FILE]\n"), 2;
+    int out = argc > 6 ? open(argv[6], O_CREAT | O_TRUNC | O_WRONLY, 0600) : -1;
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[2]))};
     inet_pton(AF_INET, argv[1], &to.sin_addr);
     long total = atol(argv[4]), sent = 0, done = 0;
@@ -74,6 +77,7 @@ int main(int argc, char **argv) {
                 got = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
                 if (got == 0) return fprintf(stderr, "closed\n"), 1;
                 if (got < 0) { if (errno == EAGAIN) break; die("recv"); }
+                if (out >= 0 && write(out, buffer, got) != got) die("write");
                 left[fd] -= got;
                 if (left[fd] == 0) {
                     done++;

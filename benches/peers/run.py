@@ -14,12 +14,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-PLAIN, TLS, CLOSING, STATUS = 18080, 18443, 18444, 18081
+PLAIN, TLS, CLOSING, RESUMED, STATUS = 18080, 18443, 18444, 18445, 18081
+
+
+SIZES = {"1k": 1 << 10, "64k": 1 << 16, "1g": 1 << 30}
 
 
 def hosts(n):
@@ -30,16 +32,15 @@ def start_nginx(folder):
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     www = os.path.join(folder, "www")
     os.makedirs(www)
-    for name, size in (("1k", 1 << 10), ("64k", 1 << 16), ("1g", 1 << 30)):
+    # nginx's worker is another user.
+    os.chmod(folder, 0o755)
+    for name, size in SIZES.items():
         with open(os.path.join(www, name), "wb") as out:
             block = os.urandom(min(size, 1 << 20))
             for _ in range(max(1, size // len(block))):
                 out.write(block)
     names = ",".join(f"IP:{host}" for host in ["127.0.0.1"] + hosts(200))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-         "-subj", "/CN=bench", "-addext", f"subjectAltName={names}", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/ca.pem"],
-        check=True, stderr=subprocess.DEVNULL)
+    certificates(folder, ",".join(f"IP:{host}" for host in ["127.0.0.1"] + hosts(200)))
     many = "".join(f"listen {host}:{PLAIN}; listen {host}:{TLS} ssl;" for host in hosts(200))
     config = f"""
         worker_processes 1; worker_cpu_affinity 0001; worker_rlimit_nofile 20000; daemon on;
@@ -49,15 +50,36 @@ def start_nginx(folder):
             access_log off; root {www}; keepalive_requests 1000000000; sendfile on; tcp_nopush on;
             client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
             uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-            ssl_certificate {folder}/ca.pem; ssl_certificate_key {folder}/key.pem; ssl_protocols TLSv1.3;
+            ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem; ssl_protocols TLSv1.3;
             server {{ listen 127.0.0.1:{PLAIN} backlog=4096; listen 127.0.0.1:{TLS} ssl backlog=4096; {many} }}
             server {{ listen 127.0.0.1:{CLOSING} ssl backlog=4096; keepalive_timeout 0; ssl_session_tickets off; ssl_session_cache none; }}
+            server {{ listen 127.0.0.1:{RESUMED} ssl backlog=4096; keepalive_timeout 0; }}
             server {{ listen 127.0.0.1:{STATUS}; location / {{ stub_status; }} }}
         }}"""
     path = os.path.join(folder, "nginx.conf")
     with open(path, "w") as out:
         out.write(config)
     subprocess.run([nginx, "-c", path], check=True)
+    sizes()
+
+
+def certificates(folder, names):
+    """An authority in ca.pem, and a certificate of it for `names`: rustls refuses a server that shows an authority's."""
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    with open(f"{folder}/extensions", "w") as out:
+        out.write(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
+    for command in (
+            ["req", "-x509", *key, "-subj", "/CN=bench authority", "-keyout", "ca.key", "-out", "ca.pem"],
+            ["req", *key, "-subj", "/CN=bench", "-keyout", "key.pem", "-out", "request.pem"],
+            ["x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "30", "-extfile", "extensions", "-out", "cert.pem"]):
+        subprocess.run(["openssl", *command], cwd=folder, check=True, stderr=subprocess.DEVNULL)
+
+
+def sizes():
+    """What is measured must be what is meant: the files, not an error page."""
+    for name, size in SIZES.items():
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{PLAIN}/{name}", method="HEAD")) as answer:
+            assert int(answer.headers["Content-Length"]) == size, name
 
 
 def accepted():
@@ -71,15 +93,22 @@ def build(folder):
     gannet = os.environ.get("GANNET", os.path.join(ROOT, "target/release/gannet"))
     if not os.path.exists(gannet):
         subprocess.run(["cargo", "build", "--release", "--locked"], cwd=ROOT, check=True)
-    peers["gannet"] = lambda w: [gannet, "-q", "-i", w["list"], "--per-host", str(w["per_host"]), "--no-summary", "--progress", "never",
-                                 "--results", "/dev/null", "--results-overwrite", "--cacert", f"{folder}/ca.pem"]
-    peers["gannet auto"] = lambda w: [gannet, "-q", "-i", w["list"], "--no-summary", "--progress", "never",
-                                      "--results", "/dev/null", "--results-overwrite", "--cacert", f"{folder}/ca.pem"]
+    def with_gannet(w, *more):
+        ca = ["--cacert", f"{folder}/ca.pem"] if w["tls"] else []
+        if w["requests"] == 1:
+            return [gannet, "-sS", "-o", w["file"] or "/dev/null", w["first"], *ca]
+        return [gannet, "-q", "-i", w["list"], "--no-summary", "--progress", "never", "--results", "/dev/null", "--results-overwrite", *ca, *more]
+
+    peers["gannet"] = lambda w: with_gannet(w, "--per-host", str(w["per_host"]))
+    peers["gannet auto"] = lambda w: None if w["requests"] == 1 else with_gannet(w)
     compiler = shutil.which("cc")
+    if not compiler:
+        sys.exit("a C compiler is needed: the program that measures is in C")
+    subprocess.run([compiler, "-O2", "-o", f"{folder}/measure", f"{HERE}/measure.c"], check=True)
     if compiler:
         subprocess.run([compiler, "-O2", "-o", f"{folder}/floor", f"{HERE}/floor.c"], check=True)
         peers["floor"] = lambda w: None if w["tls"] or w["hosts"] > 1 or w["name"] == "W7" else [
-            f"{folder}/floor", "127.0.0.1", str(PLAIN), w["path"], str(w["requests"]), str(w["per_host"])]
+            f"{folder}/floor", "127.0.0.1", str(PLAIN), w["path"], str(w["requests"]), str(w["per_host"])] + ([w["file"]] if w["file"] else [])
         made = subprocess.run([compiler, "-O2", "-o", f"{folder}/multi", f"{HERE}/multi.c", "-lcurl"], stderr=subprocess.DEVNULL)
         if made.returncode == 0:
             peers["libcurl multi"] = lambda w: ([f"{folder}/multi", str(w["together"])] + ([f"{folder}/ca.pem"] if w["tls"] else []), w["list"])
@@ -94,6 +123,12 @@ def build(folder):
     made = subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", target], cwd=f"{HERE}/hyper")
     if made.returncode == 0:
         peers["hyper"] = lambda w: ([f"{target}/release/peer-hyper", str(w["together"])] + ([f"{folder}/ca.pem"] if w["tls"] else []), w["list"])
+    bare = os.path.join(tempfile.gettempdir(), "gannet-peer-bare")
+    made = subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", bare], cwd=f"{HERE}/bare")
+    if made.returncode == 0:
+        peers["bare rustls"] = lambda w: None if w["name"] not in ("W4", "W4r", "W5t") else [
+            f"{bare}/release/peer-bare", "127.0.0.1", str(w["port"]), w["path"], str(w["requests"]), "full" if w["name"] == "W4" else "resumed",
+            f"{folder}/ca.pem"]
     if shutil.which("wrk"):
         peers["wrk"] = lambda w: None if w["hosts"] > 1 or w["name"] not in ("W1", "W2", "W6") else [
             "wrk", "-t1", f"-c{w['together']}", "-d2", w["first"]]
@@ -104,7 +139,7 @@ def build(folder):
     if shutil.which("wget2"):
         peers["wget2"] = lambda w: None if w["name"] in ("W5", "W5t") else [
             "wget2", "-q", "--no-http2", "--max-threads", str(w["together"]), "--ca-certificate", f"{folder}/ca.pem", "-O", "/dev/null", "-i", w["list"]]
-    for name in ("floor", "libcurl multi", "go tuned", "hyper", "wrk", "curl --parallel", "wget2"):
+    for name in ("floor", "libcurl multi", "go tuned", "hyper", "wrk", "curl --parallel", "wget2", "bare rustls"):
         if name not in peers:
             print(f"skipped: {name} is not here", file=sys.stderr)
     return peers
@@ -117,7 +152,9 @@ def workloads(folder):
         ("W3", "200 hosts x 75", PLAIN, "1k", 200, 75, 4, 64),
         ("W3t", "200 hosts x 20, TLS", TLS, "1k", 200, 20, 4, 64),
         ("W4", "TLS, the server closes each, no resumption", CLOSING, "1k", 1, 1000, 64, 64),
+        ("W4r", "the same, resumed", RESUMED, "1k", 1, 1000, 64, 64),
         ("W5", "1 GiB plain", PLAIN, "1g", 1, 1, 1, 1),
+        ("W5f", "1 GiB plain, to a file in memory", PLAIN, "1g", 1, 1, 1, 1),
         ("W5t", "1 GiB TLS", TLS, "1g", 1, 1, 1, 1),
         ("W6", "64 KiB bodies", PLAIN, "64k", 1, 10000, 64, 64),
         ("W7", "one URL", PLAIN, "1k", 1, 1, 1, 1),
@@ -132,38 +169,25 @@ def workloads(folder):
             out.write("\n".join(urls) + "\n")
         with open(config, "w") as out:
             out.write("".join(f'url = "{url}"\noutput = "/dev/null"\n' for url in urls))
-        yield {"name": name, "what": what, "tls": tls, "hosts": count, "requests": len(urls), "per_host": per_host, "together": together,
+        yield {"name": name, "what": what, "tls": tls, "hosts": count, "requests": len(urls), "per_host": per_host, "together": together, "port": port,
+               "file": "/dev/shm/gannet-peers" if name == "W5f" else None,
                "list": listed, "config": config, "first": urls[0], "path": f"/{file}"}
 
 
-def run(command, core):
+def run(command, core, folder):
     stdin = None
     if isinstance(command, tuple):
         command, listed = command
         stdin = open(listed)
-    before, begun = accepted(), time.monotonic()
+    before = accepted()
     output = subprocess.PIPE if command[0] == "wrk" else subprocess.DEVNULL
-    child = subprocess.Popen(command, stdin=stdin or subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL,
-                             preexec_fn=lambda: os.sched_setaffinity(0, {core}))
-    # What the system counts for the child includes what this script held when it forked: the high mark is asked for
-    # every few milliseconds instead.
-    peak, ended = 0, 0
-    while not ended:
-        try:
-            with open(f"/proc/{child.pid}/status") as lines:
-                peak = max([peak] + [int(line.split()[1]) for line in lines if line.startswith("VmHWM")])
-        except OSError:
-            pass
-        time.sleep(0.005)
-        ended, status, usage = os.wait4(child.pid, os.WNOHANG)
-    text = child.stdout.read().decode() if output == subprocess.PIPE else ""
-    child.returncode = status
-    wall = time.monotonic() - begun
+    done = subprocess.run([f"{folder}/measure", str(core)] + command, stdin=stdin or subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE)
+    user, system, wall, rss, status = map(int, done.stderr.split()[-5:])
     requests = None
-    for line in text.split("\n"):
+    for line in (done.stdout or b"").decode().split("\n"):
         if "requests in" in line:
             requests = int(line.split()[0])
-    return {"cpu": usage.ru_utime + usage.ru_stime, "user": usage.ru_utime, "wall": wall, "rss": peak / 1024,
+    return {"cpu": (user + system) / 1e6, "user": user / 1e6, "wall": wall / 1e6, "rss": rss / 1024,
             # The status page is a connection of its own.
             "connections": accepted() - before - 1, "requests": requests, "failed": status != 0}
 
@@ -183,14 +207,18 @@ def main():
             wanted = options.peers.split(",")
             peers = {name: make for name, make in peers.items() if name in wanted or name == "gannet"}
         for work in workloads(folder):
+            if work["file"]:
+                peers_here = {name: make for name, make in peers.items() if name in ("gannet", "floor")}
+            else:
+                peers_here = peers
             if options.only and work["name"] not in options.only.split(","):
                 continue
-            results = {name: [] for name in peers}
+            results = {name: [] for name in peers_here}
             for _ in range(options.rounds):
-                for name, make in peers.items():
+                for name, make in peers_here.items():
                     command = make(work)
                     if command:
-                        results[name].append(run(command, options.core))
+                        results[name].append(run(command, options.core, folder))
             show(work, results)
     finally:
         with open(f"{folder}/pid") as pid:

@@ -11,48 +11,88 @@ pub fn string(text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a string's inside.
 pub fn escaped(text: &[u8], out: &mut Vec<u8>) {
-    // Most text needs nothing. Blocks are judged as a whole, so that vector instructions can.
-    let plain = |&byte: &u8| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
-    let (blocks, rest) = text.as_chunks::<16>();
-    if blocks.iter().all(|block| block.iter().fold(true, |so_far, byte| so_far & plain(byte)))
-        && rest.iter().all(plain)
-    {
-        out.extend_from_slice(text);
-        return;
-    }
-    for chunk in text.utf8_chunks() {
-        let mut from = 0;
-        let valid = chunk.valid().as_bytes();
-        for (at, &byte) in valid.iter().enumerate() {
-            let escape: &[u8] = match byte {
-                b'"' => b"\\\"",
-                b'\\' => b"\\\\",
-                b'\n' => b"\\n",
-                b'\r' => b"\\r",
-                b'\t' => b"\\t",
-                0..b' ' | 0x7f => b"",
-                _ => continue,
-            };
-            out.extend_from_slice(&valid[from..at]);
-            if escape.is_empty() {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(&[
-                    b'\\',
-                    b'u',
-                    b'0',
-                    b'0',
-                    HEX[usize::from(byte >> 4)],
-                    HEX[usize::from(byte & 15)],
-                ]);
-            } else {
-                out.extend_from_slice(escape);
+    let mut rest = text;
+    loop {
+        let (plain, after) = rest.split_at(plain(rest));
+        out.extend_from_slice(plain);
+        match after {
+            [] => return,
+            [byte @ ..0x80, after @ ..] => {
+                escape(*byte, out);
+                rest = after;
             }
-            from = at + 1;
+            _ => return beyond_ascii(after, out),
         }
-        out.extend_from_slice(&valid[from..]);
+    }
+}
+
+/// The same for text that begins with something that is not ASCII.
+#[cold]
+fn beyond_ascii(text: &[u8], out: &mut Vec<u8>) {
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().as_bytes() {
+            match *character {
+                byte if is_plain(byte) || byte >= 0x80 => out.push(byte),
+                byte => escape(byte, out),
+            }
+        }
         if !chunk.invalid().is_empty() {
             out.extend_from_slice("\u{fffd}".as_bytes());
         }
+    }
+}
+
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..0x7f) && byte != b'"' && byte != b'\\'
+}
+
+/// How many of the first bytes can stand as they are. Eight are judged at a time: most text needs
+/// nothing, and an entity tag needs it at its ends alone.
+fn plain(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        if let Some(special) = first_special(*word) {
+            return at * 8 + special;
+        }
+    }
+    // The last word may overlap the one before: what it has of that is known to be plain.
+    match text.last_chunk::<8>() {
+        Some(word) => first_special(*word).map_or(text.len(), |special| text.len() - 8 + special),
+        None => rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len()),
+    }
+}
+
+/// The first byte of eight that is not plain. A borrow from one byte to the next can only make
+/// one above a true find look special, so the lowest find is right.
+fn first_special(word: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(word);
+    let below = |limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let equal = |byte: u8| {
+        let difference = word ^ (ONES * u64::from(byte));
+        difference.wrapping_sub(ONES) & !difference
+    };
+    let special = (word | below(b' ') | equal(b'"') | equal(b'\\') | equal(0x7f)) & HIGHS;
+    (special != 0).then(|| special.trailing_zeros() as usize / 8)
+}
+
+fn escape(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        _ => out.extend_from_slice(&[
+            b'\\',
+            b'u',
+            b'0',
+            b'0',
+            HEX[usize::from(byte >> 4)],
+            HEX[usize::from(byte & 15)],
+        ]),
     }
 }
 
@@ -115,6 +155,20 @@ mod tests {
             let mut out = Vec::new();
             string(text.as_bytes(), &mut out);
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+        // Every byte at every place of a text of every length, against the plain rule.
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..0x80 {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    text[0] ^= u8::from(at > 0);
+                    let mut out = Vec::new();
+                    string(&text, &mut out);
+                    assert_eq!(serde_json::from_slice::<String>(&out).unwrap().as_bytes(), text);
+                    assert!(out.iter().all(|byte| (b' '..0x7f).contains(byte)), "{out:?}");
+                }
+            }
         }
         let mut out = Vec::new();
         string(b"a\xffb", &mut out);

@@ -39,8 +39,8 @@ pub(super) struct Slot {
     pub(super) request: Request,
     /// The present station.
     pub(super) url: Url,
-    /// The station before.
-    previous: Option<Url>,
+    /// The station before. Boxed, as all that most requests never have: thousands of slots wait.
+    previous: Option<Box<Url>>,
     trail: Trail,
     /// A redirect made it a GET.
     became_get: bool,
@@ -58,14 +58,14 @@ pub(super) struct Slot {
     shown: bool,
     /// What the visitor has is void, and it does not know yet.
     voided: Option<engine::Kind>,
-    decoder: Option<Decoder>,
+    decoder: Option<Box<Decoder>>,
     /// The body is read and thrown away.
     skip: bool,
     status: Option<u16>,
     delivered: u64,
     truncated: bool,
     /// What this layer found wrong.
-    error: Option<Error>,
+    error: Option<Box<Error>>,
     /// Time that the hops of this attempt took.
     pub(super) spent: Duration,
     redirect_time: Duration,
@@ -212,7 +212,7 @@ impl Slot {
         if !self.body_dropped && !replayable {
             return Err(RedirectError::BodyNotReplayable);
         }
-        self.previous = Some(core::mem::replace(&mut self.url, hop.url));
+        self.previous = Some(Box::new(core::mem::replace(&mut self.url, hop.url)));
         Ok(())
     }
 
@@ -261,7 +261,7 @@ pub(super) struct State {
     free: Vec<u32>,
     /// Slots between two hops, in order.
     pub(super) between: Vec<u32>,
-    decoders: Vec<Decoder>,
+    decoders: Vec<Box<Decoder>>,
     /// By the host's index: whether it was introduced, and whether the user named it.
     hosts: Vec<Known>,
 }
@@ -380,18 +380,18 @@ impl State {
         }
     }
 
-    fn decoder(&mut self, codings: &[decode::Coding]) -> Decoder {
+    fn decoder(&mut self, codings: &[decode::Coding]) -> Box<Decoder> {
         match self.decoders.iter().position(|decoder| decoder.codings() == codings) {
             Some(at) => {
                 let mut decoder = self.decoders.swap_remove(at);
                 decoder.restart();
                 decoder
             }
-            None => Decoder::new(codings, self.options.decode),
+            None => Box::new(Decoder::new(codings, self.options.decode)),
         }
     }
 
-    fn keep_decoder(&mut self, decoder: Decoder) {
+    fn keep_decoder(&mut self, decoder: Box<Decoder>) {
         if self.decoders.len() < SPARE_DECODERS {
             self.decoders.push(decoder);
         }
@@ -499,7 +499,7 @@ impl Handler for Pass<'_> {
                 }
             }
             Err(error) => {
-                slot.error = Some(Error::new(ErrorKind::Redirect(error), Phase::Head));
+                slot.error = Some(Box::new(Error::new(ErrorKind::Redirect(error), Phase::Head)));
                 return Advice::SkipBody;
             }
         }
@@ -507,7 +507,7 @@ impl Handler for Pass<'_> {
         let slot = &mut self.state.slots[index];
         match codings {
             Err(error) => {
-                slot.error = Some(error);
+                slot.error = Some(Box::new(error));
                 return Advice::Abort;
             }
             Ok(codings) => {
@@ -526,7 +526,7 @@ impl Handler for Pass<'_> {
             (slot.profile().max_filesize, body, &slot.decoder)
             && length > most
         {
-            slot.error = Some(Error::new(ErrorKind::FileTooLarge(most), Phase::Head));
+            slot.error = Some(Box::new(Error::new(ErrorKind::FileTooLarge(most), Phase::Head)));
             return Advice::Abort;
         }
         let voided = slot.voided.take();
@@ -562,7 +562,7 @@ impl Handler for Pass<'_> {
             }
             Want::NoBody => Advice::SkipBody,
             Want::Stop => {
-                slot.error = Some(Error::new(ErrorKind::Filtered, Phase::Head));
+                slot.error = Some(Box::new(Error::new(ErrorKind::Filtered, Phase::Head)));
                 Advice::Abort
             }
         }
@@ -588,7 +588,7 @@ impl Handler for Pass<'_> {
             Ok(ControlFlow::Break(())) => slot.skip = true,
             Err(error) => {
                 slot.skip = true;
-                slot.error = Some(Error::new(ErrorKind::Decode(error), Phase::Body));
+                slot.error = Some(Box::new(Error::new(ErrorKind::Decode(error), Phase::Body)));
             }
         }
         if slot.skip {
@@ -669,7 +669,8 @@ impl Handler for Pass<'_> {
             Then::Follow(hop) => match slot.follow(*hop, &self.state.options) {
                 Ok(()) => true,
                 Err(error) => {
-                    slot.error = Some(Error::new(ErrorKind::Redirect(error), Phase::Head));
+                    slot.error =
+                        Some(Box::new(Error::new(ErrorKind::Redirect(error), Phase::Head)));
                     false
                 }
             },
@@ -685,7 +686,7 @@ impl Handler for Pass<'_> {
             self.state.between.push(index as u32);
             return;
         }
-        let mut error = slot.error.take();
+        let mut error = slot.error.take().map(|error| *error);
         if error.is_none() && !slot.truncated {
             error = match report.result {
                 Err(failure) => Some(Error::from(failure)),
@@ -735,7 +736,7 @@ fn deliver(
     let length = bytes.len() as u64;
     let profile = &slot.request.profile;
     if let Some(most) = profile.max_filesize.filter(|&most| slot.delivered + length > most) {
-        slot.error = Some(Error::new(ErrorKind::FileTooLarge(most), Phase::Body));
+        slot.error = Some(Box::new(Error::new(ErrorKind::FileTooLarge(most), Phase::Body)));
         return ControlFlow::Break(());
     }
     if let Some(most) = profile.truncate.filter(|&most| slot.delivered + length > most) {

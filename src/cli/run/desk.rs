@@ -929,9 +929,9 @@ impl Desk {
     }
 
     /// A digest is wanted for the record, or to compare.
-    pub fn hash_for(&self, job: &Job) -> Option<Sha256> {
+    pub fn hash_for(&self, job: &Job) -> Option<Box<Sha256>> {
         let expected = job.more.as_deref().is_some_and(|more| more.sha256.is_some());
-        (self.records.sha256 || expected).then(Sha256::new)
+        (self.records.sha256 || expected).then(Box::default)
     }
 }
 

@@ -117,17 +117,18 @@ pub struct Job {
     pub upload: Option<Upload>,
     /// Where in the file the upload begins.
     pub upload_from: u64,
-    pub hash: Option<Sha256>,
-    pub trouble: Option<Trouble>,
+    /// Boxed, as what most URLs of a list never have: thousands of jobs wait.
+    pub hash: Option<Box<Sha256>>,
+    pub trouble: Option<Box<Trouble>>,
     /// Milliseconds since 1970.
     pub started: i64,
     pub status: u16,
     /// Values of the last head, one after another.
     kept: Vec<u8>,
-    content_type: Option<Range<usize>>,
-    etag: Option<Range<usize>>,
-    last_modified: Option<Range<usize>>,
-    location: Option<Range<usize>>,
+    content_type: Option<Range<u32>>,
+    etag: Option<Range<u32>>,
+    last_modified: Option<Range<u32>>,
+    location: Option<Range<u32>>,
     pub content_length: Option<u64>,
     /// The last ETag of a success or a redirect, for `--etag-save`.
     pub last_etag: Vec<u8>,
@@ -311,9 +312,10 @@ impl Job {
                 _ => continue,
             };
             if slot.is_none() {
-                let from = self.kept.len();
+                // Heads are bounded far below 4 GiB.
+                let from = self.kept.len() as u32;
                 self.kept.extend_from_slice(value);
-                *slot = Some(from..self.kept.len());
+                *slot = Some(from..self.kept.len() as u32);
             }
         }
     }
@@ -330,8 +332,9 @@ impl Job {
         }
     }
 
-    fn value(&self, range: Option<&Range<usize>>) -> Option<&[u8]> {
-        self.kept.get(range?.clone())
+    fn value(&self, range: Option<&Range<u32>>) -> Option<&[u8]> {
+        let range = range?;
+        self.kept.get(range.start as usize..range.end as usize)
     }
 
     pub fn content_type(&self) -> Option<&[u8]> {
@@ -359,7 +362,7 @@ impl Job {
         message: impl Into<String>,
     ) {
         if self.trouble.is_none() {
-            self.trouble = Some(Trouble { kind, message: message.into(), hint, exit });
+            self.trouble = Some(Box::new(Trouble { kind, message: message.into(), hint, exit }));
         }
     }
 
@@ -382,7 +385,7 @@ impl Job {
         self.body.clear();
         self.body_cut = false;
         if let Some(hash) = &mut self.hash {
-            *hash = Sha256::new();
+            **hash = Sha256::new();
         }
     }
 }
@@ -413,7 +416,7 @@ mod tests {
 
     #[test]
     fn bodies_in_records_are_bounded() {
-        let mut job = Job { hash: Some(Sha256::new()), ..Job::default() };
+        let mut job = Job { hash: Some(Box::new(Sha256::new())), ..Job::default() };
         job.note_body(b"hello", Some(7));
         job.note_body(b"world", Some(7));
         assert_eq!(
