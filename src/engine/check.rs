@@ -236,6 +236,10 @@ impl Engine {
                 return Err(format!("{} hosts wait for one address", group.waiting.len()));
             }
         }
+        let securing: u32 = self.hosts.iter().map(|(_, host)| host.securing).sum();
+        if securing != self.securing {
+            return Err(format!("{} handshakes in all, counted {securing}", self.securing));
+        }
         // A host that is in the ring after a turn was refused by the global cap.
         if let Some(front) = self.ring.front(&self.hosts)
             && !self.starving

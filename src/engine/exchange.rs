@@ -436,6 +436,7 @@ impl Engine {
         host.proven += u32::from(served == 1);
         host.stats.responses += 1;
         host.habits.outlived(served);
+        host.worth.served(now - sent_at.unwrap_or(started), now);
         let mut sample = Sample {
             sent_at: sent_at.unwrap_or(started),
             bytes: content,

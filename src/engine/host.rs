@@ -16,6 +16,7 @@ use super::job::QUEUES;
 use super::limit::{Explanation, Limit};
 use super::pace::Pace;
 use super::pool::Habits;
+use super::worth::Worth;
 use crate::base::{Instant, Key, Linked, Links, List};
 
 /// Names an origin that was interned.
@@ -97,6 +98,7 @@ pub struct Host {
     pub(super) hold_open: Instant,
     pub(super) reach: Reach,
     pub(super) habits: Habits,
+    pub(super) worth: Worth,
     pub(super) stats: Counts,
 }
 
@@ -232,6 +234,7 @@ impl Host {
             hold_open: Instant::ZERO,
             reach: Reach::Open,
             habits: Habits::default(),
+            worth: Worth::default(),
             stats: Counts::default(),
         }
     }

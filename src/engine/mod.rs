@@ -45,6 +45,7 @@ mod resume;
 mod retry;
 mod schedule;
 mod settle;
+mod worth;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -205,6 +206,8 @@ pub struct Engine {
     /// Whether our own side is the trouble.
     outage: outage::Outage,
     closing: u32,
+    /// Handshakes under way.
+    securing: u32,
     /// A host in the ring waits for a slot of the global cap.
     starving: bool,
     overall_pace: Pace,
@@ -253,6 +256,7 @@ impl Engine {
             cap_rest: schedule::CAP_REST,
             outage: outage::Outage::new(),
             closing: 0,
+            securing: 0,
             starving: false,
             overall_pace: Pace::new(&config.overall_pace),
             overall_budget: Budget::new(&config.overall_budget, Instant::ZERO),

@@ -203,6 +203,7 @@ impl Engine {
         self.conns[key].state = State::Ready;
         if secure {
             host.securing += 1;
+            self.securing += 1;
             let until = dial.until.min(now + self.config.tls_timeout);
             self.conns[key].state = State::Securing { since: now, until };
         }
@@ -213,6 +214,8 @@ impl Engine {
             self.actions.push_back(Action::Secure(key));
             self.arm(key);
         } else {
+            let took = self.conns[key].setup.connect;
+            self.hosts[host_key].worth.opened(took);
             self.ready(key, now, handler);
         }
     }
@@ -223,7 +226,10 @@ impl Engine {
         let State::Securing { since, .. } = conn.state else { return };
         conn.setup.tls = now - since;
         conn.tls = Some(tls);
-        self.hosts[conn.host].securing -= 1;
+        let host = &mut self.hosts[conn.host];
+        host.securing -= 1;
+        self.securing -= 1;
+        host.worth.opened(conn.setup.connect + conn.setup.tls);
         conn.state = State::Ready;
         let (host, conn) = (conn.host, conn.serial);
         self.notes.push(now, host, What::Secured { conn, tls });

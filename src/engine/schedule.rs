@@ -32,6 +32,8 @@ pub(super) const FEW: u32 = 4;
 const ANSWER_WAITS: Duration = Duration::from_secs(300);
 /// How soon the machine is asked again after it was out of sockets.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(500);
+/// While other hosts have so many connections coming, one is enough for each.
+const CROWD: u32 = 16;
 
 /// How long a cap that was lowered stays so; twice as long after each further shortage,
 pub(super) const CAP_REST: Duration = Duration::from_secs(1);
@@ -150,6 +152,16 @@ impl Engine {
             }
             Names::Unknown | Names::Known { .. } => return self.ask(key, now),
         };
+        let host = &self.hosts[key];
+        let further = host.busy + host.coming() > 0;
+        let queued = host.queued() - host.coming();
+        let coming = self.dials.len() as u32 + self.securing;
+        let crowded = coming - host.coming() >= CROWD;
+        if further && let Some(at) = host.worth.later(queued, host.busy, crowded, now) {
+            let armed = self.host_timers.get(key.index()).unwrap_or(at);
+            self.host_timers.set(key.index(), at.min(armed));
+            return Step::Blocked;
+        }
         if self.turned_away_by_group(key, first, now) {
             return Step::Blocked;
         }
@@ -231,6 +243,9 @@ impl Engine {
     fn dial(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) {
         let until = now + self.config.connect_timeout;
         let host = &mut self.hosts[key];
+        if host.busy + host.coming() == 0 {
+            host.worth.begins(now);
+        }
         let Names::Known { addresses, winner, took, stale, unused, .. } = &mut host.names else {
             return;
         };
@@ -465,6 +480,9 @@ impl Engine {
             _ => now,
         };
         host.habits.outlived_rest(now - rested);
+        if host.busy == 0 {
+            host.worth.begins(now);
+        }
         host.busy += 1;
         host.elsewhere += 1;
         host.pace.take(now);
@@ -635,6 +653,7 @@ impl Engine {
             State::Securing { .. } => {
                 host.conns -= 1;
                 host.securing -= 1;
+                self.securing -= 1;
             }
             State::Closing { .. } => {
                 host.conns -= 1;

@@ -1,0 +1,132 @@
+//! Whether a further connection of a host is worth its opening.
+//!
+//! Owns what openings and answers of this host took lately. A connection that is begun now is
+//! ready when its opening is through; those that are at work go on serving meanwhile. It is worth
+//! its handshake only if the queue outlasts that. Twenty small files behind one TLS handshake are
+//! fetched on one connection; twenty that take a second each, on as many as the limit allows.
+
+use core::time::Duration;
+
+use crate::base::Instant;
+
+/// What openings and answers take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Worth {
+    /// Microseconds from the first packet to the end of the handshake; zero while none is known.
+    opening: u32,
+    /// Microseconds from a request to the end of its answer; zero while none is known.
+    serving: u32,
+    /// The last answer's end, or when the first request after a pause was sent: so long at least
+    /// the next answer takes.
+    since: Instant,
+}
+
+impl Worth {
+    /// A connection is ready.
+    pub(super) fn opened(&mut self, took: Duration) {
+        self.opening = smoothed(self.opening, took);
+    }
+
+    /// An answer is complete.
+    pub(super) fn served(&mut self, took: Duration, now: Instant) {
+        self.serving = smoothed(self.serving, took);
+        self.since = now;
+    }
+
+    /// A request was sent, or a connection begun, while no other was under way.
+    pub(super) fn begins(&mut self, now: Instant) {
+        self.since = now;
+    }
+
+    /// When a further connection may become worth its opening, with so many `queued` jobs that no
+    /// connection is coming for, and so many `busy` connections: `None` if it is now. `crowded`:
+    /// many other hosts have connections coming. Each further one makes all of them late, and what
+    /// is measured meanwhile says little.
+    pub(super) fn later(
+        &self,
+        queued: u32,
+        busy: u32,
+        crowded: bool,
+        now: Instant,
+    ) -> Option<Instant> {
+        let after = if crowded {
+            self.since + CROWDED
+        } else if self.opening == 0 {
+            return None;
+        } else {
+            // The busy ones may all have begun just now: the queue lasts so many rounds of theirs.
+            let rounds = u64::from(queued.max(1).div_ceil(busy.max(1)));
+            let least = u64::from(self.opening) / rounds;
+            if u64::from(self.serving) > least {
+                return None;
+            }
+            self.since + Duration::from_micros(least + 1)
+        };
+        (now < after).then_some(after)
+    }
+}
+
+/// So long without an answer a host waits in a crowd before it asks for more than it has.
+const CROWDED: Duration = Duration::from_millis(250);
+
+fn smoothed(old: u32, new: Duration) -> u32 {
+    let new = u32::try_from(new.as_micros()).unwrap_or(u32::MAX);
+    if old == 0 { new } else { ((u64::from(old) * 7 + u64::from(new)) / 8) as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(millis)
+    }
+
+    fn host(opening: u64, serving: u64) -> Worth {
+        let mut worth = Worth::default();
+        worth.opened(Duration::from_millis(opening));
+        worth.served(Duration::from_millis(serving), at(0));
+        worth
+    }
+
+    #[test]
+    fn the_queue_has_to_outlast_the_opening() {
+        for (opening, serving, queued, busy, worth) in [
+            // A near host over TLS: twenty small files are through before the handshake is.
+            (60, 2, 19, 1, false),
+            (60, 2, 40, 1, true),
+            // A far one: three round trips of opening, one of service.
+            (300, 100, 3, 1, false),
+            (300, 100, 4, 1, true),
+            (300, 100, 40, 8, true),
+            (300, 100, 20, 8, false),
+            // Thirty of a second each that have just begun, and one too many for them.
+            (30, 300, 1, 31, true),
+            // Slow answers.
+            (300, 1000, 1, 1, true),
+            // A thousand small files on the same machine.
+            (1, 1, 1000, 63, true),
+        ] {
+            let later = host(opening, serving).later(queued, busy, false, at(0));
+            assert_eq!(later.is_none(), worth, "{opening} {serving} {queued} {busy}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_back_before_anything_is_known() {
+        assert_eq!(Worth::default().later(1, 5, false, at(1)), None);
+        // Unless many others come.
+        let mut worth = Worth::default();
+        worth.begins(at(1));
+        assert_eq!(worth.later(9, 0, true, at(1)), Some(at(251)));
+        assert_eq!(worth.later(9, 0, true, at(251)), None);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_makes_it_worth_it() {
+        let worth = host(60, 2);
+        let again = worth.later(3, 1, false, at(1)).unwrap();
+        assert!(again > at(20) && again < at(21));
+        assert_eq!(worth.later(3, 1, false, again), None);
+    }
+}
