@@ -261,6 +261,7 @@ pub(super) struct State {
     free: Vec<u32>,
     /// Slots between two hops, in order.
     pub(super) between: Vec<u32>,
+    #[expect(clippy::vec_box, reason = "they come from slots in their boxes, and go back so")]
     decoders: Vec<Box<Decoder>>,
     /// By the host's index: whether it was introduced, and whether the user named it.
     hosts: Vec<Known>,
@@ -380,6 +381,7 @@ impl State {
         }
     }
 
+    #[expect(clippy::unnecessary_box_returns, reason = "one that is kept has its box already")]
     fn decoder(&mut self, codings: &[decode::Coding]) -> Box<Decoder> {
         match self.decoders.iter().position(|decoder| decoder.codings() == codings) {
             Some(at) => {
