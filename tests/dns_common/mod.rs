@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant as Clock};
 
 /// The server: it knows the names of a hosts file under `.test`, and writes down what it is asked.
@@ -79,12 +80,15 @@ impl Drop for Dnsmasq {
     }
 }
 
-/// A port that is free for datagrams and for streams.
+/// A port that is free for datagrams and for streams, below those that the system hands out: what other
+/// tests look up meanwhile comes from thousands of those.
 pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
-        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = datagrams.local_addr().unwrap();
-        if std::net::TcpListener::bind(address).is_ok() {
+        let number = std::process::id().wrapping_mul(131).wrapping_add(NEXT.fetch_add(1, Relaxed));
+        let port = 18_000 + (number % 14_000) as u16;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if UdpSocket::bind(address).is_ok() && std::net::TcpListener::bind(address).is_ok() {
             return address;
         }
     }
