@@ -5,11 +5,11 @@ mod common;
 mod dns_common;
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant as Clock};
 
 use common::{Client, Recorder};
-use dns_common::{Dnsmasq, free_address};
+use dns_common::{Dnsmasq, free_address, free_sockets};
 use gannet::dns::{Config as DnsConfig, Resolver};
 use gannet::engine::{Config, Engine, Kind, Origin, PerHost, Request, Scheme};
 use gannet::net::mio::Mio;
@@ -166,9 +166,8 @@ fn localhost_needs_no_server_nor_does_a_host_that_is_placed_or_routed_there() {
 #[test]
 fn a_server_over_tcp_that_closes_or_trickles() {
     // A datagram server that only says "cut", and a stream server that closes at once.
-    let address = free_address();
-    let datagrams = UdpSocket::bind(address).unwrap();
-    let streams = TcpListener::bind(address).unwrap();
+    let (datagrams, streams) = free_sockets();
+    let address = datagrams.local_addr().unwrap();
     datagrams.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     streams.set_nonblocking(true).unwrap();
     let mut client = client(once(), asking(address));

@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -80,16 +80,23 @@ impl Drop for Dnsmasq {
     }
 }
 
-/// A port that is free for datagrams and for streams, below those that the system hands out: what other
-/// tests look up meanwhile comes from thousands of those.
+/// A port that is free for datagrams and for streams.
 pub fn free_address() -> SocketAddr {
+    free_sockets().0.local_addr().unwrap()
+}
+
+/// Two sockets at one address, below the ports that the system hands out: what other tests look up meanwhile comes from
+/// thousands of those. Who needs the sockets keeps them: a process that another thread starts holds copies until it
+/// runs its program, so that the port of a closed one may be taken for a moment.
+pub fn free_sockets() -> (UdpSocket, TcpListener) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let number = std::process::id().wrapping_mul(131).wrapping_add(NEXT.fetch_add(1, Relaxed));
         let port = 18_000 + (number % 14_000) as u16;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if UdpSocket::bind(address).is_ok() && std::net::TcpListener::bind(address).is_ok() {
-            return address;
+        if let (Ok(datagrams), Ok(streams)) = (UdpSocket::bind(address), TcpListener::bind(address))
+        {
+            return (datagrams, streams);
         }
     }
 }
