@@ -114,7 +114,7 @@ class Pods:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Origin]:
-    one = Origin(tmp_path, 40, service={"time": {"fixed_us": 10_000}})
+    one = Origin(tmp_path, 40, service={"time": {"fixed_us": 40_000}})
     yield one
     one.stop()
 
@@ -145,13 +145,14 @@ def test_the_command_is_killed_and_resumed_in_a_sandbox(tmp_path: Path, server: 
             begun = time.monotonic()
             run.send_signal(how)
             code = run.wait(timeout=grace)
-            killed += 1
-            assert code == (143 if how == signal.SIGTERM else -signal.SIGKILL)
+            # The last URLs may be through before the signal is looked at.
+            killed += code != 0
+            assert code in (0, 143 if how == signal.SIGTERM else -signal.SIGKILL)
             assert time.monotonic() - begun < 3
             run = pods.start(index)
         error = run.communicate(timeout=60)[1].decode()
         assert run.returncode == 0, error
-    assert killed >= parts
+    assert killed >= parts // 2
     records = [
         json.loads(line)
         for index in range(parts)
