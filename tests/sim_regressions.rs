@@ -366,3 +366,33 @@ fn a_connection_with_surplus_bytes_carries_nothing_more() {
         assert_eq!(driver.net().ledger().opened, 2, "{surplus:?}");
     }
 }
+
+#[test]
+fn hosts_that_are_dead_hold_nobody_back() {
+    // Twenty connections are coming all the time, and none arrives.
+    let mut keep = Keep::default();
+    let mut net = net(Server::new(|_| Answer::ok("x").after(Duration::from_millis(100))));
+    for dead in 1..=20 {
+        let mut server = Server::new(|_| Answer::ok("x"));
+        server.accept = Accept::BlackHole;
+        net.serve(format!("198.51.100.{dead}:80").parse().unwrap(), server);
+    }
+    let config = Config { per_host: PerHost::Fixed(4), attempts: 1, ..Config::default() };
+    let mut driver = driver(config, net);
+    for dead in 1..=20 {
+        submit(&mut driver, &format!("198.51.100.{dead}"), 80, "/", 1_000);
+    }
+    for tag in 0..100 {
+        submit(&mut driver, "192.0.2.1", 80, "/", tag);
+    }
+    while keep.ends.len() < 100 {
+        driver.turn(None, &mut keep).unwrap();
+    }
+    assert!(keep.ends.iter().all(|(_, result, _)| *result == Ok(200)));
+    // 25 rounds of four, and a little for the first connection, which goes alone.
+    assert!(
+        driver.now() < gannet::base::Instant::ZERO + Duration::from_secs(3),
+        "{:?}",
+        driver.now()
+    );
+}

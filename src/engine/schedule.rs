@@ -152,12 +152,7 @@ impl Engine {
             }
             Names::Unknown | Names::Known { .. } => return self.ask(key, now),
         };
-        let host = &self.hosts[key];
-        let further = host.busy + host.coming() > 0;
-        let queued = host.queued() - host.coming();
-        let coming = self.dials.len() as u32 + self.securing;
-        let crowded = coming - host.coming() >= CROWD;
-        if further && let Some(at) = host.worth.later(queued, host.busy, crowded, now) {
+        if let Some(at) = self.not_worth_it_before(key, now) {
             let armed = self.host_timers.get(key.index()).unwrap_or(at);
             self.host_timers.set(key.index(), at.min(armed));
             return Step::Blocked;
@@ -198,6 +193,19 @@ impl Engine {
         }
         self.dial(key, now, handler);
         Step::Moved
+    }
+
+    /// When another connection of a host may become worth its opening, if it is not yet.
+    fn not_worth_it_before(&self, key: HostKey, now: Instant) -> Option<Instant> {
+        let host = &self.hosts[key];
+        // What was moved off a stale connection can't go on those that are at work.
+        let moved = !host.queues[Queue::Moved as usize].is_empty();
+        if host.busy + host.coming() == 0 || moved {
+            return None;
+        }
+        let coming = self.dials.len() as u32 + self.securing;
+        let crowded = coming - host.coming() >= CROWD;
+        host.worth.later(host.queued() - host.coming(), host.busy, crowded, now)
     }
 
     /// This machine is out of sockets: fewer connections from now on, and a moment's rest.
@@ -480,7 +488,7 @@ impl Engine {
             _ => now,
         };
         host.habits.outlived_rest(now - rested);
-        if host.busy == 0 {
+        if host.busy == 0 && rested < now {
             host.worth.begins(now);
         }
         host.busy += 1;

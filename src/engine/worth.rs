@@ -19,6 +19,8 @@ pub(super) struct Worth {
     /// The last answer's end, or when the first request after a pause was sent: so long at least
     /// the next answer takes.
     since: Instant,
+    /// When it was last begun with, after nothing was under way.
+    begun: Instant,
 }
 
 impl Worth {
@@ -36,12 +38,14 @@ impl Worth {
     /// A request was sent, or a connection begun, while no other was under way.
     pub(super) fn begins(&mut self, now: Instant) {
         self.since = now;
+        self.begun = now;
     }
 
     /// When a further connection may become worth its opening, with so many `queued` jobs that no
     /// connection is coming for, and so many `busy` connections: `None` if it is now. `crowded`:
     /// many other hosts have connections coming. Each further one makes all of them late, and what
-    /// is measured meanwhile says little.
+    /// is measured meanwhile says little; but hosts that are dead make a crowd that never ends, so
+    /// that only whoever has just begun waits for it.
     pub(super) fn later(
         &self,
         queued: u32,
@@ -49,24 +53,19 @@ impl Worth {
         crowded: bool,
         now: Instant,
     ) -> Option<Instant> {
-        let after = if crowded {
-            self.since + CROWDED
-        } else if self.opening == 0 {
-            return None;
-        } else {
-            // The busy ones may all have begun just now: the queue lasts so many rounds of theirs.
-            let rounds = u64::from(queued.max(1).div_ceil(busy.max(1)));
-            let least = u64::from(self.opening) / rounds;
-            if u64::from(self.serving) > least {
-                return None;
-            }
-            self.since + Duration::from_micros(least + 1)
-        };
-        (now < after).then_some(after)
+        let crowd_ends = self.begun + CROWDED;
+        if crowded && now < crowd_ends {
+            return Some(crowd_ends);
+        }
+        // The busy ones may all have begun just now: the queue lasts so many rounds of theirs.
+        let rounds = u64::from(queued.max(1).div_ceil(busy.max(1)));
+        let least = u64::from(self.opening) / rounds;
+        let after = self.since + Duration::from_micros(least + 1);
+        (self.opening > 0 && u64::from(self.serving) <= least && now < after).then_some(after)
     }
 }
 
-/// So long without an answer a host waits in a crowd before it asks for more than it has.
+/// So long a host that begins makes do with one connection in a crowd.
 const CROWDED: Duration = Duration::from_millis(250);
 
 fn smoothed(old: u32, new: Duration) -> u32 {
