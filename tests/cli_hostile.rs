@@ -665,11 +665,16 @@ fn a_reader_that_leaves_after_a_thousand_lines_ends_it_within_a_second() {
         out.read_line(&mut line).unwrap();
     }
     drop(out);
+    ends_within_a_second(&mut child);
+}
+
+/// Its reader has gone just now: it ends with curl's code for that, and without noise.
+#[cfg(unix)]
+fn ends_within_a_second(child: &mut std::process::Child) {
     let begun = Instant::now();
-    let status = common::wait(&mut child, Duration::from_secs(10));
+    let status = common::wait(child, Duration::from_secs(10));
     let took = begun.elapsed();
     assert_eq!(status.code(), Some(23));
-    // A second by itself; the machine may be busy with other tests.
     assert!(took < Duration::from_secs(1), "{took:?}");
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -688,14 +693,7 @@ fn a_reader_that_leaves_while_nothing_is_written_ends_it_within_a_second() {
     std::thread::sleep(Duration::from_millis(700));
     assert!(child.try_wait().unwrap().is_none());
     drop(child.stdout.take());
-    let begun = Instant::now();
-    let status = common::wait(&mut child, Duration::from_secs(10));
-    let took = begun.elapsed();
-    assert_eq!(status.code(), Some(23));
-    assert!(took < Duration::from_secs(1), "{took:?}");
-    let mut err = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-    assert!(!err.contains("panicked") && !err.to_lowercase().contains("broken pipe"), "{err}");
+    ends_within_a_second(&mut child);
 }
 
 // ---------------------------------------------------------------- signals
