@@ -368,11 +368,9 @@ fn names(engine: &plan::Engine, warnings: &mut Vec<String>) -> Result<dns::Confi
 }
 
 fn read_netrc(netrc: &plan::Netrc) -> Result<Option<Netrc>, Refusal> {
-    let path = match &netrc.file {
-        Some(path) => path.clone(),
-        None if std::env::var_os("NETRC").is_some_and(|name| !name.is_empty()) => {
-            std::env::var_os("NETRC").unwrap_or_default().into()
-        }
+    let named = std::env::var_os("NETRC").filter(|name| !name.is_empty()).map(PathBuf::from);
+    let path = match netrc.file.clone().or(named) {
+        Some(path) => path,
         None => {
             let home = std::env::var_os(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
             let Some(home) = home.filter(|home| !home.is_empty()) else { return Ok(None) };

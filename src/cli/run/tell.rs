@@ -377,12 +377,11 @@ impl Desk {
         let Some(format) = job.terms.as_ref().and_then(|terms| terms.format.as_ref()) else {
             return;
         };
-        let mut other: Option<File> = None;
-        let mut to_stderr = false;
+        let mut out: Box<dyn std::io::Write> = Box::new(Stdout);
         for (target, text) in format.render(facts) {
             match &target {
-                writeout::Target::Stdout => (other, to_stderr) = (None, false),
-                writeout::Target::Stderr => (other, to_stderr) = (None, true),
+                writeout::Target::Stdout => out = Box::new(Stdout),
+                writeout::Target::Stderr => out = Box::new(std::io::stderr()),
                 writeout::Target::File { name, append } => {
                     let opened = File::options()
                         .create(true)
@@ -391,14 +390,12 @@ impl Desk {
                         .truncate(!*append)
                         .open(name);
                     // As curl: where that can't be, the text goes where it went before.
-                    other = opened.ok().or(other);
+                    if let Ok(file) = opened {
+                        out = Box::new(file);
+                    }
                 }
             }
-            let written = match (&mut other, to_stderr) {
-                (Some(file), _) => file.write_all(text.as_bytes()),
-                (None, true) => std::io::stderr().write_all(text.as_bytes()),
-                (None, false) => Stdout.write_all(text.as_bytes()),
-            };
+            let written = out.write_all(text.as_bytes());
             if written.is_err() {
                 self.local_failed = true;
                 self.last_exit = 23;
