@@ -105,13 +105,12 @@ def build(folder):
     if not compiler:
         sys.exit("a C compiler is needed: the program that measures is in C")
     subprocess.run([compiler, "-O2", "-o", f"{folder}/measure", f"{HERE}/measure.c"], check=True)
-    if compiler:
-        subprocess.run([compiler, "-O2", "-o", f"{folder}/floor", f"{HERE}/floor.c"], check=True)
-        peers["floor"] = lambda w: None if w["tls"] or w["hosts"] > 1 or w["name"] == "W7" else [
-            f"{folder}/floor", "127.0.0.1", str(PLAIN), w["path"], str(w["requests"]), str(w["per_host"])] + ([w["file"]] if w["file"] else [])
-        made = subprocess.run([compiler, "-O2", "-o", f"{folder}/multi", f"{HERE}/multi.c", "-lcurl"], stderr=subprocess.DEVNULL)
-        if made.returncode == 0:
-            peers["libcurl multi"] = lambda w: ([f"{folder}/multi", str(w["together"])] + ([f"{folder}/ca.pem"] if w["tls"] else []), w["list"])
+    subprocess.run([compiler, "-O2", "-o", f"{folder}/floor", f"{HERE}/floor.c"], check=True)
+    peers["floor"] = lambda w: None if w["tls"] or w["hosts"] > 1 or w["name"] == "W7" else [
+        f"{folder}/floor", "127.0.0.1", str(PLAIN), w["path"], str(w["requests"]), str(w["per_host"])] + ([w["file"]] if w["file"] else [])
+    made = subprocess.run([compiler, "-O2", "-o", f"{folder}/multi", f"{HERE}/multi.c", "-lcurl"], stderr=subprocess.DEVNULL)
+    if made.returncode == 0:
+        peers["libcurl multi"] = lambda w: ([f"{folder}/multi", str(w["together"])] + ([f"{folder}/ca.pem"] if w["tls"] else []), w["list"])
     go = shutil.which("go")
     if go:
         made = subprocess.run([go, "build", "-o", f"{folder}/gopeer", f"{HERE}/peer.go"], env={**os.environ, "GO111MODULE": "off"})
@@ -217,6 +216,9 @@ def main():
             for _ in range(options.rounds):
                 for name, make in peers_here.items():
                     command = make(work)
+                    if work["file"] and os.path.exists(work["file"]):
+                        # Each begins with none: gannet writes beside one that is there, and renames.
+                        os.unlink(work["file"])
                     if command:
                         results[name].append(run(command, options.core, folder))
             show(work, results)
