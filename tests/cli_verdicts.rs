@@ -8,6 +8,7 @@ mod table;
 
 mod cli_common;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -250,6 +251,55 @@ fn the_command_says_what_the_tables_say_of_bounds() {
         if let Err(why) = compare(row, &records[0]) {
             panic!("{} {}\n    {args:?}: {why}\n    {}", row.place, row.title, records[0]);
         }
+    }
+}
+
+/// One row for each error's name: `gannet replay` of the bytes ends as a transfer of them.
+#[test]
+fn a_replay_ends_as_the_transfer_did() {
+    let mut names = BTreeSet::new();
+    let mut rows = plain_rows();
+    rows.retain(|row| {
+        row.exchange == Exchange::Ordinary
+            && want(row).error.is_some_and(|error| names.insert(error))
+    });
+    assert!(rows.len() > 35, "{} rows", rows.len());
+    let rows = Arc::new(rows);
+    let (origin, _) = serve(Arc::clone(&rows), 0);
+    let mut codes = BTreeSet::new();
+    for (at, row) in rows.iter().enumerate() {
+        let error = want(row).error.unwrap_or_default();
+        let fetched =
+            Gannet::new().args(["-q", "-s", "--retry", "0", &format!("{origin}/{at}")]).run();
+        std::fs::write(fetched.path("case"), &row.bytes).unwrap();
+        let replayed = fetched.gannet().args(["replay", "case"]).run();
+        assert_ne!(fetched.code, 0, "{error}");
+        assert_eq!(replayed.code, fetched.code, "{error}: {}", replayed.out);
+        assert!(replayed.out.ends_with(&format!(" ({error})\n")), "{error}: {}", replayed.out);
+        codes.insert(fetched.code);
+    }
+    assert_eq!(codes, BTreeSet::from([1, 8, 18, 52, 56, 61, 100]));
+}
+
+#[test]
+fn a_damaged_record_is_no_success() {
+    let run = Gannet::new();
+    for (file, code) in [
+        ("gannet-wire 1\n", 0),
+        ("gannet-wire 1\n> 0 5\nGET", 2),
+        ("gannet-wire 1\n? 0 5\n", 2),
+        ("gannet-wire 1\n> 0 18\nGET / HTTP/1.1\r\n\r\n\n< 9 14\nHTTP/1.1 204\r\n\n", 0),
+        (
+            "gannet-wire 1\n> 0 18\nGET / HTTP/1.1\r\n\r\n\n< 9 14\nHTTP/1.1 204\r\n\n! 12 closed\n",
+            0,
+        ),
+        ("gannet-wire 1\n> 0 18\nGET / HTTP/1.1\r\n\r\n\n< 9 14\nHTTP/1.1 204\r\n\n! 12 eof\n", 18),
+        ("HTTP/1.1 204\r\n\r\n", 0),
+        ("", 52),
+    ] {
+        std::fs::write(run.path("case"), file).unwrap();
+        let replayed = run.args(["replay", "case"]).run();
+        assert_eq!(replayed.code, code, "{file:?}: {}", replayed.out);
     }
 }
 

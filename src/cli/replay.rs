@@ -5,10 +5,12 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::stdio::Stdout;
+use crate::engine::Kind;
+use crate::fetch::ErrorKind;
 use crate::proto::{Limits, replay};
 
-/// Runs a record, or bare bytes, and prints what was seen. Fails with curl's 8 when the parser
-/// refuses the answer.
+/// Runs a record, or bare bytes, and prints what was seen. Ends as a transfer of such an answer would: with
+/// curl's code for what the parser refused first. A record that is damaged can't be used.
 pub fn run(path: &Path) -> Exit {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -48,5 +50,9 @@ pub fn run(path: &Path) -> Exit {
     }
     text.push(b'\n');
     print(&mut text, true);
-    if outcome.error.is_some() { Exit::curl(8) } else { Exit::SUCCESS }
+    match outcome.error {
+        Some(error) => Exit::curl(ErrorKind::Engine(Kind::Malformed(error)).exit().code()),
+        None if outcome.damaged => Exit::USAGE,
+        None => Exit::SUCCESS,
+    }
 }
