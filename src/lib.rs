@@ -60,6 +60,19 @@ for response in fetcher.run() {
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+// Nothing that comes from outside may end the process it runs in. Where bytes from the network are read (`proto`,
+// `dns`, `tls`, `net`) slices and lists are not indexed either; `engine` argues why it does.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 extern crate alloc;
 

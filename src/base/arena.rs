@@ -182,6 +182,10 @@ impl<T> core::ops::Index<Key<T>> for Arena<T> {
     /// # Panics
     /// When the key is dead: a defect of the caller, never of its input.
     #[inline]
+    #[expect(
+        clippy::expect_used,
+        reason = "as with a list's index: for keys that the caller knows to be alive"
+    )]
     fn index(&self, key: Key<T>) -> &T {
         self.get(key).expect("a live key")
     }
@@ -189,6 +193,10 @@ impl<T> core::ops::Index<Key<T>> for Arena<T> {
 
 impl<T> core::ops::IndexMut<Key<T>> for Arena<T> {
     #[inline]
+    #[expect(
+        clippy::expect_used,
+        reason = "as with a list's index: for keys that the caller knows to be alive"
+    )]
     fn index_mut(&mut self, key: Key<T>) -> &mut T {
         self.get_mut(key).expect("a live key")
     }

@@ -34,6 +34,7 @@
 //! - **The cache** is bounded, negative answers are kept (RFC 2308), and expired ones serve for a
 //!   while when no server answers (RFC 8767).
 //! - **Addresses** come in the order of trying: RFC 6724, families in turn, failed ones last.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod asking;
 mod cache;

@@ -83,7 +83,7 @@ impl Engine {
             Payload::None => (start, true),
             Payload::Bytes(bytes) => {
                 let rest = bytes.get(start as usize..).unwrap_or_default();
-                let piece = &rest[..rest.len().min(most)];
+                let piece = rest.get(..most).unwrap_or(rest);
                 out.extend_from_slice(piece);
                 (start + piece.len() as u64, piece.len() == rest.len())
             }

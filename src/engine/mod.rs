@@ -20,6 +20,16 @@
 //! [`Action::Transmit`] → [`outgoing`](Engine::outgoing) → [`received`](Engine::received) →
 //! [`Handler::done`]; or, when the connection is lost, `retry`'s verdict: again at once, again
 //! after a backoff, or the end.
+#![cfg_attr(
+    not(test),
+    deny(clippy::string_slice),
+    expect(
+        clippy::indexing_slicing,
+        reason = "what is told from outside (events, handlers' commands) names its thing by a key that may be dead, and \
+            is looked up by `get`; what the engine indexes are keys that it holds itself, as long as they live, and small \
+            arrays by an enum's number; `check` sees to it after each event of the swarm and of the fuzz target `engine`"
+    )
+)]
 
 mod bounds;
 pub mod budget;

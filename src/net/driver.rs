@@ -441,7 +441,9 @@ impl<N: Net> Driver<N> {
                         self.links.resize_with(index + 1, || None);
                     }
                     let serial = self.engine.serial_of(conn);
-                    self.links[index] = Some(Link::new(conn, serial, address, self.now));
+                    if let Some(place) = self.links.get_mut(index) {
+                        *place = Some(Link::new(conn, serial, address, self.now));
+                    }
                     if let Err(fault) = self.net.open(conn.pack(), address) {
                         self.engine.lost(conn, Loss::Fault(fault), self.now, handler);
                     }
@@ -469,7 +471,9 @@ impl<N: Net> Driver<N> {
                             self.dialled(remote, false);
                         }
                         self.tap(conn, What::End(End::Closed));
-                        self.links[conn.index()] = None;
+                        if let Some(place) = self.links.get_mut(conn.index()) {
+                            *place = None;
+                        }
                         self.net.close(conn.pack(), reset);
                     }
                 }
@@ -912,7 +916,9 @@ impl<N: Net> Driver<N> {
         if buffer.len() < held + RECORD {
             buffer.resize(held + RECORD, 0);
         }
-        buffer[..held].copy_from_slice(&tls.partial);
+        if let Some(front) = buffer.get_mut(..held) {
+            front.copy_from_slice(&tls.partial);
+        }
         tls.partial = Vec::new();
         held
     }

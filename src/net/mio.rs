@@ -117,6 +117,7 @@ impl Mio {
         Waker::new(self.poll.registry(), Token(WAKER))
     }
 
+    #[expect(clippy::indexing_slicing, reason = "made long enough right before")]
     fn slot(&mut self, token: usize) -> &mut Option<Connected> {
         let [connections, resolver] = &mut self.sockets;
         let slots = if token & RESOLVER == 0 { connections } else { resolver };

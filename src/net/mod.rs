@@ -4,6 +4,7 @@
 //! the order of a turn; it makes no system call. [`Net`] is the handful of calls that it needs;
 //! [`mio::Mio`] makes them on real sockets, the simulator on simulated ones, an embedder on
 //! whatever loop is there.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod bounds;
 mod driver;

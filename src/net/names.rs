@@ -320,7 +320,9 @@ impl<N: Net> Driver<N> {
                 }
                 Action::Close { query } => {
                     if names.line(query).is_some() {
-                        names.lines[query.index()] = None;
+                        if let Some(place) = names.lines.get_mut(query.index()) {
+                            *place = None;
+                        }
                         self.net.close(token_of(query), false);
                     }
                 }
@@ -407,8 +409,10 @@ impl Names {
         if index >= self.lines.len() {
             self.lines.resize_with(index + 1, || None);
         }
-        if self.line(query).is_none() {
-            self.lines[index] = Some(Line { query, server, kind });
+        if self.line(query).is_none()
+            && let Some(place) = self.lines.get_mut(index)
+        {
+            *place = Some(Line { query, server, kind });
         }
     }
 

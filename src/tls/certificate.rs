@@ -221,7 +221,8 @@ fn text(tag: u8, bytes: &[u8]) -> String {
     let decoded = match tag {
         UTF8_STRING => String::from_utf8_lossy(bytes),
         BMP_STRING => {
-            let units = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+            let (pairs, _) = bytes.as_chunks();
+            let units = pairs.iter().map(|pair| u16::from_be_bytes(*pair));
             wide = char::decode_utf16(units).map(|c| c.unwrap_or('?')).collect();
             wide.into()
         }

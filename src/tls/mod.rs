@@ -12,6 +12,7 @@
 //! sessions, `pins` reads pinned keys, `keylog` writes SSLKEYLOGFILE lines.
 //!
 //! RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 section 3 (SNI), RFC 7301 (ALPN).
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod certificate;
 mod config;

@@ -59,7 +59,8 @@ fn encode(bytes: &[u8]) -> String {
         let word = word << (8 * (3 - group.len()));
         for digit in 0..4 {
             let index = (word >> (18 - 6 * digit)) as usize & 63;
-            text.push(if digit <= group.len() { char::from(ALPHABET[index]) } else { '=' });
+            let letter = ALPHABET.get(index).filter(|_| digit <= group.len());
+            text.push(letter.map_or('=', |&letter| char::from(letter)));
         }
     }
     text
