@@ -171,6 +171,7 @@ pub fn resolve(from: &Url, location: &[u8]) -> Result<Url, RedirectError> {
         return Err(RedirectError::Invalid(UrlError::TooLong));
     }
     let location = as_text(location);
+    let location = two_slashes(&location);
     let base = from.to_standard().map_err(RedirectError::Invalid)?;
     let mut joined = base
         .join(&location)
@@ -189,6 +190,17 @@ pub fn resolve(from: &Url, location: &[u8]) -> Result<Url, RedirectError> {
         url.set_userinfo(from.userinfo().cloned());
     }
     Ok(url)
+}
+
+/// Three slashes and more before a host mean what two do, in http and https. The standard says so (its "special
+/// authority ignore slashes state"), the `url` crate finds no host behind them.
+fn two_slashes(location: &str) -> Cow<'_, str> {
+    let rest = location.trim_start_matches(['/', '\\']);
+    if location.len() - rest.len() > 2 {
+        Cow::Owned(["//", rest].concat())
+    } else {
+        Cow::Borrowed(location)
+    }
 }
 
 /// Text out of a field's bytes; what is not UTF-8 is kept as percent-encoded bytes.

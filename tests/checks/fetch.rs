@@ -77,6 +77,10 @@ pub fn redirect(data: &[u8]) {
         return;
     };
     let base = url::Url::parse(from.as_str()).expect("it was valid a moment ago");
+    // That crate finds no host behind three slashes, the standard does.
+    let host = text.trim_start_matches(['/', '\\']);
+    let short = ["//", host].concat();
+    let text = if text.len() - host.len() > 2 { &short } else { text };
     let mut standard = base.join(text).expect("what is accepted here is accepted there");
     if standard.fragment().is_none() {
         standard.set_fragment(from.fragment());
