@@ -175,7 +175,7 @@ def main():
         place.write_text(text)
         engine = file.startswith("src/engine")
         files = test.startswith("lib:")
-        features = ["--features", "sim"] if engine else ["--features", "cli"] if files else []
+        features = ["--features", "sim"] if engine else ["--features", "fetch,cli"] if files else []
         if not engine and not files:
             # Only what is broken is built.
             lib = scratch / "src/lib.rs"
