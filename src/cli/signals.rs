@@ -18,8 +18,9 @@ impl Signals {
     pub fn install() -> std::io::Result<Self> {
         let number = Arc::new(AtomicUsize::new(0));
         let again = Arc::new(AtomicBool::new(false));
+        let ignored = ignored();
         for signal in Self::ending() {
-            if is_ignored(signal) {
+            if ignored >> (signal - 1) & 1 == 1 {
                 continue;
             }
             // In this order: the second signal finds the flag that the first one set.
@@ -55,16 +56,16 @@ impl Signals {
     }
 }
 
-/// Whether a signal is ignored already, as `nohup` and background jobs of some shells have it.
+/// The signals that are ignored already, as `nohup` and background jobs of some shells have it: a
+/// bit each.
 #[cfg(target_os = "linux")]
-fn is_ignored(signal: i32) -> bool {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+fn ignored() -> u64 {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask >> (signal - 1) & 1 == 1
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_ignored(_signal: i32) -> bool {
-    false
+fn ignored() -> u64 {
+    0
 }

@@ -124,8 +124,6 @@ pub(super) struct Directory {
     routes: Vec<Route>,
     /// The addresses that are wanted.
     families: dns::Families,
-    /// The interfaces of this machine by name, for zones.
-    zones: Vec<(String, u32)>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -135,22 +133,18 @@ impl Directory {
         if options.external {
             let (known, routes) = (options.known, options.routes);
             let families = dns::Families::Both;
-            let (zones, warnings) = (zones(), Vec::new());
-            return Ok((Self { known, routes, families, zones, warnings }, None));
+            let warnings = Vec::new();
+            return Ok((Self { known, routes, families, warnings }, None));
         }
         // Ids of questions must be unpredictable: without that nothing is asked at all.
         let mut random = system_random().map_err(|error| io::Error::other(error.to_string()))?;
-        let zones = zones();
         let mut warnings = Vec::new();
         let mut config = match options.dns {
             Some(config) => config,
             None => {
                 let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-                let (config, said) = dns::Config::from_system(
-                    &read("/etc/resolv.conf"),
-                    &read("/etc/hosts"),
-                    |name| zone_of(&zones, name),
-                );
+                let (config, said) =
+                    dns::Config::from_system(&read("/etc/resolv.conf"), &read("/etc/hosts"), zone);
                 warnings = said;
                 config
             }
@@ -164,7 +158,7 @@ impl Directory {
         let families = config.families;
         let names = Names::new(Resolver::new(config), random);
         let (known, routes) = (options.known, options.routes);
-        Ok((Self { known, routes, families, zones, warnings }, Some(names)))
+        Ok((Self { known, routes, families, warnings }, Some(names)))
     }
 
     /// A host was named for the first time: if the user said where it is, so it is.
@@ -201,39 +195,34 @@ impl Directory {
             .collect();
         if !addresses.is_empty() {
             driver.place(host, &addresses, Instant::NEVER);
-        } else if let Some(address) = self.literal(&name, port) {
+        } else if let Some(address) = literal(&name, port) {
             driver.place(host, &[address], Instant::NEVER);
         } else if let (Some(_), Some(names)) = (route, driver.names_mut()) {
             names.route(host, &name, port);
         }
     }
+}
 
-    /// An address that stands in place of a name, its zone included.
-    fn literal(&self, name: &str, port: u16) -> Option<SocketAddr> {
-        if let Some((address, zone)) = name.split_once('%') {
-            let address: Ipv6Addr = address.parse().ok()?;
-            let zone = zone_of(&self.zones, zone)?;
-            return Some(SocketAddrV6::new(address, port, 0, zone).into());
-        }
-        name.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port))
+/// An address that stands in place of a name, its zone included.
+fn literal(name: &str, port: u16) -> Option<SocketAddr> {
+    if let Some((address, zone)) = name.split_once('%') {
+        let address: Ipv6Addr = address.parse().ok()?;
+        let zone = self::zone(zone)?;
+        return Some(SocketAddrV6::new(address, port, 0, zone).into());
     }
+    name.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port))
 }
 
-/// The interfaces of this machine and their numbers, where the system tells them by files.
-fn zones() -> Vec<(String, u32)> {
-    let Ok(entries) = std::fs::read_dir("/sys/class/net") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let number = std::fs::read_to_string(entry.path().join("ifindex")).ok()?;
-            Some((entry.file_name().into_string().ok()?, number.trim().parse().ok()?))
-        })
-        .collect()
-}
-
-fn zone_of(zones: &[(String, u32)], name: &str) -> Option<u32> {
-    let number = || name.parse().ok().filter(|&number| number != 0);
-    zones.iter().find(|(zone, _)| zone == name).map(|&(_, number)| number).or_else(number)
+/// The number of a zone: it is one, or it is an interface of this machine, which the system tells
+/// by a file. Read where an address names one, so that nobody else pays for it.
+fn zone(name: &str) -> Option<u32> {
+    let number = |text: &str| text.trim().parse().ok().filter(|&number| number != 0);
+    number(name).or_else(|| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:.@".contains(&byte);
+        let is_name = name.bytes().all(plain) && name.bytes().any(|byte| byte != b'.');
+        let file = is_name.then(|| format!("/sys/class/net/{name}/ifindex"))?;
+        number(&std::fs::read_to_string(file).ok()?)
+    })
 }
 
 #[cfg(test)]
