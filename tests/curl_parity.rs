@@ -4,7 +4,11 @@
 //! curl of the recorded version installed, the record itself is checked again.
 //!
 //! `GANNET_PARITY=record cargo test --test curl_parity` writes the record anew,
-//! `GANNET_PARITY_ROW=text` runs the rows whose name holds the text.
+//! `GANNET_PARITY_ROW=text` runs the rows whose name holds the text. `docs/options.md` says which
+//! rows compare which option; `GANNET_PARITY=page` brings that up to date.
+
+#[path = "cli_common/options_table.rs"]
+mod options_table;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -623,4 +627,14 @@ fn gannet_does_what_curl_does() {
     }
     assert!(faults.is_empty(), "of {} rows these differ:\n{faults}", rows.len());
     println!("{} rows", rows.len());
+}
+
+#[test]
+fn the_page_of_options_tells_of_these_rows() {
+    let rows = table();
+    let compared: Vec<_> = rows
+        .iter()
+        .map(|row| (row.name.as_str(), row.apart.as_deref(), words(&row.args)))
+        .collect();
+    options_table::check(&compared);
 }

@@ -62,7 +62,7 @@ pub struct Input {
     #[arg(short = 'i', long, value_name = "FILE", action = ArgAction::Append, long_help = "Fetch a list: a URL a line, blank lines and lines that begin with # skipped; or a JSON object a line with url, id, method, headers, body, body_base64, output, meta, sha256, size, etag, last_modified, timeout, retry. - is standard input. May be given several times. The list is read as a stream: a hundred million lines take no more memory than ten.")]
     pub input_file: Vec<PathBuf>,
     /// A URL; @FILE reads URLs from a file, each saved as by -O
-    #[arg(long, value_name = "URL", action = ArgAction::Append, long_help = "A URL, as if it stood alone. @FILE (@- is standard input) reads one URL a line as curl does: no globs, each saved as by -O.")]
+    #[arg(long, value_name = "URL", action = ArgAction::Append, long_help = "A URL, as if it stood alone. @FILE (@- is standard input) reads one URL a line as curl does: no globs, each saved as by -O unless there is an -o for it; -T sends a file to the first one.")]
     pub url: Vec<String>,
     /// Take {} and [] in URLs as they are
     #[arg(short = 'g', long)]

@@ -243,13 +243,14 @@ impl Format {
             return (Some(item), used);
         }
         if let Some((name, _)) =
-            after.strip_prefix("header{").and_then(|inside| inside.split_once('}'))
+            after.strip_prefix("header{").and_then(|inside| inside.split_at_checked(end(inside)?))
         {
             let used = name.len() + 8;
             let item = match name.split_once(":all:") {
                 Some((name, separator)) => {
-                    let separator =
-                        separator.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t");
+                    let separator = [("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ("\\}", "}")]
+                        .iter()
+                        .fold(separator.to_owned(), |text, (from, to)| text.replace(from, to));
                     Item::Header { name: name.to_owned(), all: Some(separator) }
                 }
                 None => Item::Header { name: name.to_owned(), all: None },
@@ -310,6 +311,12 @@ impl Format {
         });
         pieces
     }
+}
+
+/// Where the brace is that closes a `header{`: one behind a backslash does not.
+fn end(inside: &str) -> Option<usize> {
+    let bytes = inside.as_bytes();
+    (0..bytes.len()).find(|&at| bytes[at] == b'}' && (at == 0 || bytes[at - 1] != b'\\'))
 }
 
 fn push_time(time: Duration, out: &mut String) {
@@ -532,6 +539,7 @@ mod tests {
             ("%{no_such}|", "|"),
             ("%header{set-cookie}", "b=2"),
             ("%header{Set-Cookie:all:, }", "a=1, b=2, c=\"3\""),
+            ("%header{Set-Cookie:all:{\\}}", "a=1{}b=2{}c=\"3\""),
             ("%header{nothing}.", "."),
             ("%{num_headers} %{num_redirects}", "3 1"),
             (

@@ -122,6 +122,12 @@ impl Error {
 
     /// How curl would leave.
     pub fn exit(&self) -> CurlCode {
+        // As curl 8: without a status line it is another protocol, but not behind an answer of
+        // this one (interim answers carry no quoted first bytes).
+        let behind = self.reused == Some(true) || self.detail.is_none();
+        if behind && let Kind::Engine(engine::Kind::Malformed(proto::Error::NotHttp)) = self.kind {
+            return CurlCode::WeirdServerReply;
+        }
         self.kind.exit()
     }
 

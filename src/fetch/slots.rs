@@ -64,6 +64,8 @@ pub(super) struct Slot {
     status: Option<u16>,
     delivered: u64,
     truncated: bool,
+    /// The head was all that was asked for, and its body was not waited for.
+    head_alone: bool,
     /// What this layer found wrong.
     error: Option<Box<Error>>,
     /// Time that the hops of this attempt took.
@@ -109,6 +111,7 @@ impl Slot {
             status: None,
             delivered: 0,
             truncated: false,
+            head_alone: false,
             error: None,
             spent: Duration::ZERO,
             redirect_time: Duration::ZERO,
@@ -149,6 +152,7 @@ impl Slot {
         self.skip = false;
         self.delivered = 0;
         self.truncated = false;
+        self.head_alone = false;
         self.error = None;
     }
 
@@ -159,6 +163,12 @@ impl Slot {
     /// Whether the present station is of the first one's origin.
     pub(super) fn at_home(&self) -> bool {
         self.trail.hops() == 0 || self.url.same_origin(&self.request.url)
+    }
+
+    /// What to do with a body that nobody wants. Where only the head was asked for, by a method
+    /// that has bodies in its answers (`-I -X POST`), one may be announced that never comes.
+    fn without_body(&self, body: Body) -> Advice {
+        if self.profile().head && body != Body::None { Advice::Abort } else { Advice::SkipBody }
     }
 
     fn asked(&self) -> Asked<'_> {
@@ -497,7 +507,7 @@ impl Handler for Pass<'_> {
                     // What the part file of an earlier run is worth, the last station will tell.
                     slot.voided = None;
                     slot.then = Then::Follow(Box::new(hop));
-                    return Advice::SkipBody;
+                    return slot.without_body(body);
                 }
             }
             Err(error) => {
@@ -549,8 +559,10 @@ impl Handler for Pass<'_> {
         let want = self.visitor.head(&mut ctl, ticket, &answer);
         let slot = &mut self.state.slots[index];
         match want {
-            // Only the head was asked for, by whatever method (`-I -X OPTIONS`).
-            Want::Body if slot.profile().head => Advice::SkipBody,
+            Want::Body if slot.profile().head => {
+                slot.head_alone = true;
+                slot.without_body(body)
+            }
             Want::Body => {
                 slot.skip = false;
                 // Dates are read where they count: without a strong tag.
@@ -691,6 +703,7 @@ impl Handler for Pass<'_> {
         let mut error = slot.error.take().map(|error| *error);
         if error.is_none() && !slot.truncated {
             error = match report.result {
+                Err(failure) if slot.head_alone && failure.kind == engine::Kind::Aborted => None,
                 Err(failure) => Some(Error::from(failure)),
                 Ok(_) if slot.skip => None,
                 Ok(_) => slot.decoder.as_mut().and_then(|decoder| {

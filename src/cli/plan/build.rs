@@ -1,5 +1,6 @@
 //! From groups of options to a run: which way, which URLs, and which output belongs to which URL.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -108,6 +109,11 @@ fn transfers(
             return usage("no URL was given (gannet URL, gannet -i LIST, gannet --help)");
         }
         let ask = ask(&args, words, false, &mut warnings)?;
+        if (ask.etag_save.is_some() || ask.etag_compare.is_some())
+            && (targets.len() > 1 || targets.iter().any(|target| target.url.is_several()))
+        {
+            return usage("--etag-save and --etag-compare are for one URL: one file holds one tag");
+        }
         let has_upload = targets.iter().any(|target| target.upload.is_some());
         if has_upload && ask.profile.body.is_some() {
             return usage("-T can't be combined with -d or --json: one request has one body");
@@ -188,27 +194,37 @@ fn targets(
             urls.push(url);
         }
     }
-    if outputs.len() > urls.len() {
+    // The lines of a list count like URLs of the command line.
+    let list = urls.last().is_some_and(|url| url.starts_with('@'));
+    if outputs.len() > urls.len() && !list {
         warnings.push("there are more -o or -O than URLs".to_owned());
     }
     let rest = if args.output.remote_name_all { Where::Remote } else { Where::Stdout };
     let mut targets = Vec::new();
-    for (at, url) in urls.into_iter().enumerate() {
+    for (at, &url) in urls.iter().enumerate() {
         let source = match url.strip_prefix('@') {
             Some("-") => Source::Stdin,
             Some(file) => Source::File(PathBuf::from(file)),
             None if args.input.globoff => Source::Glob(Glob::literal(url)),
             None => Source::Glob(Glob::parse(url).map_err(no_glob)?),
         };
+        let upload = args.request.upload_file.get(at).filter(|file| !file.is_empty());
         let output = match source {
             Source::Glob(_) => outputs.get(at).unwrap_or(&rest).clone(),
-            Source::File(_) | Source::Stdin => Where::Remote,
+            Source::File(_) | Source::Stdin => outputs.get(at).cloned().unwrap_or(Where::Remote),
         };
-        let upload = args.request.upload_file.get(at).filter(|file| !file.is_empty());
+        let is_list = !matches!(source, Source::Glob(_));
+        let mut more = VecDeque::new();
+        if is_list && at + 1 == urls.len() {
+            more.extend(outputs.iter().skip(at + 1).cloned());
+            if args.request.upload_file.len() > at + 1 {
+                return usage("several -T with --url @FILE: name the URLs one by one");
+            }
+        }
         match upload.map(String::as_str) {
-            None => targets.push(Target { url: source, output, upload: None }),
+            None => targets.push(Target { url: source, output, upload: None, more }),
             Some("-" | ".") => {
-                targets.push(Target { url: source, output, upload: Some(Upload::Stdin) });
+                targets.push(Target { url: source, output, upload: Some(Upload::Stdin), more });
             }
             Some(files) => {
                 let files = if args.input.globoff {
@@ -216,6 +232,9 @@ fn targets(
                 } else {
                     Glob::parse(files).map_err(no_glob)?
                 };
+                if is_list && files.count() > 1 {
+                    return usage("several -T with --url @FILE: name the URLs one by one");
+                }
                 if files.count() > MOST_UPLOADS {
                     return usage(format!("-T names more than {MOST_UPLOADS} files at once"));
                 }
@@ -227,7 +246,8 @@ fn targets(
                         Where::Name(name) => Where::Name(files.named(number, name)),
                         other => other.clone(),
                     };
-                    targets.push(Target { url: source.clone(), output, upload });
+                    let more = more.clone();
+                    targets.push(Target { url: source.clone(), output, upload, more });
                 }
             }
         }

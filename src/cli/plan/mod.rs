@@ -9,6 +9,7 @@ mod options;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,10 +128,12 @@ pub enum Hosts {
 pub struct Target {
     /// What to fetch.
     pub url: Source,
-    /// Where its body goes.
+    /// Where its body goes; of a list's lines, the first one's.
     pub output: Where,
-    /// What is sent with it.
+    /// What is sent with it; of a list's lines, with the first.
     pub upload: Option<Upload>,
+    /// Where the bodies of a list's further lines go; after these, under the names in their URLs.
+    pub more: VecDeque<Where>,
 }
 
 /// Where a URL comes from.
@@ -142,6 +145,16 @@ pub enum Source {
     File(PathBuf),
     /// `@-`.
     Stdin,
+}
+
+impl Source {
+    /// Whether it may stand for more than one URL.
+    pub fn is_several(&self) -> bool {
+        match self {
+            Self::Glob(glob) => glob.count() > 1,
+            Self::File(_) | Self::Stdin => true,
+        }
+    }
 }
 
 /// Where a body goes.

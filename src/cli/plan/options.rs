@@ -110,6 +110,12 @@ pub(super) fn ask(
     if resume != Continue::No && args.output.remove_on_error {
         return usage("-C can't be combined with --remove-on-error");
     }
+    if resume != Continue::No && args.output.remote_header_name {
+        return usage("-C can't be combined with -J: the name is not known before the answer");
+    }
+    if resume != Continue::No && args.output.no_clobber {
+        return usage("-C can't be combined with --no-clobber");
+    }
     let range = request.range.as_deref().map(|text| {
         let range = RangeSpec::parse(text)
             .map_err(|_| Usage::from(format!("'{text}' is no range (as in 0-499, 500-, -500)")));

@@ -553,8 +553,10 @@ impl TransferEntries {
                     Ok(Next::Line(line, _)) => {
                         let text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
                         if !text.is_empty() && !text.starts_with('#') {
-                            let (group, target) = (*group, target.clone());
-                            return self.job(desk, request, n, group, &target, text, None);
+                            let (group, this) = (*group, target.clone());
+                            target.output = target.more.pop_front().unwrap_or(Where::Remote);
+                            target.upload = None;
+                            return self.job(desk, request, n, group, &this, text, None);
                         }
                     }
                 }

@@ -619,7 +619,6 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
     let mut exit = 0;
     let mut counts = Counts::default();
     let mut number = 0;
-    let mut dumped = Vec::new();
     let mut transfers_done = 0;
     let mut signal = None;
     let mut groups = groups.into_iter().peekable();
@@ -639,7 +638,6 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         setting.warn();
         let mut desk = setting.desk(&keep, &engine, results.take(), held, false);
         desk.counts = counts;
-        desk.dumped = dumped;
         desk.transfers = transfers_done;
         desk.last_exit = exit;
         let first = Common::new(ask, keep, Hosts::All, false).map_err(usage)?;
@@ -702,7 +700,6 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             break;
         }
         counts = std::mem::take(&mut desk.counts);
-        dumped = std::mem::take(&mut desk.dumped);
         transfers_done = desk.transfers;
         results = desk.results.take();
         last = Some((engine, fetcher, held));
