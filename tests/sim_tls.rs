@@ -2,6 +2,8 @@
 
 mod tls_common;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use gannet::engine::{
     Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, Origin, PerHost, Report, Request,
     Resume, Scheme,
 };
+use gannet::net::tap::What;
 use gannet::net::{Driver, DriverConfig};
 use gannet::proto::{Body, Head};
 use gannet::sim::swarm::{self, Tls};
@@ -247,4 +250,91 @@ fn what_comes_along_with_the_connection_is_read_as_tls() {
         }
     }
     assert_eq!(keep.ends, [Ok(200)]);
+}
+
+/// Counts what goes on while many handshakes are under way.
+#[derive(Default)]
+struct Progress {
+    secured: u32,
+    plain: usize,
+}
+
+struct Count {
+    done: u32,
+}
+
+impl Handler for Count {
+    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        Advice::Deliver(Resume::Never)
+    }
+
+    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+
+    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
+        assert!(report.result.is_ok(), "{:?}", report.result);
+        self.done += 1;
+    }
+}
+
+#[test]
+fn many_handshakes_leave_a_share_of_each_turn_to_what_is_established() {
+    const HOSTS: u8 = 40;
+    const A_TURN: u32 = 3;
+    let ends = ends(TLS13);
+    let mut net = Net::new(1);
+    let latency = Duration::from_millis(5);
+    for n in 0..HOSTS {
+        let mut served = Server::new(|_| Answer::ok(TEXT));
+        served.latency = latency;
+        let ip = std::net::IpAddr::from([192, 0, 2, n]);
+        net.serve((ip, 443).into(), served.tls(ends.server.clone()));
+        net.name(&format!("h{n}.test"), &[ip]);
+    }
+    // A long answer in plain text, whose first bytes come when the servers' handshakes do.
+    let mut served = Server::new(|_| Answer::ok(vec![b'x'; 1 << 20]));
+    served.latency = latency;
+    let plain = std::net::IpAddr::from([192, 0, 2, 60]);
+    net.serve((plain, 80).into(), served);
+    net.name("plain.test", &[plain]);
+    let small = DriverConfig {
+        read_buffer: 4096,
+        read_budget: 1,
+        handshakes_a_turn: A_TURN,
+        ..DriverConfig::default()
+    };
+    let mut driver = Driver::new(Engine::new(config(1)), net, small).with_tls(ends.client(0));
+    let progress = Rc::new(RefCell::new(Progress::default()));
+    let seen = Rc::clone(&progress);
+    driver.set_tap(Some(Box::new(move |tapped| match tapped.what {
+        What::Secured(_) => seen.borrow_mut().secured += 1,
+        What::Received(bytes) => seen.borrow_mut().plain += bytes.len(),
+        _ => {}
+    })));
+    let host = driver.host(&Origin { scheme: Scheme::Http, host: "plain.test", port: 80 });
+    driver.submit(&Request::get(host, "/")).unwrap();
+    for n in 0..HOSTS {
+        let name = format!("h{n}.test");
+        let host = driver.host(&Origin { scheme: Scheme::Https, host: &name, port: 443 });
+        driver.submit(&Request::get(host, "/")).unwrap();
+    }
+    let mut count = Count { done: 0 };
+    let mut full_turns = 0;
+    while count.done <= u32::from(HOSTS) {
+        let (secured, received) = {
+            let progress = progress.borrow();
+            (progress.secured, progress.plain)
+        };
+        sim::look_up(&mut driver, &mut count);
+        driver.turn(None, &mut count).unwrap();
+        let progress = progress.borrow();
+        let now = progress.secured - secured;
+        assert!(now <= A_TURN, "{now} handshakes in one turn");
+        if now == A_TURN && received > 0 {
+            full_turns += 1;
+            assert!(progress.plain > received, "the answer under way got nothing of this turn");
+        }
+    }
+    // Else they were never in each other's way.
+    assert!(full_turns >= 10, "{full_turns} turns full of handshakes");
+    assert_eq!(progress.borrow().secured, u32::from(HOSTS));
 }
