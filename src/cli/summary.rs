@@ -10,9 +10,12 @@ use std::time::Duration;
 use super::stdio::{Tone, painted, safe};
 use super::{json, manual};
 use crate::engine::HostStats;
+use crate::fetch::Url;
 
 /// Kinds of failure that are told apart; beyond them all count as one.
 const MAX_KINDS: usize = 200;
+/// Hosts whose failures are counted one by one.
+const MAX_FAILING: usize = 1000;
 
 /// What was counted.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +37,10 @@ pub struct Counts {
     pub redirects: u64,
     pub statuses: BTreeMap<u16, u64>,
     pub kinds: BTreeMap<String, u64>,
+    /// Answers of 400 and more that count as fetched.
+    pub error_pages: u64,
+    /// Of the first hosts that failed a URL: how many, and as what the last one.
+    failing: BTreeMap<String, (u64, String)>,
     /// Part files that stay, and the first few names.
     pub parts: (u64, Vec<String>),
     /// What else is to be said.
@@ -49,6 +56,21 @@ impl Counts {
         } else {
             let kind = if self.kinds.len() < MAX_KINDS { kind } else { "other" };
             *self.kinds.entry(kind.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Notes where a failure was.
+    pub fn failed_at(&mut self, url: &Url, kind: &str) {
+        let origin = full(url.scheme().name(), url.host(), url.port());
+        let room = self.failing.len() < MAX_FAILING;
+        let entry = match self.failing.get_mut(&origin) {
+            Some(entry) => entry,
+            None if room => self.failing.entry(origin).or_default(),
+            None => return,
+        };
+        entry.0 += 1;
+        if entry.1 != kind {
+            kind.clone_into(&mut entry.1);
         }
     }
 
@@ -79,20 +101,18 @@ pub struct Host {
     resumed: u64,
     down: bool,
     closed: bool,
+    failed: u64,
+    /// As what the last one failed.
+    failure: String,
 }
 
 impl Host {
     /// A copy of what the engine knows.
     pub fn new(stats: &HostStats<'_>) -> Self {
         let origin = &stats.origin;
-        let host = if origin.host.contains(':') {
-            format!("[{}]", origin.host)
-        } else {
-            origin.host.to_owned()
-        };
         let counts = &stats.counts;
         Self {
-            origin: format!("{}://{host}:{}", origin.scheme.name(), origin.port),
+            origin: full(origin.scheme.name(), origin.host, origin.port),
             requests: counts.requests,
             responses: counts.responses,
             connections: counts.connections,
@@ -110,6 +130,8 @@ impl Host {
             resumed: counts.resumed,
             down: stats.down,
             closed: stats.closed_until.is_some(),
+            failed: 0,
+            failure: String::new(),
         }
     }
 
@@ -121,11 +143,16 @@ impl Host {
             + self.open_failures
             + self.too_many
             + self.unavailable
+            + self.failed
     }
 
     fn line(&self, out: &mut String) {
         // Of a host that nobody reached there is no limit to tell.
-        let found = if self.down && self.responses == 0 { "down" } else { &self.explanation };
+        let found = match self.responses {
+            0 if self.down => "down",
+            0 if !self.failure.is_empty() => &self.failure,
+            _ => &self.explanation,
+        };
         let _ = write!(out, "  {}: {found}", self.origin);
         let parts = [
             (self.fresh_resets, "resets on fresh connections"),
@@ -138,6 +165,14 @@ impl Host {
         for (count, what) in parts {
             if count > 0 {
                 let _ = write!(out, "; {count} {what}");
+            }
+        }
+        if self.failed > 0 {
+            let s = if self.failed == 1 { "" } else { "s" };
+            let _ = write!(out, "; {} URL{s} failed", self.failed);
+            if found != self.failure {
+                let _ =
+                    write!(out, " ({}{})", if s.is_empty() { "" } else { "last: " }, self.failure);
             }
         }
         let _ = writeln!(out);
@@ -157,6 +192,15 @@ impl Host {
             return;
         };
         let _ = writeln!(out, "    {advice}");
+    }
+}
+
+/// An origin as it is shown.
+fn full(scheme: &str, host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("{scheme}://[{host}]:{port}")
+    } else {
+        format!("{scheme}://{host}:{port}")
     }
 }
 
@@ -231,7 +275,15 @@ impl Summary<'_> {
                 .take(6)
                 .map(|(status, count)| format!("{count} × {status}"))
                 .collect();
-            let _ = writeln!(out, "  statuses: {}", shown.join(", "));
+            let _ = write!(out, "  statuses: {}", shown.join(", "));
+            if counts.error_pages > 0 {
+                let _ = write!(
+                    out,
+                    " ({} of {bad} count as fetched: -f makes them failures)",
+                    counts.error_pages
+                );
+            }
+            let _ = writeln!(out);
         }
         if counts.redirects * 10 > done && counts.redirects > 0 {
             let _ = writeln!(
@@ -343,6 +395,7 @@ impl Host {
             ("status_503", self.unavailable),
             ("repeats", self.repeats),
             ("resumed", self.resumed),
+            ("failed", self.failed),
         ];
         for (name, value) in rows {
             out.push(b',');
@@ -364,10 +417,18 @@ impl Host {
 }
 
 /// Of many hosts the ones that a summary names.
-pub fn worst<'a>(all: impl Iterator<Item = HostStats<'a>>, most: usize) -> Vec<Host> {
+pub fn worst<'a>(
+    all: impl Iterator<Item = HostStats<'a>>,
+    counts: &Counts,
+    most: usize,
+) -> Vec<Host> {
     let mut kept: Vec<Host> = Vec::new();
     for stats in all {
-        let host = Host::new(&stats);
+        let mut host = Host::new(&stats);
+        if let Some((failed, kind)) = counts.failing.get(&host.origin) {
+            host.failed = *failed;
+            host.failure.clone_from(kind);
+        }
         let at = kept.partition_point(|other| {
             (other.trouble(), other.requests) >= (host.trouble(), host.requests)
         });
@@ -439,6 +500,8 @@ mod tests {
             resumed: 0,
             down: false,
             closed: false,
+            failed: 2,
+            failure: "refused".to_owned(),
         };
         let summary = Summary {
             counts: &counts,
@@ -455,6 +518,7 @@ mod tests {
             "1 × 404",
             "-L follows",
             "settled at 23",
+            "2 URLs failed (last: refused)",
             "a.gannet-part",
             "SIGINT",
             "1.2 kB",

@@ -277,7 +277,7 @@ impl BatchEntries {
             Got::End => {
                 return match self.done.as_ref().and_then(Done::rest) {
                     Some(first) => Step::Fatal(format!(
-                        "the results hold entry {first}, and the list ends before: this is another list"
+                        "the results hold entry {first}, and the list ends before: this is another list (--resume-key url or id resumes by those)"
                     )),
                     None => Step::End,
                 };

@@ -565,7 +565,7 @@ fn close(
     }
     let summary = Summary {
         counts: &desk.counts,
-        hosts: summary::worst(fetcher.host_stats(), MOST_HOSTS),
+        hosts: summary::worst(fetcher.host_stats(), &desk.counts, MOST_HOSTS),
         wall: setting.begun.elapsed(),
         cpu: stdio::cpu_time(),
         ended: ended.why.as_deref(),

@@ -105,10 +105,14 @@ impl Desk {
         let counts = &mut self.counts;
         match kind {
             None => counts.ok += 1,
-            Some(kind) => counts.failed(kind),
+            Some(kind) => {
+                counts.failed(kind);
+                counts.failed_at(outcome.final_url, kind);
+            }
         }
         if let Some(status) = outcome.status {
             counts.status(status);
+            counts.error_pages += u64::from(status >= 400 && kind.is_none());
             if (300..400).contains(&status) && job.location().is_some() && kind.is_none() {
                 counts.redirects += 1;
             }
