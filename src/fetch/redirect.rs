@@ -124,9 +124,8 @@ pub fn next<'f>(
         return Err(RedirectError::SchemeRefused(url.scheme()));
     }
     let by_the_book = asked.follow == Follow::Standard;
-    // As curl: a named method in place of POST is changed where POST is.
-    let becomes_get = becomes_get(status, asked.nature, rules)
-        || by_the_book && becomes_get(status, asked.method(), rules);
+    let method = if by_the_book { asked.method() } else { asked.nature };
+    let becomes_get = becomes_get(status, method, rules);
     Ok(Some(Hop { url, becomes_get, drops_named: becomes_get && by_the_book }))
 }
 
