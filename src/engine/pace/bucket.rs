@@ -28,8 +28,11 @@ const PRIOR: u64 = 16 * ONE;
 /// The last requests are remembered one by one, as many as can be on their way at once, but no
 /// more than these.
 pub(super) const REMEMBERED: usize = 256;
-/// So few candidates are spread anew.
+/// Bounds may cross by one in so many of what a bucket holds.
+const TOLERANCE: u64 = 16;
+/// So few candidates are spread anew, this often at once.
 const FEW: usize = 9;
+const FINER: usize = 4;
 
 /// A bucket of one rate.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,9 +47,19 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// One request more or less may be the way's.
+    /// How far apart its bounds are, in 1/64 of a request: fewer than none where they cross.
+    fn margin(&self) -> i64 {
+        let fine = |amount: u64| i64::try_from(amount / (ONE / 64)).unwrap_or(i64::MAX);
+        fine(self.most).saturating_sub(fine(self.least))
+    }
+
+    /// The way to the server is not always equally long: a few requests may cross.
     fn is_possible(&self) -> bool {
-        self.most > 0 && self.least < self.most + ONE
+        self.most > 0 && self.least < self.most + self.tolerance()
+    }
+
+    fn tolerance(&self) -> u64 {
+        ONE + self.most / TOLERANCE
     }
 
     /// What had been spent so long ago, with the last request of then, when so many were sent
@@ -58,7 +71,11 @@ impl Candidate {
 
     /// By how much it is not.
     fn excess(&self) -> u64 {
-        if self.most == 0 { u64::MAX } else { self.least.saturating_sub(self.most + ONE) }
+        if self.most == 0 {
+            u64::MAX
+        } else {
+            self.least.saturating_sub(self.most + self.tolerance())
+        }
     }
 }
 
@@ -76,12 +93,11 @@ pub(super) struct Buckets {
 pub(super) type Sent = (Instant, u64);
 
 impl Buckets {
-    /// After a first refusal of a request sent at `empty_at`: what had been sent until then in
-    /// all and of late, and how many requests were on their way together.
+    /// After a first refusal of a request sent at `empty_at`: what had been sent until then since
+    /// several moments, and how many requests were on their way together.
     pub(super) fn new(
         empty_at: Instant,
-        all: Sent,
-        late: Sent,
+        since: &[Sent],
         together: u64,
         (low, high): (u64, u64),
         remembered: usize,
@@ -93,7 +109,8 @@ impl Buckets {
             let spent = |(since, count): Sent| {
                 (count.min(MOST / ONE) * ONE).saturating_sub(flow(it.rate, empty_at - since))
             };
-            it.spent = spent(all).max(spent(late)).max(together.min(MOST / ONE) * ONE).max(ONE);
+            let spent = since.iter().map(|&since| spent(since)).max().unwrap_or(0);
+            it.spent = spent.max(together.min(MOST / ONE) * ONE).max(ONE);
             it.least = ONE;
             it.most = it.spent + ONE;
         }
@@ -121,6 +138,27 @@ impl Buckets {
     fn end_of(&self, first: usize) -> usize {
         let gap = self.all[first..].iter().position(|it| !it.is_possible());
         gap.map_or(COUNT - 1, |gap| first + gap.max(1) - 1)
+    }
+
+    /// The rate, not above this one, that fits best where more than one is possible: the middle of
+    /// those whose bounds are farthest apart.
+    pub(super) fn best(&self, below: u64) -> Option<u64> {
+        let low = self.all.iter().position(Candidate::is_possible)?;
+        let possible = &self.all[low..=self.end_of(low)];
+        let possible = &possible[..possible.partition_point(|it| it.rate <= below).max(1)];
+        let widest = possible.iter().map(Candidate::margin).max()?;
+        let fits = |it: &&Candidate| it.margin() + 16 >= widest;
+        let low = possible.iter().find(fits)?.rate;
+        let high = possible.iter().rfind(fits)?.rate;
+        Some(low.midpoint(high))
+    }
+
+    /// All that was sent before the first refusal has been answered: what was not refused was
+    /// accepted, so no bucket holds much less than that.
+    pub(super) fn all_answered(&mut self) {
+        for it in &mut self.all {
+            it.least = it.least.max(it.most.saturating_sub(ONE));
+        }
     }
 
     /// What a bucket of about this rate holds, in requests.
@@ -160,28 +198,37 @@ impl Buckets {
         let since = self.as_of - sent_at;
         for it in &mut self.all {
             let spent = it.spent_before(since, after);
-            // The way to the server is not always equally long.
-            it.least = it.least.max(spent - (spent - ONE) / 32);
+            it.least = it.least.max(spent);
         }
-        self.spread_few(false);
+        if let Some((first, last)) = self.few(false) {
+            self.all = Self::finer(&self.all, first, last);
+        }
     }
 
     /// The request that was sent then was refused.
     pub(super) fn refused(&mut self, sent_at: Instant) {
         let after = self.sent_after(sent_at);
         let since = self.as_of - sent_at;
-        for it in &mut self.all {
-            if let Some(after) = after {
-                let spent = it.spent_before(since, after);
-                it.most = match spent {
-                    // It was full: no bucket refuses then.
-                    ..FULL => 0,
-                    _ => it.most.min(spent + (spent - ONE) / 32),
-                };
+        // Where few are left, finer ones are held against it.
+        for round in 0.. {
+            let before = self.all;
+            for it in &mut self.all {
+                if let Some(after) = after {
+                    let spent = it.spent_before(since, after);
+                    it.most = match spent {
+                        // It was full: no bucket refuses then.
+                        ..FULL => 0,
+                        _ => it.most.min(spent),
+                    };
+                }
+                it.spent = it.spent.saturating_sub(ONE);
             }
-            it.spent = it.spent.saturating_sub(ONE);
+            let Some((first, last)) = self.few(true).filter(|_| round < FINER) else { break };
+            self.all = Self::finer(&before, first, last);
         }
-        self.spread_few(true);
+        if self.range().is_none() {
+            self.forgive();
+        }
     }
 
     /// One that was sent before, or right after, the first one that was refused, was refused too.
@@ -203,48 +250,86 @@ impl Buckets {
         }
     }
 
-    /// When few candidates are left, finer ones take the place of all. The right one may have
-    /// stood between two that are not: then both are given some room.
-    fn spread_few(&mut self, refused: bool) {
-        let first = match self.all.iter().position(Candidate::is_possible) {
-            Some(first) => first,
+    /// One that was sent right after one that was refused was refused too: nothing new, but it
+    /// took nothing out.
+    pub(super) fn refused_too(&mut self) {
+        for it in &mut self.all {
+            it.spent = it.spent.saturating_sub(ONE);
+        }
+    }
+
+    /// Where finer candidates should stand when few are left. The right one may stand between two
+    /// that are not.
+    fn few(&self, refused: bool) -> Option<(usize, usize)> {
+        let (first, last) = match self.all.iter().position(Candidate::is_possible) {
+            Some(first) => (first, self.end_of(first)),
             None if refused => {
                 let at = (0..COUNT).min_by_key(|&at| self.all[at].excess()).unwrap_or(0);
-                let it = &mut self.all[at];
-                if it.excess() > (it.least / 3).max(3 * ONE) {
-                    return;
-                }
-                let middle = it.least.midpoint(it.most);
-                it.least = middle - middle / 16;
-                it.most = middle + (middle / 16).max(ONE);
-                at
+                (at, at)
             }
-            None => return,
+            None => return None,
         };
-        let last = self.end_of(first);
-        if last - first >= FEW {
-            return;
-        }
-        let (first, last) = (first.saturating_sub(1), (last + 1).min(COUNT - 1));
-        let (low, high) = (self.all[first].rate, self.all[last].rate);
-        if high - low <= low / 64 + 2 * COUNT as u64 {
-            return;
-        }
-        let old = self.all;
-        self.all = Self::grid(low, high);
+        let (from, to) = (first.saturating_sub(1), (last + 1).min(COUNT - 1));
+        let (low, high) = (self.all[from].rate, self.all[to].rate);
+        (last - first < FEW && high - low > low / 256 + 2 * COUNT as u64).then_some((from, to))
+    }
+
+    /// Finer ones in the place of those from the first to the last.
+    fn finer(old: &[Candidate; COUNT], first: usize, last: usize) -> [Candidate; COUNT] {
+        let mut all = Self::grid(old[first].rate, old[last].rate);
         let mut at = first;
-        for it in &mut self.all {
+        for it in &mut all {
             while at + 1 < last && old[at + 1].rate <= it.rate {
                 at += 1;
             }
-            let (one, two) = (&old[at], &old[at + 1]);
-            let part = mul_div(it.rate.saturating_sub(one.rate), ONE, two.rate - one.rate).min(ONE);
-            let mix = |a, b| mul_div(a, ONE - part, ONE) + mul_div(b, part, ONE);
-            it.spent = mix(one.spent, two.spent);
-            it.least = mix(one.least, two.least);
-            it.most = mix(one.most, two.most);
+            let of =
+                |get: fn(&Candidate) -> u64, is_convex| between(old, at, it.rate, get, is_convex);
+            let (spent, least, most) =
+                (of(|it| it.spent, true), of(|it| it.least, true), of(|it| it.most, false));
+            (it.spent, it.least, it.most) = (spent, least, most);
+        }
+        all
+    }
+
+    /// The right one was dropped by mistake, as times vary: it is near the one that fits best.
+    pub(super) fn forgive(&mut self) {
+        let Some(it) = self.all.iter().min_by_key(|it| it.excess()).copied() else { return };
+        if it.excess() > (it.least / 3).max(3 * ONE) {
+            return;
+        }
+        let middle = it.least.midpoint(it.most);
+        self.all = Self::grid(it.rate - it.rate / 16, it.rate + it.rate / 16);
+        for new in &mut self.all {
+            new.spent = it.spent;
+            new.least = middle - middle / 16;
+            new.most = middle + (middle / 16).max(ONE);
         }
     }
+}
+
+/// A value between the candidates `at` and the next one. What was spent and what was accepted grow
+/// with the rate as the greatest of several straight lines do, what was refused as the least of
+/// several: where two of them meet between both candidates, the lines of the next two on each side
+/// tell it.
+fn between(
+    all: &[Candidate; COUNT],
+    at: usize,
+    rate: u64,
+    get: fn(&Candidate) -> u64,
+    is_convex: bool,
+) -> u64 {
+    let line = |one: usize, two: usize| {
+        let (one, two) = (&all[one], &all[two]);
+        let (from, to) = (i128::from(get(one)), i128::from(get(two)));
+        let run = i128::from(two.rate) - i128::from(one.rate);
+        from + (to - from) * (i128::from(rate) - i128::from(one.rate)) / run.max(1)
+    };
+    let straight = line(at, at + 1);
+    let left = if at > 0 { line(at - 1, at) } else { straight };
+    let right = if at + 2 < COUNT { line(at + 1, at + 2) } else { straight };
+    let value =
+        if is_convex { left.max(right).min(straight) } else { left.min(right).max(straight) };
+    u64::try_from(value).unwrap_or(0).min(MOST)
 }
 
 /// Fills in the rates between the first and the last: each the geometric mean of its neighbours.
@@ -307,7 +392,7 @@ mod tests {
         }
         let all = (at(0), sent);
         let range = (rate / 100, rate * 100);
-        let mut buckets = Buckets::new(at(micros), all, all, 1, range, 64);
+        let mut buckets = Buckets::new(at(micros), &[all], 1, range, 64);
         for faster in [6, 4, 3] {
             micros += pause;
             let mut refused = 0;
@@ -364,8 +449,13 @@ mod tests {
             let mut rng = fastrand::Rng::with_seed(seed);
             let mut any = || Instant::from_nanos(rng.u64(..) >> rng.u32(0..64));
             let (one, two, three) = (any(), any(), any());
-            let mut buckets =
-                Buckets::new(one, (two, 1 << 40), (three, 7), 1 << 20, (1, 1 << 40), seed as usize);
+            let mut buckets = Buckets::new(
+                one,
+                &[(two, 1 << 40), (three, 7)],
+                1 << 20,
+                (1, 1 << 40),
+                seed as usize,
+            );
             for _ in 0..600 {
                 buckets.take(any());
                 buckets.accepted(any());

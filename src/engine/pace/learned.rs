@@ -1,10 +1,15 @@
 //! The search for the rate of a server that answers 429 without telling its rate.
 //!
-//! Owns the rate at which requests go out: within what is [possible](super::bucket), nearer to
-//! the lower end the more a step too far costs (a 429 with `Retry-After` costs a pause), and
-//! slowly enough that what is too fast shows before it is far too fast. A rate that stands is
-//! stepped up from now and then, after ever longer times; steps that nobody minds grow, one that
-//! draws a 429 is taken back.
+//! Owns the rate at which requests go out: within what is [possible](super::bucket), and slowly
+//! enough that what is too fast shows before it is far too fast. A rate that stands is stepped up
+//! from now and then, after ever longer times; steps that nobody minds grow, one that draws a 429
+//! is taken back.
+//!
+//! Where a 429 costs a pause (`Retry-After`), the first one tells how much was too much, but not
+//! what of that was saved up. From a low guess the rate climbs until the second one, without loss,
+//! as more than the rate drains what was saved up; both together tell rate and size. Then it stays
+//! there for many pauses' time. A server that twice gives just as much, however fast it was asked,
+//! counts in windows, whose length the longest pause tells.
 //!
 //! Where nothing is accepted, whatever the rate, a window is used up or a door is closed: the
 //! server is asked now and then, and what was known of its rate stays.
@@ -13,7 +18,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::bucket::{Buckets, Sent};
-use super::{MILLI, SECOND, mul_div, nanos};
+use super::{MILLI, RECENT, SECOND, mul_div, nanos};
 use crate::base::Instant;
 
 /// The slowest rate of the search: one request in ten seconds.
@@ -41,13 +46,14 @@ const BLOCKED_GAP_MOST: u64 = 2 * SECOND;
 const CAREFUL_REQUESTS: u64 = 250;
 /// Rates that differ by less than such a part need not be told apart.
 const VAGUE: u64 = 24;
-/// The time between two steps while they are to be, in pauses, and the requests.
-const EXPLORE_PAUSES: u32 = 4;
+/// The requests between two steps while they are to be.
 const EXPLORE_REQUESTS: u64 = 8;
 /// How long a rate is kept that may be the measure of a closed door instead of a window.
 const UNCONFIRMED: Duration = Duration::from_secs(3);
+/// The first step, in 1/1024, of a rise that may cost a pause: one more or less costs the same.
+const FIRST_STEP: u64 = 32;
 /// What a 429 with a pause may cost: its pause in so many, and ever less.
-const PAUSES_APART: u32 = 25;
+const PAUSES_APART: u64 = 40;
 
 /// What is known of the server's rate limit.
 #[derive(Clone, Debug)]
@@ -61,8 +67,19 @@ pub(super) struct Learned {
     /// Since when requests flow, and how many.
     pub(super) flow_at: Instant,
     flowing: u64,
+    /// When the run of requests began that flows, or that the pause of now ended.
+    began: Instant,
+    /// What ended it, until the pause is over and all that it left behind is answered.
+    ended: Option<Ended>,
+    /// What passed in the run before, and the longest pause asked for.
+    last_passed: u64,
+    longest: Duration,
+    /// It gives so many in a window and then none, as was seen twice.
+    counts_windows: bool,
     /// How many 429s there were: each makes the next rate more careful.
     complaints: u32,
+    /// The rate before it was last raised.
+    stood: u64,
     /// The rate at which the last of them came.
     fine: u64,
     /// When the rate was last raised or lowered, and the paced requests since.
@@ -88,6 +105,15 @@ pub(super) struct Learned {
     length: Duration,
 }
 
+/// What a pause ended.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    /// All that was sent before anything was known.
+    First,
+    /// A run at this rate that began after such a pause: when the first refused request was sent.
+    Run { at: Instant, before: u64, rest: Duration },
+}
+
 /// What was accepted between the beginnings of two windows, or of two openings of a door.
 #[derive(Clone, Copy, Debug)]
 struct Window {
@@ -97,35 +123,40 @@ struct Window {
 }
 
 impl Learned {
-    /// The first 429. `all` and `late` say what had been sent, of which `together` are still on
-    /// their way.
+    /// The first 429. `sent` says what had been sent since several moments, the first of them the
+    /// beginning, of which `together` are still on their way.
     pub(super) fn new(
         now: Instant,
         sent_at: Instant,
         resume: Instant,
         told: Option<u64>,
-        (all, late): (Sent, Sent),
+        sent: &[Sent],
         together: u64,
         remembered: usize,
     ) -> Self {
         let pause = resume - now;
-        let rate = |count: u64, time: Duration| {
-            mul_div(count * MILLI, SECOND, nanos(time).max(10_000_000)).clamp(SLOWEST, FASTEST)
-        };
-        let fastest = rate(late.1, sent_at - late.0).max(rate(all.1, sent_at - all.0));
-        let slowest = rate(all.1, resume - all.0);
+        let all = sent.first().copied().unwrap_or((now, 1));
+        let fastest = |&(since, count): &Sent| per_second(count, sent_at - since);
+        // What a few milliseconds brought is no rate.
+        let long = |since: &&Sent| sent_at - since.0 >= RECENT || since.0 == all.0;
+        let fastest = sent.iter().filter(long).map(fastest).max().unwrap_or(FASTEST);
+        let slowest = per_second(all.1, resume - all.0);
         let range = (slowest / 256, fastest.saturating_mul(8));
         let buckets = (remembered > FEW)
-            .then(|| Box::new(Buckets::new(sent_at, all, late, together, range, remembered)));
-        // A window whose end the pause names gives `slowest`; a small bucket far more.
-        let first = if pause >= COSTLY { between(slowest, fastest) } else { fastest / 2 };
+            .then(|| Box::new(Buckets::new(sent_at, sent, together, range, remembered)));
         Self {
-            rate: told.unwrap_or(first).clamp(SLOWEST, FASTEST),
+            rate: told.unwrap_or(fastest / 2).clamp(SLOWEST, FASTEST),
             told: told.is_some(),
             buckets,
             flow_at: resume,
             flowing: 0,
+            began: all.0,
+            ended: (pause >= COSTLY).then_some(Ended::First),
+            last_passed: 0,
+            longest: pause,
+            counts_windows: false,
             complaints: 1,
+            stood: SLOWEST,
             fine: fastest.min(FASTEST),
             changed_at: now,
             paced: 0,
@@ -159,7 +190,74 @@ impl Learned {
             buckets.take(now);
         }
         self.cycle += 1;
-        self.flowing += u64::from(now >= self.flow_at);
+        if now >= self.flow_at {
+            if let Some(ended) = self.ended.take() {
+                self.resumed(now, ended);
+            }
+            self.flowing += 1;
+        }
+    }
+
+    /// The pause is over, and all that was on its way when it began is answered: what the run
+    /// before it tells is known now.
+    fn resumed(&mut self, now: Instant, ended: Ended) {
+        let passed = core::mem::take(&mut self.flowing);
+        let began = core::mem::replace(&mut self.began, now);
+        let last_passed = core::mem::replace(&mut self.last_passed, passed);
+        if self.told {
+            return;
+        }
+        match ended {
+            Ended::First => {
+                if let Some(buckets) = &mut self.buckets {
+                    buckets.all_answered();
+                }
+                let accepted = self.cycle.saturating_sub(1).max(1);
+                self.last_passed = accepted;
+                let slowest = per_second(accepted, self.flow_at - self.cycle_at);
+                let fastest = per_second(accepted, self.complained_at - self.cycle_at);
+                // A window whose end the pause names gives `slowest`; a small bucket far more.
+                self.rate = fastest.min(slowest * 4);
+            }
+            Ended::Run { at, before, rest } => {
+                let gave = |time: Duration| mul_div(passed * MILLI, SECOND, nanos(time).max(1));
+                // As much as this, the pause included, in which it may have given more.
+                let least = gave(at - began + rest);
+                let is_window = passed > 8 && passed.abs_diff(last_passed) <= 1 + passed / 128;
+                self.rate = if is_window && (at - began) * 2 < rest {
+                    // As many as the last time, whatever time they took: all that a window has.
+                    self.counts_windows = true;
+                    gave(self.longest)
+                } else if self.counts_windows {
+                    self.stood.min(before - before / 16).max(least)
+                } else {
+                    self.fitting(before, gave(now - began)).max(least)
+                };
+                self.rate -= self.rate / if self.complaints > 2 { 128 } else { 1024 };
+                self.rate = self.rate.min(before - before / 64);
+            }
+        }
+        self.rate = self.rate.clamp(SLOWEST, FASTEST);
+        self.changed(now);
+    }
+
+    /// The rate that fits what was accepted and refused, where a step too far is costly.
+    fn fitting(&mut self, before: u64, gave: u64) -> u64 {
+        let Some(buckets) = &mut self.buckets else { return before - before / 4 };
+        let Some((low, high)) = buckets.range() else {
+            // It gives less than it did, or it is no bucket.
+            let holds = buckets.holds(before);
+            let gave = gave.min(before);
+            buckets.renew(gave - gave / 8, before, holds, true);
+            return self.stood;
+        };
+        let high = high.min(before);
+        if high > low * 2 {
+            // It came too soon to tell anything.
+            self.complaints = 1;
+            return geometric(low, high);
+        }
+        buckets.best(high).unwrap_or(low)
     }
 
     /// Whether a step too far costs a pause, not just an answer.
@@ -168,7 +266,7 @@ impl Learned {
     }
 
     pub(super) fn success(&mut self, sent_at: Instant) {
-        if sent_at < self.flow_at {
+        if sent_at < self.began {
             return;
         }
         if let Some(buckets) = &mut self.buckets {
@@ -180,6 +278,12 @@ impl Learned {
             self.opened(since, sent_at);
         }
         if let Some(buckets) = &mut self.buckets
+            && self.pause >= COSTLY
+            && buckets.range().is_none()
+        {
+            buckets.forgive();
+        }
+        if let Some(buckets) = &mut self.buckets
             && buckets.range().is_none()
         {
             // More was accepted than any of them allows: it gives more than it did.
@@ -187,7 +291,9 @@ impl Learned {
             let least = self.rate - self.rate / 16;
             buckets.renew(least, self.rate.saturating_mul(16), holds, false);
             self.failed = 0;
-            self.complaints = 1;
+            if self.pause < COSTLY {
+                self.complaints = 1;
+            }
         }
     }
 
@@ -231,9 +337,13 @@ impl Learned {
     /// A 429 to a request that was sent before the rate was last changed: it says nothing about
     /// this one.
     pub(super) fn complained_late(&mut self, now: Instant, resume: Instant) {
-        if let Some(buckets) = &mut self.buckets {
-            buckets.one_less();
+        match &mut self.buckets {
+            Some(buckets) if matches!(self.ended, Some(Ended::Run { .. })) => buckets.refused_too(),
+            Some(buckets) => buckets.one_less(),
+            None => {}
         }
+        self.flowing = self.flowing.saturating_sub(1);
+        self.longest = self.longest.max(resume - now);
         self.cycle = self.cycle.saturating_sub(1);
         self.flow_at = self.flow_at.max(resume);
         self.pause = self.pause.max(resume - now);
@@ -255,10 +365,15 @@ impl Learned {
         }
         self.cycle = self.cycle.saturating_sub(1);
         let rest = core::mem::replace(&mut self.pause, resume - now);
+        self.longest = self.longest.max(self.pause);
         let began = core::mem::replace(&mut self.flow_at, resume);
         let after = mul_div(pace, nanos(now - sent_at), SECOND * MILLI);
         let passed = self.flowing.saturating_sub(1 + after);
-        self.flowing = 0;
+        self.flowing = self.flowing.saturating_sub(1);
+        if told.is_some() || passed == 0 || !costly {
+            self.flowing = 0;
+            self.began = resume;
+        }
         if let Some(told) = told {
             self.rate = told.min(before - before / 64);
             self.told = true;
@@ -279,23 +394,22 @@ impl Learned {
         if core::mem::take(&mut self.stepped) {
             self.failed = (self.failed + 1).min(6);
         }
+        if costly {
+            // What it tells is known when all is answered.
+            self.ended = Some(Ended::Run { at: sent_at, before, rest });
+            self.changed(now);
+            return;
+        }
         if let Some(buckets) = &mut self.buckets
             && buckets.range().is_none()
         {
             // It gives less than it did.
             let holds = buckets.holds(before);
-            let time = nanos(resume - began).max(1);
-            let gave = mul_div(passed * MILLI, SECOND, time).min(before);
+            let gave = mul_div(passed * MILLI, SECOND, nanos(resume - began).max(1)).min(before);
             buckets.renew(gave - gave / 8, before, holds, true);
         }
         let wanted = if self.buckets.is_some() { self.wanted() } else { before - before / 4 };
         self.rate = wanted.min(before - before / 64).max(SLOWEST);
-        if costly && rest >= COSTLY {
-            // It gave as much as this, the pause included, in which it may have given more.
-            let time = nanos(sent_at - began + rest).max(1);
-            let gave = mul_div(passed * MILLI, SECOND, time);
-            self.rate = self.rate.max(gave - gave / 64).min(before);
-        }
         self.changed(now);
     }
 
@@ -306,7 +420,7 @@ impl Learned {
         self.window.is_none() && self.buckets.as_deref().is_some_and(vague)
     }
 
-    /// The rate to try, by what is possible.
+    /// The rate to try, by what is possible, where a step too far costs no more than an answer.
     fn wanted(&self) -> u64 {
         if let Some(window) = self.window {
             return window.rate;
@@ -317,10 +431,10 @@ impl Learned {
             return low - low / 128;
         }
         let complaints = self.complaints;
-        let halvings = if self.is_costly() { complaints + 1 } else { complaints.div_ceil(2) };
+        let halvings = complaints.div_ceil(2);
         // Never far below what was fine: the lowest that is possible may be far from true.
-        let least = high / if self.is_costly() { 4 } else { 2 };
-        (0..halvings.min(8)).fold(high, |rate, _| between(low, rate)).max(least)
+        let least = high / 2;
+        (0..halvings.min(8)).fold(high, |rate, _| geometric(low, rate)).max(least)
     }
 
     /// Goes faster when the server did not mind for long enough.
@@ -329,6 +443,19 @@ impl Learned {
             return;
         }
         let quiet = now - self.changed_at.max(self.flow_at);
+        if self.is_costly() && self.complaints == 1 && self.window.is_none() {
+            // One 429 says little: the next one tells the rest, and until then nothing is lost.
+            if self.paced >= CLIMB_REQUESTS && quiet >= CLIMB_EVERY {
+                self.stood = self.rate;
+                self.rate = (self.rate + self.rate / 10 + 1).min(FASTEST);
+                self.changed(now);
+            }
+            return;
+        }
+        if self.is_costly() && !self.stepped {
+            self.explore(now, quiet);
+            return;
+        }
         let wanted = self.wanted();
         if !self.stepped && wanted > self.rate {
             if self.paced >= CLIMB_REQUESTS && quiet >= CLIMB_EVERY {
@@ -338,8 +465,7 @@ impl Learned {
             return;
         }
         if !self.stepped && self.is_vague() {
-            let wait = BOLDLY.max(self.pause * EXPLORE_PAUSES);
-            if self.paced >= EXPLORE_REQUESTS && quiet >= wait {
+            if self.paced >= EXPLORE_REQUESTS && quiet >= BOLDLY {
                 self.complaints = (self.complaints - 1).max(1);
                 // At one, the range itself has to be what is too low.
                 self.rate = (self.rate + self.rate / 16).max(self.wanted());
@@ -353,7 +479,7 @@ impl Learned {
             (16, BOLDLY)
         } else {
             let least = Duration::from_secs(1 << self.failed);
-            let least = least.max(self.pause * (PAUSES_APART << self.failed));
+            let least = least.max(self.pause * ((PAUSES_APART << self.failed) as u32));
             let least = match self.window {
                 Some(window) if window.confirmed => least.max(self.length + self.length / 4),
                 Some(_) => least.max(UNCONFIRMED),
@@ -363,15 +489,36 @@ impl Learned {
             (CAREFUL_REQUESTS.min(self.rate / MILLI * 4).max(16), wait)
         };
         if self.paced >= enough && quiet >= wait {
-            self.stepped = true;
-            self.rate = (self.rate + (self.rate * self.step / 1024).max(1)).min(FASTEST);
-            self.step = (self.step * 2).min(BOLDEST);
+            self.step_up(now);
             if self.window.is_some_and(|window| self.rate > window.rate * 2) {
                 // It was a door.
                 self.window = None;
             }
-            self.changed(now);
         }
+    }
+
+    /// Steps up when that has become worth the pause that it may cost: the less a bucket fills
+    /// meanwhile, the later.
+    fn explore(&mut self, now: Instant, quiet: Duration) {
+        let known = self.buckets.as_ref().filter(|_| !self.counts_windows);
+        let holds = known.map_or(0, |buckets| buckets.holds(self.rate));
+        let pauses = nanos(self.pause) / SECOND * self.rate / MILLI;
+        let lost = 8 - mul_div(8, holds.min(pauses), pauses.max(1)).min(7);
+        let wait = self.pause * ((PAUSES_APART << self.failed) * lost) as u32 / 8;
+        if self.paced >= EXPLORE_REQUESTS && quiet >= wait {
+            self.step = FIRST_STEP;
+            self.step_up(now);
+        }
+    }
+
+    fn step_up(&mut self, now: Instant) {
+        self.stepped = true;
+        if now - self.changed_at >= self.longest {
+            self.stood = self.rate;
+        }
+        self.rate = (self.rate + (self.rate * self.step / 1024).max(1)).min(FASTEST);
+        self.step = (self.step * 2).min(BOLDEST);
+        self.changed(now);
     }
 
     fn changed(&mut self, now: Instant) {
@@ -380,7 +527,12 @@ impl Learned {
     }
 }
 
+/// So many in so much time, in thousandths a second.
+fn per_second(count: u64, time: Duration) -> u64 {
+    mul_div(count * MILLI, SECOND, nanos(time).max(10_000_000)).clamp(SLOWEST, FASTEST)
+}
+
 /// The geometric mean.
-fn between(low: u64, high: u64) -> u64 {
+fn geometric(low: u64, high: u64) -> u64 {
     (u128::from(low) * u128::from(high)).isqrt() as u64
 }

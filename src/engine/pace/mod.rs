@@ -27,8 +27,11 @@ const MILLI: u64 = 1000;
 const SECOND: u64 = 1_000_000_000;
 /// What opening a connection may take, where the pace is what counts.
 const OPENING: u64 = 5 * SECOND;
-/// The rate of requests is counted in spans of this length.
+/// The rate of requests is seen in this time.
 const RECENT: Duration = Duration::from_millis(100);
+/// Requests are counted in spans of this length, and so many of those are remembered.
+const SPAN: Duration = Duration::from_millis(25);
+const SPANS: usize = 6;
 
 /// So many requests in so much time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,10 +112,9 @@ pub struct Pace {
     binds: bool,
     /// Requests that are remembered while a rate is learned.
     remembered: u16,
-    /// Requests sent of late, to know how fast they went before a 429: since when, how many;
-    /// the same for the time before that.
-    recent: (Instant, u64),
-    before: (Instant, u64),
+    /// Requests sent of late, to know how fast they went before a 429: since when, how many, in
+    /// several spans, the newest first.
+    spans: [(Instant, u32); SPANS],
     began: Instant,
     sent: u64,
     accepted: u64,
@@ -149,8 +151,7 @@ impl Pace {
             due: Instant::ZERO,
             binds: false,
             remembered: REMEMBERED as u16,
-            recent: (Instant::ZERO, 0),
-            before: (Instant::ZERO, 0),
+            spans: [(Instant::ZERO, 0); SPANS],
             began: Instant::ZERO,
             sent: 0,
             accepted: 0,
@@ -194,13 +195,13 @@ impl Pace {
         self.next = advance(self.next, now, self.gap, self.slack);
         if self.sent == 0 {
             self.began = now;
-            self.recent.0 = now;
-            self.before.0 = now;
+            self.spans = [(now, 0); SPANS];
         }
-        if now - self.recent.0 >= RECENT {
-            self.before = core::mem::replace(&mut self.recent, (now, 0));
+        if now - self.spans[0].0 >= SPAN {
+            self.spans.rotate_right(1);
+            self.spans[0] = (now, 0);
         }
-        self.recent.1 += 1;
+        self.spans[0].1 = self.spans[0].1.saturating_add(1);
         self.sent += 1;
         if let Some(learned) = &mut self.learned {
             learned.take(now);
@@ -244,15 +245,19 @@ impl Pace {
         match &mut self.learned {
             None => {
                 let sent = self.sent.saturating_sub(1);
-                let all = (self.began, sent);
-                let late = (self.before.0, (self.recent.1 + self.before.1).saturating_sub(1));
+                let mut since = [(self.began, sent); 1 + SPANS];
+                let mut late = 0;
+                for (to, span) in since[1..].iter_mut().zip(self.spans) {
+                    late += u64::from(span.1);
+                    *to = (span.0, late.saturating_sub(1));
+                }
                 let together = sent.saturating_sub(self.accepted);
                 let learned = Learned::new(
                     now,
                     sent_at,
                     resume,
                     told,
-                    (all, late),
+                    &since,
                     together,
                     usize::from(self.remembered),
                 );
