@@ -6,7 +6,9 @@ use core::time::Duration;
 
 use super::super::Complaint;
 use super::super::explain::Finding;
-use super::{Adaptive, Burst, Chance, GIVEN, Mode, PROBE_LONGEST, PROOF, Wall};
+use super::{
+    Adaptive, Burst, Chance, Doubt, GIVEN, Mode, NOT_PERSISTENT, PROBE_LONGEST, PROOF, Wall,
+};
 use crate::base::Instant;
 
 impl Adaptive {
@@ -27,6 +29,46 @@ impl Adaptive {
             }
             return;
         }
+        if let Some(doubt) = self.doubt.take_if(|_| matches!(self.mode, Mode::Start)) {
+            // The second within a round: the first one was no chance.
+            self.believed(now, doubt.what, doubt.open);
+            // What was tried again since then is not of the same burst.
+            if let Some(burst) = &mut self.burst {
+                burst.cut = Instant::from_nanos(doubt.at.as_nanos().saturating_sub(1));
+            }
+            if caused_at < doubt.at {
+                self.complaint(now, what, caused_at, open);
+            }
+            return;
+        }
+        // A refused connection is tried again at once, at the cost of another: only what may befall
+        // any request is left in doubt.
+        let any_request = !what.concerns_fresh() || self.fresh_run >= NOT_PERSISTENT;
+        if matches!(self.mode, Mode::Start) && open > 1 && any_request {
+            self.doubt = Some(Doubt { at: now, what, open, served: self.served });
+            return;
+        }
+        self.believed(now, what, open);
+    }
+
+    /// A first complaint while it grows: whether it was chance is known when as many were served as
+    /// there are connections.
+    pub(super) fn is_in_doubt(&mut self, now: Instant) -> bool {
+        let round = Duration::from_nanos(self.time);
+        let Some(doubt) = self.doubt else { return false };
+        if self.served - doubt.served < u64::from(self.level) || now < doubt.at + round {
+            return true;
+        }
+        self.doubt = None;
+        let class = usize::from(doubt.what.concerns_fresh());
+        let served = if doubt.what.concerns_fresh() { self.served_fresh } else { doubt.served };
+        let gap = served - self.chance[class].served_at_last.min(served);
+        self.chance[class].served_at_last = served;
+        self.chance[class].learn(gap);
+        false
+    }
+
+    fn believed(&mut self, now: Instant, what: Complaint, open: u32) {
         let class = usize::from(what.concerns_fresh());
         let served = if what.concerns_fresh() { self.served_fresh } else { self.served };
         let gap = served - self.chance[class].served_at_last;
@@ -56,8 +98,9 @@ impl Adaptive {
             self.proof_fresh = 0;
             // Others may have closed meanwhile: so many were served together.
             survivors.max(self.proven.min(self.level))
-        } else if self.at_wall() && now < self.settled_at + round * 4 {
-            // The level was found just now, and is not quite right yet.
+        } else if open > self.level || (self.at_wall() && now < self.settled_at + round * 4) {
+            // More than the level were open still, or it was found just now, and is not quite
+            // right yet.
             survivors
         } else {
             survivors.min(self.level - self.level.div_ceil(10))

@@ -16,6 +16,7 @@ impl Adaptive {
         self.mode = Mode::Start;
         self.started_at = self.level;
         self.careful_above = 0;
+        self.doubt = None;
         self.ladder = Ladder::default();
         self.unit_time = 0;
         self.stalled = 0;
@@ -62,7 +63,7 @@ impl Adaptive {
             level => level * 2,
         };
         let most = self.cap().min(spoken_for);
-        let grows = self.queued && !crowded && !far_slower;
+        let grows = self.queued && !crowded && !far_slower && !self.is_in_doubt(now);
         if grows && self.in_flight * 2 >= self.level && self.level < most {
             // A fresh connection's first answer says that a connection and a request are borne.
             let step = 1 + u32::from(!sample.reused) + u32::from(self.level < 4);

@@ -81,6 +81,16 @@ struct Burst {
     count: u32,
 }
 
+/// A first complaint while it grows: one in a round may be chance.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    at: Instant,
+    what: Complaint,
+    /// Connections open then, and what had been served.
+    open: u32,
+    served: u64,
+}
+
 /// Failures that come by chance, at a level that is known to be borne.
 #[derive(Clone, Copy, Debug, Default)]
 struct Chance {
@@ -136,6 +146,7 @@ pub struct Adaptive {
     finding: Finding,
     wall: Option<Wall>,
     burst: Option<Burst>,
+    doubt: Option<Doubt>,
     ladder: Ladder,
     window: Window,
     /// All of the windows at the level, of late.
@@ -211,6 +222,7 @@ impl Adaptive {
             finding: Finding::Growing,
             wall: None,
             burst: None,
+            doubt: None,
             ladder: Ladder::default(),
             window: Window::new(now, now, 1, u32::MAX),
             held: Sums::default(),
