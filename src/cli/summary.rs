@@ -286,11 +286,12 @@ impl Summary<'_> {
             let _ = writeln!(out);
         }
         if counts.redirects * 10 > done && counts.redirects > 0 {
-            let _ = writeln!(
-                out,
-                "  {} answers were redirects that were not followed: -L follows them",
-                counts.redirects
-            );
+            let _ = match counts.redirects {
+                1 => writeln!(out, "  1 answer was a redirect, not followed: -L follows it"),
+                many => {
+                    writeln!(out, "  {many} answers were redirects, not followed: -L follows them")
+                }
+            };
         }
         let mut worst: Vec<&Host> = self.hosts.iter().filter(|host| host.trouble() > 0).collect();
         worst.sort_by_key(|host| std::cmp::Reverse(host.trouble()));
