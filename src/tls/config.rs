@@ -31,6 +31,8 @@ pub enum Roots {
     Native,
     /// The certificates in these PEM files (their contents), and no others.
     Pem(Vec<Vec<u8>>),
+    /// Files that could not be read, and why: an error once a configuration is needed.
+    Unreadable(String),
 }
 
 /// A TLS version that can be spoken.
@@ -217,6 +219,9 @@ impl Config {
                 #[cfg(feature = "native-roots")]
                 Roots::Native => native_roots(&mut skipped)?,
                 Roots::Pem(files) => pem_roots(&files, sha256, &mut certificates, &mut skipped)?,
+                Roots::Unreadable(why) => {
+                    return Err(ConfigError::new(ConfigErrorKind::Roots, why));
+                }
             };
             let chains =
                 WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())

@@ -79,6 +79,12 @@ fn authorities_come_from_where_curl_takes_them() {
     let garbage = place.gannet.path("garbage.pem").display().to_string();
     let run = place.gannet.clone().env("SSL_CERT_FILE", &garbage).args(["-sS", &url]).run();
     assert_eq!(run.code, 77, "{}", run.err);
+    let plain = spawn(Script::new()).unwrap();
+    for (url, code) in [(&url, 77), (&plain.url("/bytes/3"), 0)] {
+        let run = place.gannet.clone().env("CURL_CA_BUNDLE", "nosuch.pem").args(["-sS", url]).run();
+        assert_eq!(run.code, code, "{}", run.err);
+        assert_eq!(run.err.contains("nosuch.pem"), code > 0, "{}", run.err);
+    }
     // By name and by address; and that nothing was checked is said.
     let name = url.replace("127.0.0.1", "localhost");
     assert_eq!(place.run(&["--cacert", "ca.pem"], &name).code, 0);

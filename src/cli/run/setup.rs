@@ -305,10 +305,13 @@ fn fill_tls(options: &mut tls::Options, engine: &plan::Engine) -> Result<(), Ref
     };
     if !places.is_empty() {
         let mut files = Vec::new();
-        for place in &places {
-            read_authorities(place, &mut files)?;
-        }
-        options.roots = Roots::Pem(files);
+        let read = places.iter().try_for_each(|place| read_authorities(place, &mut files));
+        options.roots = match read {
+            Ok(()) => Roots::Pem(files),
+            // As curl: what the environment names is of no concern to whom needs no TLS.
+            Err(refusal) if engine.cacert.is_none() => Roots::Unreadable(refusal.message),
+            Err(refusal) => return Err(refusal),
+        };
     }
     Ok(())
 }
