@@ -199,7 +199,7 @@ impl Engine {
         now: Instant,
         handler: &mut dyn Handler,
     ) -> Outcome {
-        let Self { conns, jobs, hosts, groups, config, intake, actions, notes, .. } = self;
+        let Self { conns, jobs, hosts, groups, config, intake, actions, notes, pulse, .. } = self;
         let conn = &mut conns[key];
         let reused = conn.served > 0;
         let host_key = conn.host;
@@ -214,6 +214,7 @@ impl Engine {
         if at_start {
             exchange.first_byte = Some(now);
             if let Sending::Sent { at } = exchange.sending {
+                pulse.heard(now - at);
                 host.limit.first_byte(now, now - at, reused, at);
                 if group.origins > 1 {
                     group.limit.first_byte(now, now - at, reused, at);

@@ -51,6 +51,7 @@ mod opening;
 mod outage;
 pub mod pace;
 mod pool;
+mod pulse;
 mod resume;
 mod retry;
 mod schedule;
@@ -215,6 +216,7 @@ pub struct Engine {
     cap_rest: Duration,
     /// Whether our own side is the trouble.
     outage: outage::Outage,
+    pulse: pulse::Pulse,
     closing: u32,
     /// Handshakes under way.
     securing: u32,
@@ -265,6 +267,7 @@ impl Engine {
             cap_rises: Instant::ZERO,
             cap_rest: schedule::CAP_REST,
             outage: outage::Outage::new(),
+            pulse: pulse::Pulse::default(),
             closing: 0,
             securing: 0,
             starving: false,
@@ -288,6 +291,19 @@ impl Engine {
     pub fn drain(&mut self, deadline: Instant) {
         self.draining = Some(deadline);
         self.intake.close();
+    }
+
+    /// The loop that drives this has worked for a while, then waited: whether further connections
+    /// can make anything faster depends on it. Without this they are opened as if nothing else
+    /// took time.
+    pub fn beat(&mut self, working: Duration, waiting: Duration) {
+        self.pulse.beat(working, waiting);
+    }
+
+    /// A time that is short beside that of the answers that came lately, zero before the first: a
+    /// loop may let so much pass before it looks for more.
+    pub fn short_time(&self) -> Duration {
+        self.pulse.short_time()
     }
 
     /// What it was configured with.

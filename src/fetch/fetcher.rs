@@ -424,7 +424,7 @@ impl Fetcher {
         self.driver.net().registry()
     }
 
-    /// A further source that became ready in the last turn, if there is one.
+    /// A further source that became ready and was not taken yet, if there is one.
     pub fn next_foreign(&mut self) -> Option<usize> {
         self.driver.net_mut().next_foreign()
     }

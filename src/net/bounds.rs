@@ -1,6 +1,7 @@
 //! Bounds of the driver: of the work of one turn, and of the memory beside the engine's.
 
 use core::mem::size_of;
+use core::time::Duration;
 
 use super::Ready;
 use super::link::Link;
@@ -11,6 +12,9 @@ pub(super) const RECORD: usize = 16 * 1024 + 256 + 5;
 /// What rustls keeps of a connection beside the certificates that it was shown; measured in
 /// `tests/tls_memory.rs`.
 const SESSION: usize = 6 * 1024;
+/// Going to sleep and being woken takes 10 to 20 µs of CPU; a tenth of a millisecond is little for
+/// a person and for a network.
+const MOST_REST: Duration = Duration::from_micros(100);
 
 /// Bounds of the driver's own memory and of the work of one turn.
 #[derive(Clone, Copy, Debug)]
@@ -22,23 +26,32 @@ pub struct DriverConfig {
     pub read_budget: u32,
     /// Handshakes of which messages are processed in one turn; established connections go first.
     pub handshakes_a_turn: u32,
+    /// Where tens of thousands of answers a second come in, a turn that is about to wait lets at
+    /// most so much time pass first, and an eighth of the time of an answer: one wake-up then
+    /// brings several. Never in a turn whose timeout is below a millisecond; zero: never.
+    pub most_rest: Duration,
 }
 
 impl Default for DriverConfig {
     fn default() -> Self {
-        Self { read_buffer: 64 * 1024, read_budget: 8, handshakes_a_turn: 16 }
+        Self { read_buffer: 64 * 1024, read_budget: 8, handshakes_a_turn: 16, most_rest: MOST_REST }
     }
 }
 
 impl DriverConfig {
     /// Goes with [`Config::tiny`]: a read buffer of 4 KiB.
     pub fn tiny() -> Self {
-        Self { read_buffer: 4 * 1024, read_budget: 4, handshakes_a_turn: 1 }
+        Self { read_buffer: 4 * 1024, read_budget: 4, handshakes_a_turn: 1, most_rest: MOST_REST }
     }
 
     /// Goes with [`Config::wide`]: a read buffer of 256 KiB.
     pub fn wide() -> Self {
-        Self { read_buffer: 256 * 1024, read_budget: 8, handshakes_a_turn: 64 }
+        Self {
+            read_buffer: 256 * 1024,
+            read_budget: 8,
+            handshakes_a_turn: 64,
+            most_rest: MOST_REST,
+        }
     }
 
     /// Refuses what cannot work, and names the field.

@@ -16,6 +16,7 @@ use super::bounds::RECORD;
 #[cfg(feature = "tls")]
 use super::link::Tls;
 use super::link::{Finishing, Link};
+use super::rest::Rest;
 use super::tap::{Tap, Tapped, What};
 use super::{DriverConfig, Net, Read, Ready};
 use crate::base::Instant;
@@ -58,6 +59,7 @@ pub struct Driver<N> {
     cipher: Vec<u8>,
     ready: Vec<Ready>,
     pub(super) now: Instant,
+    rest: Rest,
     /// Requests or commands came in since the last turn.
     stirred: bool,
     tap: Option<Tap>,
@@ -111,6 +113,7 @@ impl<N: Net> Driver<N> {
             cipher: Vec::new(),
             ready: Vec::new(),
             now,
+            rest: Rest::default(),
             stirred: false,
             tap: None,
             #[cfg(feature = "remote")]
@@ -291,7 +294,9 @@ impl<N: Net> Driver<N> {
         timeout: Option<Duration>,
         handler: &mut dyn Handler,
     ) -> Result<(), Fault> {
+        let woke_before = self.now;
         self.now = self.net.now();
+        let mut begins = self.now;
         let finished = self.engine.finished();
         #[cfg(feature = "remote")]
         if self.take_orders(handler) {
@@ -299,6 +304,7 @@ impl<N: Net> Driver<N> {
         }
         if core::mem::take(&mut self.stirred) {
             self.act(handler);
+            begins = self.net.now();
         }
         let until = self.next_deadline();
         let wanted = until.map(|at| at - self.now);
@@ -310,8 +316,11 @@ impl<N: Net> Driver<N> {
         // something else to happen.
         let ended = self.engine.finished() != finished;
         let timeout = if ended { Some(Duration::ZERO) } else { timeout };
-        let mut more = self.wait(timeout)?;
+        let rest = self.rest.before(timeout, self.engine.short_time(), self.config.most_rest);
+        let mut more = self.wait(rest, timeout)?;
         let woke = self.net.now();
+        self.engine.beat(begins - woke_before, woke - begins);
+        self.rest.came(self.ready.len(), woke - woke_before);
         if let Some(timeout) = timeout {
             let expected = self.now + timeout;
             if woke - expected > OVERSLEPT {
@@ -340,7 +349,7 @@ impl<N: Net> Driver<N> {
                 break;
             }
             // An edge-triggered outer loop is told once: the inner poll has to be emptied.
-            more = self.wait(Some(Duration::ZERO))?;
+            more = self.wait(None, Some(Duration::ZERO))?;
             self.now = self.net.now();
         }
         self.engine.tick(self.now, handler);
@@ -352,9 +361,12 @@ impl<N: Net> Driver<N> {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<bool, Fault> {
+    fn wait(&mut self, rest: Option<Duration>, timeout: Option<Duration>) -> Result<bool, Fault> {
         self.ready.clear();
-        self.net.wait(timeout, &mut self.ready)
+        match rest {
+            None => self.net.wait(timeout, &mut self.ready),
+            Some(rest) => self.net.wait_rested(rest, timeout, &mut self.ready),
+        }
     }
 
     /// Latches what is ready and puts it on the hot list.

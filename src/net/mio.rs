@@ -107,7 +107,7 @@ impl Mio {
         self.poll.registry()
     }
 
-    /// A further source that became ready in the last turn, if there is one.
+    /// A further source that became ready and was not taken yet, if there is one.
     pub fn next_foreign(&mut self) -> Option<usize> {
         self.foreign.pop()
     }
@@ -300,12 +300,39 @@ impl Net for Mio {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<bool, Fault> {
-        self.foreign.clear();
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(false),
-            Err(error) => return Err(fault(&error)),
+        self.poll(timeout)?;
+        Ok(self.sort(ready))
+    }
+
+    fn wait_rested(
+        &mut self,
+        rest: Duration,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Ready>,
+    ) -> Result<bool, Fault> {
+        self.poll(Some(Duration::ZERO))?;
+        if self.events.is_empty() {
+            std::thread::sleep(rest);
+            self.poll(timeout)?;
         }
+        Ok(self.sort(ready))
+    }
+}
+
+impl Mio {
+    fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Fault> {
+        match self.poll.poll(&mut self.events, timeout) {
+            // A signal: nothing is ready, and whoever waits for it looks.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            result => result.map_err(|error| fault(&error)),
+        }
+    }
+
+    /// Sorts what is ready by whom it concerns; whether there may be more.
+    fn sort(&mut self, ready: &mut Vec<Ready>) -> bool {
         let mut count = 0;
         for event in &self.events {
             count += 1;
@@ -314,7 +341,10 @@ impl Net for Mio {
                 continue;
             }
             if token >= FOREIGN {
-                self.foreign.push(token);
+                // Kept until it is taken: it may be told only once.
+                if !self.foreign.contains(&token) {
+                    self.foreign.push(token);
+                }
                 continue;
             }
             let closing = event.is_read_closed() || event.is_error() || event.is_write_closed();
@@ -332,7 +362,7 @@ impl Net for Mio {
                 writable: event.is_writable() || closing,
             });
         }
-        Ok(count == self.events.capacity())
+        count == self.events.capacity()
     }
 }
 

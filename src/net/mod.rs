@@ -16,6 +16,7 @@ mod names;
 pub mod observe;
 #[cfg(feature = "remote")]
 pub mod remote;
+mod rest;
 pub mod tap;
 
 use core::net::SocketAddr;
@@ -105,4 +106,17 @@ pub trait Net {
     /// Waits until something is ready, or for `timeout`; appends what is ready. Returns whether
     /// more may be ready than was appended.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<bool, Fault>;
+
+    /// The same, but when nothing is ready yet it may let `rest` pass first, so that more becomes
+    /// ready meanwhile: one wake-up for many answers in place of one for each. A net that has no
+    /// use for that waits at once.
+    fn wait_rested(
+        &mut self,
+        rest: Duration,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Ready>,
+    ) -> Result<bool, Fault> {
+        let _ = rest;
+        self.wait(timeout, ready)
+    }
 }

@@ -545,6 +545,20 @@ impl net::Net for Net {
         self.sweep(id);
     }
 
+    fn wait_rested(
+        &mut self,
+        rest: Duration,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Ready>,
+    ) -> Result<bool, Fault> {
+        let more = self.wait(Some(Duration::ZERO), ready)?;
+        if more || !ready.is_empty() {
+            return Ok(more);
+        }
+        self.time += rest;
+        self.wait(timeout, ready)
+    }
+
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<bool, Fault> {
         self.call(7, 0);
         self.ledger.waits += 1;

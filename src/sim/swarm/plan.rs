@@ -182,6 +182,7 @@ impl Plan {
             read_buffer: [64, 1_000, 16 * 1024, 64 * 1024][random.usize(0..4)],
             read_budget: skewed(random, 8),
             handshakes_a_turn: skewed(random, 16),
+            ..DriverConfig::default()
         };
         // Where all goes byte by byte, large bodies take long and find nothing.
         let narrow = weather.segment.is_some_and(|most| most < 100)

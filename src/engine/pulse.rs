@@ -1,0 +1,75 @@
+//! How soon answers come, and how much of its time this loop is at work.
+//!
+//! Owns two running means that the driver feeds: one says for how long it may rest without being
+//! missed, the other whether a further connection could make anything faster. Decides nothing
+//! itself, and reads no clock.
+
+use core::time::Duration;
+
+/// A single answer counts for at most this much: a few slow ones among many quick ones must not
+/// make the loop rest for longer than the quick ones bear.
+const MOST: u32 = 4_000;
+/// Time over which work and waiting are weighed against each other.
+const MEMORY: Duration = Duration::from_millis(20);
+/// Less than this says nothing yet.
+const ENOUGH: Duration = Duration::from_millis(2);
+/// Answers come sooner than this with a rest in vain.
+const PART: u32 = 8;
+
+/// The means.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pulse {
+    /// Microseconds from a request to the first byte of its answer; zero while none has come.
+    answer: u32,
+    working: Duration,
+    waiting: Duration,
+}
+
+impl Pulse {
+    /// An answer has begun, so long after its request.
+    pub(super) fn heard(&mut self, after: Duration) {
+        let new = u32::try_from(after.as_micros()).unwrap_or(MOST).clamp(1, MOST);
+        self.answer = if self.answer == 0 { new } else { (self.answer * 15 + new) / 16 };
+    }
+
+    /// The loop has worked, then waited. What came before the first answer is start-up.
+    pub(super) fn beat(&mut self, working: Duration, waiting: Duration) {
+        if self.answer == 0 {
+            return;
+        }
+        self.working += working;
+        self.waiting += waiting;
+        if self.working + self.waiting > MEMORY {
+            self.working /= 2;
+            self.waiting /= 2;
+        }
+    }
+
+    /// A time that is short beside the time of an answer.
+    pub(super) fn short_time(&self) -> Duration {
+        Duration::from_micros(u64::from(self.answer / PART))
+    }
+
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_rest_is_short_beside_the_quick_answers() {
+        let mut pulse = Pulse::default();
+        assert_eq!(pulse.short_time(), Duration::ZERO);
+        pulse.heard(ms(800));
+        assert_eq!(pulse.short_time(), Duration::from_micros(500));
+        for n in 0..1_000 {
+            // One in a hundred takes ten seconds.
+            pulse.heard(if n % 100 == 0 { ms(10_000) } else { Duration::from_micros(50) });
+        }
+        assert!(pulse.short_time() < Duration::from_micros(20), "{pulse:?}");
+    }
+}
