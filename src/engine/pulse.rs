@@ -50,6 +50,11 @@ impl Pulse {
         Duration::from_micros(u64::from(self.answer / PART))
     }
 
+    /// The loop is at work for more than half of its time: what else is asked for waits for it as
+    /// much as for servers.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.working + self.waiting >= ENOUGH && self.waiting < self.working
+    }
 }
 
 #[cfg(test)]
@@ -71,5 +76,23 @@ mod tests {
             pulse.heard(if n % 100 == 0 { ms(10_000) } else { Duration::from_micros(50) });
         }
         assert!(pulse.short_time() < Duration::from_micros(20), "{pulse:?}");
+    }
+
+    #[test]
+    fn pressed_is_who_hardly_waits() {
+        let mut pulse = Pulse::default();
+        pulse.beat(ms(100), ms(0));
+        pulse.heard(ms(1));
+        assert!(!pulse.is_pressed(), "start-up does not count");
+        pulse.beat(ms(1), ms(0));
+        assert!(!pulse.is_pressed(), "that is little");
+        pulse.beat(ms(4), ms(4));
+        assert!(pulse.is_pressed());
+        pulse.beat(ms(0), ms(10));
+        assert!(!pulse.is_pressed());
+        for _ in 0..10 {
+            pulse.beat(ms(9), ms(1));
+        }
+        assert!(pulse.is_pressed(), "what was long ago counts less and less");
     }
 }

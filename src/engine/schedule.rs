@@ -205,7 +205,8 @@ impl Engine {
         }
         let coming = self.dials.len() as u32 + self.securing;
         let crowded = coming - host.coming() >= CROWD;
-        host.worth.later(host.queued() - host.coming(), host.busy, crowded, now)
+        let pressed = self.pulse.is_pressed();
+        host.worth.later(host.queued() - host.coming(), host.busy, crowded, pressed, now)
     }
 
     /// This machine is out of sockets: fewer connections from now on, and a moment's rest.
@@ -488,8 +489,12 @@ impl Engine {
             _ => now,
         };
         host.habits.outlived_rest(now - rested);
-        if host.busy == 0 && rested < now {
-            host.worth.begins(now);
+        if host.busy == 0 {
+            if rested < now {
+                host.worth.begins(now);
+            } else {
+                host.worth.asks(now);
+            }
         }
         host.busy += 1;
         host.elsewhere += 1;

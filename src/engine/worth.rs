@@ -35,6 +35,11 @@ impl Worth {
         self.since = now;
     }
 
+    /// The first request is sent on a connection that is fresh.
+    pub(super) fn asks(&mut self, now: Instant) {
+        self.since = now;
+    }
+
     /// A request was sent, or a connection begun, while no other was under way.
     pub(super) fn begins(&mut self, now: Instant) {
         self.since = now;
@@ -45,17 +50,24 @@ impl Worth {
     /// connection is coming for, and so many `busy` connections: `None` if it is now. `crowded`:
     /// many other hosts have connections coming. Each further one makes all of them late, and what
     /// is measured meanwhile says little; but hosts that are dead make a crowd that never ends, so
-    /// that only whoever has just begun waits for it.
+    /// that only whoever has just begun waits for it. `pressed`: this loop is busy nearly all the
+    /// time, with what there is. A further connection would wait for it like the others, and cost
+    /// it a handshake; after a while each host gets its share nevertheless.
     pub(super) fn later(
         &self,
         queued: u32,
         busy: u32,
         crowded: bool,
+        pressed: bool,
         now: Instant,
     ) -> Option<Instant> {
         let crowd_ends = self.begun + CROWDED;
         if crowded && now < crowd_ends {
             return Some(crowd_ends);
+        }
+        let pressure_ends = self.begun + PRESSED;
+        if pressed && self.opening > 0 && now < pressure_ends {
+            return Some((now + LOOK_AGAIN).min(pressure_ends));
         }
         // The busy ones may all have begun just now: the queue lasts so many rounds of theirs.
         let rounds = u64::from(queued.max(1).div_ceil(busy.max(1)));
@@ -67,6 +79,10 @@ impl Worth {
 
 /// So long a host that begins makes do with one connection in a crowd.
 const CROWDED: Duration = Duration::from_millis(250);
+/// So long it makes do with what it has while the loop is pressed,
+const PRESSED: Duration = Duration::from_secs(1);
+/// and so soon the pressure is felt again where no answer gives reason to.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 fn smoothed(old: u32, new: Duration) -> u32 {
     let new = u32::try_from(new.as_micros()).unwrap_or(u32::MAX);
@@ -106,26 +122,48 @@ mod tests {
             // A thousand small files on the same machine.
             (1, 1, 1000, 63, true),
         ] {
-            let later = host(opening, serving).later(queued, busy, false, at(0));
+            let later = host(opening, serving).later(queued, busy, false, false, at(0));
             assert_eq!(later.is_none(), worth, "{opening} {serving} {queued} {busy}");
         }
     }
 
     #[test]
     fn nothing_is_held_back_before_anything_is_known() {
-        assert_eq!(Worth::default().later(1, 5, false, at(1)), None);
+        assert_eq!(Worth::default().later(1, 5, false, false, at(1)), None);
         // Unless many others come.
         let mut worth = Worth::default();
         worth.begins(at(1));
-        assert_eq!(worth.later(9, 0, true, at(1)), Some(at(251)));
-        assert_eq!(worth.later(9, 0, true, at(251)), None);
+        assert_eq!(worth.later(9, 0, true, false, at(1)), Some(at(251)));
+        assert_eq!(worth.later(9, 0, true, false, at(251)), None);
+    }
+
+    #[test]
+    fn the_first_answer_is_given_its_time() {
+        let mut worth = Worth::default();
+        worth.begins(at(0));
+        worth.opened(Duration::from_millis(60));
+        worth.asks(at(60));
+        assert!(worth.later(20, 1, false, false, at(60)).is_some());
+        assert_eq!(worth.later(20, 1, false, false, at(64)), None);
+    }
+
+    #[test]
+    fn a_loop_that_is_busy_all_the_time_opens_no_more_for_a_while() {
+        let mut worth = host(1, 1);
+        assert_eq!(worth.later(1000, 1, false, true, at(0)), Some(at(50)));
+        assert_eq!(worth.later(1000, 1, false, false, at(0)), None);
+        assert_eq!(worth.later(1000, 1, false, true, at(1000)), None);
+        worth.begins(at(500));
+        assert_eq!(worth.later(1000, 1, false, true, at(1480)), Some(at(1500)));
+        // Its first connection is not there yet: that is no matter of pressure.
+        assert_eq!(Worth::default().later(9, 1, false, true, at(1)), None);
     }
 
     #[test]
     fn an_answer_that_does_not_come_makes_it_worth_it() {
         let worth = host(60, 2);
-        let again = worth.later(3, 1, false, at(1)).unwrap();
+        let again = worth.later(3, 1, false, false, at(1)).unwrap();
         assert!(again > at(20) && again < at(21));
-        assert_eq!(worth.later(3, 1, false, again), None);
+        assert_eq!(worth.later(3, 1, false, false, again), None);
     }
 }
