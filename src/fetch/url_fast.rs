@@ -5,20 +5,25 @@
 
 use super::url::{Scheme, Url};
 
-const HOST: u8 = 1;
+const NAME: u8 = 1;
 const PATH: u8 = 2;
 const QUERY: u8 = 4;
+/// In a path it asks for a closer look.
+const MARK: u8 = 8;
 
-/// Which bytes may stand where without being changed.
+/// Which bytes may stand where without being changed; in a host, others may, too, by their
+/// neighbours.
 const CLASS: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         let character = byte as u8;
         table[byte] = match character {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => HOST | PATH | QUERY,
-            b'!' | b'$' | b'%' | b'&' | b'(' | b')' | b'*' | b'+' | b',' | b'/' | b':' | b';'
-            | b'=' | b'@' | b'[' | b']' | b'|' | b'~' => PATH | QUERY,
+            b'a'..=b'z' | b'0'..=b'9' | b'_' => NAME | PATH | QUERY,
+            b'A'..=b'Z' | b'-' | b'.' => PATH | QUERY,
+            b'/' | b'%' => MARK | PATH | QUERY,
+            b'!' | b'$' | b'&' | b'(' | b')' | b'*' | b'+' | b',' | b':' | b';' | b'=' | b'@'
+            | b'[' | b']' | b'|' | b'~' => PATH | QUERY,
             b'\'' => PATH,
             b'?' | b'{' | b'}' => QUERY,
             _ => 0,
@@ -68,24 +73,20 @@ fn host(bytes: &[u8]) -> Option<(usize, bool)> {
     let mut label = 0;
     let mut upper = false;
     let mut length = 0;
-    let mut previous = b'.';
-    while let Some(&byte) = bytes.get(length) {
-        if CLASS[usize::from(byte)] & HOST == 0 {
-            break;
-        }
-        upper |= byte.is_ascii_uppercase();
-        match byte {
-            b'.' if previous == b'.' => return None,
-            b'.' => label = length + 1,
+    loop {
+        length += run(&bytes[length..], NAME, NAME);
+        let previous = if length == 0 { b'.' } else { bytes[length - 1] };
+        match bytes.get(length) {
+            Some(b'.') if previous == b'.' => return None,
+            Some(b'.') => label = length + 1,
             // Punycode has rules of its own.
-            b'-' if previous == b'-' => return None,
-            _ => {}
+            Some(b'-') if previous == b'-' => return None,
+            Some(b'-') => {}
+            Some(byte) if byte.is_ascii_uppercase() => upper = true,
+            _ if previous == b'.' => return None,
+            _ => break,
         }
-        previous = byte;
         length += 1;
-    }
-    if previous == b'.' {
-        return None;
     }
     // A last label that begins with a digit may be an IPv4 address in one of its many forms.
     if bytes[label].is_ascii_digit() && !canonical_ipv4(&bytes[..length]) {
@@ -136,32 +137,33 @@ fn target(bytes: &[u8]) -> bool {
     if bytes[0] != b'/' {
         return false;
     }
-    let mut class = PATH;
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if CLASS[usize::from(byte)] & class == 0 {
-            if byte == b'?' && class == PATH {
-                class = QUERY;
-            } else {
-                return false;
-            }
-        } else if class == PATH {
-            match byte {
-                // `.` and `..` as whole segments; a name may begin with a dot.
-                b'/' if bytes.get(at + 1) == Some(&b'.') => {
-                    let after = if bytes.get(at + 2) == Some(&b'.') { at + 3 } else { at + 2 };
-                    if matches!(bytes.get(after), None | Some(b'/' | b'?' | b'%')) {
-                        return false;
-                    }
-                }
-                // A dot in disguise.
-                b'%' if matches!(bytes.get(at + 1..at + 3), Some([b'2', b'e' | b'E'])) => {
+    loop {
+        at += run(&bytes[at..], PATH | MARK, PATH);
+        match bytes.get(at) {
+            None => return true,
+            Some(b'?') => break,
+            // `.` and `..` as whole segments; a name may begin with a dot.
+            Some(b'/') if bytes.get(at + 1) == Some(&b'.') => {
+                let after = if bytes.get(at + 2) == Some(&b'.') { at + 3 } else { at + 2 };
+                if matches!(bytes.get(after), None | Some(b'/' | b'?' | b'%')) {
                     return false;
                 }
-                _ => {}
             }
+            // A dot in disguise.
+            Some(b'%') if matches!(bytes.get(at + 1..at + 3), Some([b'2', b'e' | b'E'])) => {
+                return false;
+            }
+            Some(b'/' | b'%') => {}
+            Some(_) => return false,
         }
         at += 1;
     }
-    true
+    let query = &bytes[at + 1..];
+    run(query, QUERY, QUERY) == query.len()
+}
+
+/// How many of the first bytes have of the classes in `mask` those in `want`.
+fn run(bytes: &[u8], mask: u8, want: u8) -> usize {
+    bytes.iter().position(|&byte| CLASS[usize::from(byte)] & mask != want).unwrap_or(bytes.len())
 }

@@ -10,7 +10,7 @@ use core::fmt;
 use core::num::NonZeroU64;
 use core::ops::Range;
 
-use super::syntax::{is_token, is_value_byte, number, trim};
+use super::syntax::{is_graphic, is_token, is_value, number, trim};
 
 /// A request without its content.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,9 @@ pub fn encode_head(
     result
 }
 
+/// What the lines of an ordinary request take beside its target and Host.
+const USUAL_FIELDS: usize = 80;
+
 fn append_head(
     out: &mut Vec<u8>,
     head: &RequestHead<'_>,
@@ -117,7 +120,7 @@ fn append_head(
     if !is_token(head.method.as_bytes()) {
         return Err(RequestError::BadMethod);
     }
-    if head.target.is_empty() || !head.target.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if head.target.is_empty() || !is_graphic(head.target.as_bytes()) {
         return Err(RequestError::BadTarget);
     }
     let mut host = None;
@@ -134,10 +137,11 @@ fn append_head(
         }
     }
     let host = host.unwrap_or(head.host.as_bytes());
-    if !host.iter().all(|byte| is_value_byte(*byte) && !matches!(byte, b' ' | b'\t')) {
+    if !is_value(host) || host.iter().any(|byte| matches!(byte, b' ' | b'\t')) {
         return Err(RequestError::BadHost);
     }
 
+    out.reserve(head.method.len() + head.target.len() + host.len() + USUAL_FIELDS);
     out.extend_from_slice(head.method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(head.target.as_bytes());
@@ -248,7 +252,7 @@ pub fn encode_field(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), R
     if !is_token(name.as_bytes()) {
         return Err(RequestError::BadFieldName);
     }
-    if !value.iter().all(|byte| is_value_byte(*byte)) {
+    if !is_value(value) {
         return Err(RequestError::BadFieldValue);
     }
     line(out, name, value);

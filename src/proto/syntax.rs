@@ -22,8 +22,55 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 }
 
 /// A `token`: at least one `tchar`.
+#[expect(clippy::indexing_slicing, reason = "a byte has its place in a table of 256")]
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
+    static TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = is_token_byte(byte as u8);
+            byte += 1;
+        }
+        table
+    };
+    !bytes.is_empty() && bytes.iter().all(|byte| TOKEN[usize::from(*byte)])
+}
+
+/// Bytes that may stand in a field value.
+pub(super) fn is_value(bytes: &[u8]) -> bool {
+    // A word with a blank that is none of the usual is looked at once more.
+    all(bytes, |word| below(word, b' ') | equal(word, 0x7f), is_value_byte)
+}
+
+/// Bytes that can be seen, of ASCII: what a request target is made of.
+pub(super) fn is_graphic(bytes: &[u8]) -> bool {
+    all(
+        bytes,
+        |word| below(word, b'!') | equal(word, 0x7f) | (word & HIGHS),
+        |byte| byte.is_ascii_graphic(),
+    )
+}
+
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// Whether all bytes are right, eight at a time: `suspect` is zero for a word of right ones.
+fn all(bytes: &[u8], suspect: impl Fn(u64) -> u64, right: impl Fn(u8) -> bool) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    words
+        .iter()
+        .all(|word| suspect(u64::from_ne_bytes(*word)) == 0 || word.iter().all(|byte| right(*byte)))
+        && rest.iter().all(|byte| right(*byte))
+}
+
+/// Not zero when a byte of the word is below `limit`, which is at most 0x80.
+const fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(ONES * limit as u64) & !word & HIGHS
+}
+
+/// Not zero when a byte of the word is this one.
+const fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ (ONES * byte as u64), 1)
 }
 
 /// What may stand in a field value: HTAB, SP, visible characters and obs-text.
@@ -60,4 +107,31 @@ pub(super) fn number(digits: &[u8]) -> Result<u64, bool> {
             .and_then(|value| value.checked_add(u64::from(digit - b'0')))
             .ok_or(true)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_bytes_are_judged_alike() {
+        for length in 0..19 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = [b'a'; 19];
+                    text[at] = byte;
+                    // Beside another that is looked at closely.
+                    text[0] = if at > 0 { 0xff } else { text[0] };
+                    let value = &text[..length];
+                    assert_eq!(is_value(value), value.iter().all(|byte| is_value_byte(*byte)));
+                    text[0] = if at > 0 { b'~' } else { text[0] };
+                    let target = &text[..length];
+                    assert_eq!(is_graphic(target), target.iter().all(u8::is_ascii_graphic));
+                    let token = &text[..length];
+                    assert_eq!(is_token(token), token.iter().all(|byte| is_token_byte(*byte)));
+                }
+            }
+        }
+        assert!(!is_token(b""));
+    }
 }

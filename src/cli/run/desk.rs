@@ -94,7 +94,7 @@ impl Desk {
         let job = &mut self.jobs[index];
         let more = job.more.as_deref().map_or(0, crate::cli::input::More::weight);
         job.weight =
-            (job.url.len() + job.typed.len() + job.host.len() + job.path.len()) as u64 + more;
+            (job.url.len() + job.typed().len() + job.host.len() + job.path.len()) as u64 + more;
         self.lines_held += job.weight;
     }
 
@@ -226,7 +226,7 @@ impl Desk {
                 let values = template::Values {
                     n: job.n,
                     id: id.as_deref(),
-                    url: &job.typed,
+                    url: job.typed(),
                     host: &job.host,
                     path: &job.path,
                     content_type: &content_type,
@@ -459,7 +459,7 @@ impl Desk {
                 let values = template::Values {
                     n: job.n,
                     id: id.as_deref(),
-                    url: &job.typed,
+                    url: job.typed(),
                     host: &job.host,
                     path: &job.path,
                     content_type: "",

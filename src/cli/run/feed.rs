@@ -324,8 +324,7 @@ impl BatchEntries {
         let index = desk.take();
         let job = &mut desk.jobs[index];
         job.n = *n;
-        job.url.push_str(&masked);
-        job.typed.push_str(&self.entry.url);
+        job.set_url(&self.entry.url, &masked);
         job.started = date::now_millis();
         job.more = self.entry.more.take();
         if let Some(message) = bad {
@@ -428,7 +427,7 @@ impl BatchEntries {
                 let values = Values {
                     n: job.n,
                     id: id.as_deref(),
-                    url: &job.typed,
+                    url: job.typed(),
                     host: &job.host,
                     path: &job.path,
                     content_type: "",
@@ -536,7 +535,7 @@ impl TransferEntries {
                         n,
                         group,
                         &target,
-                        typed,
+                        &typed,
                         Some((&glob, number)),
                     );
                 }
@@ -556,7 +555,7 @@ impl TransferEntries {
                             let (group, this) = (*group, target.clone());
                             target.output = target.more.pop_front().unwrap_or(Where::Remote);
                             target.upload = None;
-                            return self.job(desk, request, n, group, &this, text, None);
+                            return self.job(desk, request, n, group, &this, &text, None);
                         }
                     }
                 }
@@ -587,7 +586,7 @@ impl TransferEntries {
         n: &mut u64,
         group: usize,
         target: &Target,
-        typed: String,
+        typed: &str,
         glob: Option<(&Glob, u64)>,
     ) -> Step {
         let common = &self.commons[group];
@@ -596,13 +595,10 @@ impl TransferEntries {
         let index = desk.take();
         let job = &mut desk.jobs[index];
         job.n = *n;
-        job.url.push_str(&mask(&typed));
+        job.set_url(typed, &mask(typed));
         job.started = date::now_millis();
-        job.typed = typed;
         job.terms = Some(Arc::clone(&common.terms));
-        let typed = std::mem::take(&mut job.typed);
-        let parsed = request.url.set(&typed, &common.rules);
-        job.typed = typed;
+        let parsed = request.url.set(typed, &common.rules);
         if let Err(error) = parsed {
             refuse_url(desk, index, &error);
             return Step::Dealt;
@@ -667,14 +663,9 @@ impl TransferEntries {
         }
         if let Some(upload) = &target.upload {
             let profile = own.get_or_insert_with(|| (*common.profile).clone());
-            if let Err(message) = prepare_upload(
-                upload,
-                profile,
-                &mut request.url,
-                &desk.jobs[index].typed,
-                &common.rules,
-                upload_from,
-            ) {
+            if let Err(message) =
+                prepare_upload(upload, profile, &mut request.url, typed, &common.rules, upload_from)
+            {
                 desk.early(
                     index,
                     &Early { kind: "read_failed", message: &message, hint: "", exit: 26 },

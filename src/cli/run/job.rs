@@ -105,8 +105,8 @@ pub struct Job {
     pub n: u64,
     /// As it stands in the list, secrets masked.
     pub url: String,
-    /// As it stands in the list.
-    pub typed: String,
+    /// As it stands in the list, where that is not what `url` says.
+    typed: String,
     pub host: String,
     pub path: String,
     pub more: Option<Box<More>>,
@@ -267,6 +267,19 @@ impl Job {
         }
     }
 
+    /// Sets the URL as it stands in the list, and as it may be shown.
+    pub fn set_url(&mut self, typed: &str, masked: &str) {
+        self.url.push_str(masked);
+        if typed != masked {
+            self.typed.push_str(typed);
+        }
+    }
+
+    /// The URL as it stands in the list.
+    pub fn typed(&self) -> &str {
+        if self.typed.is_empty() { &self.url } else { &self.typed }
+    }
+
     /// What came is void, with all its heads.
     pub fn forget_heads(&mut self) {
         self.heads.clear();
@@ -301,8 +314,7 @@ impl Job {
                 13 if name.eq_ignore_ascii_case("last-modified") => &mut self.last_modified,
                 8 if name.eq_ignore_ascii_case("location") => &mut self.location,
                 14 if name.eq_ignore_ascii_case("content-length") => {
-                    self.content_length =
-                        std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+                    self.content_length = number(value.trim_ascii());
                     continue;
                 }
                 16 if name.eq_ignore_ascii_case("content-encoding") => {
@@ -388,6 +400,17 @@ impl Job {
             **hash = Sha256::new();
         }
     }
+}
+
+/// A decimal number of digits alone.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 #[cfg(test)]

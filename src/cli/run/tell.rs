@@ -255,8 +255,8 @@ impl Desk {
             }
             self.transfers += 1;
             let facts = writeout::Facts {
-                url: &job.typed,
-                url_effective: &job.typed,
+                url: job.typed(),
+                url_effective: job.typed(),
                 url_number: self.transfers - 1,
                 exit_code: early.exit,
                 error: Some(early.message),
@@ -334,7 +334,7 @@ impl Desk {
             self.sent_before = watch.sent;
         }
         let facts = writeout::Facts {
-            url: &job.typed,
+            url: job.typed(),
             url_effective: outcome.final_url.as_str(),
             url_number: self.transfers - 1,
             exit_code: exit,
