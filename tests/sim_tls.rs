@@ -296,7 +296,12 @@ fn many_handshakes_leave_a_share_of_each_turn_to_what_is_established() {
     let plain = std::net::IpAddr::from([192, 0, 2, 60]);
     net.serve((plain, 80).into(), served);
     net.name("plain.test", &[plain]);
-    let small = DriverConfig { read_buffer: 4096, read_budget: 1, handshakes_a_turn: A_TURN };
+    let small = DriverConfig {
+        read_buffer: 4096,
+        read_budget: 1,
+        handshakes_a_turn: A_TURN,
+        ..DriverConfig::default()
+    };
     let mut driver = Driver::new(Engine::new(config(1)), net, small).with_tls(ends.client(0));
     let progress = Rc::new(RefCell::new(Progress::default()));
     let seen = Rc::clone(&progress);
