@@ -79,7 +79,7 @@ fn the_tables_are_large_and_no_row_stands_twice() {
         }
     }
     assert!(twice.is_empty(), "{}", twice.join("\n"));
-    assert!(rows.len() >= 600, "{} rows", rows.len());
+    assert!(rows.len() >= 950, "{} rows", rows.len());
 }
 
 #[test]
