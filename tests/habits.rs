@@ -64,6 +64,8 @@ fn after_fifty_requests() {
         let part = stale(learned, counts(&fetcher));
         println!("hint {hint}: {} until it was learned, then {part:.5}", learned.stale);
         assert!(part < 0.001, "hint {hint}: {part}");
+        // Who is told does not have to learn.
+        assert!(!hint || learned.stale == 0, "{} although it was told", learned.stale);
     }
 }
 

@@ -24,6 +24,8 @@ const RESPONSES: u32 = 4096;
 pub(super) struct Habits {
     /// Seconds that the server told.
     hint: Option<u32>,
+    /// With which answer of a connection it told how many it takes on one in all, and how many.
+    hinted_most: Option<(u32, u32)>,
     /// The idle time after which it closes, in milliseconds.
     idle_life: Option<u32>,
     /// After how many it closed once, and when that was; a second close at about this age makes it
@@ -42,9 +44,14 @@ impl Habits {
     /// on this one, with its answer of this number there.
     pub(super) fn hinted(&mut self, hint: &KeepAlive, number: u32) {
         self.hint = hint.timeout.or(self.hint);
-        if hint.max == Some(0) {
-            self.requests = Some(number);
+        let Some(left) = hint.max else { return };
+        let most = number.saturating_add(left);
+        // Some say the same with each answer: that is no count. Two that agree are.
+        let agrees = |(other, said)| other != number && said == most;
+        if left == 0 || self.hinted_most.is_some_and(agrees) {
+            self.requests = Some(most);
         }
+        self.hinted_most = Some((number, most));
     }
 
     /// It closed a connection that had been idle since then and had served `requests`.
@@ -122,13 +129,18 @@ impl Habits {
     }
 
     /// Whether a connection that served `requests` has come to the end of what the server gives.
-    pub(super) fn is_used_up(&mut self, requests: u32) -> bool {
-        let used_up = self.requests.is_some_and(|most| requests >= most);
-        if used_up && self.responses >= RESPONSES {
+    pub(super) fn is_used_up(&self, requests: u32) -> bool {
+        self.requests.is_some_and(|most| requests >= most)
+    }
+
+    /// Whether such a connection shall go on all the same, to question the habit: once in so many
+    /// responses.
+    pub(super) fn take_question(&mut self) -> bool {
+        let due = self.responses >= RESPONSES;
+        if due {
             self.responses = 0;
-            return false;
         }
-        used_up
+        due
     }
 }
 
@@ -204,6 +216,23 @@ mod tests {
     }
 
     #[test]
+    fn a_count_of_requests_is_told_by_two_hints_that_agree() {
+        let told = |hints: &[(u32, u32)]| {
+            let mut habits = Habits::default();
+            for &(number, left) in hints {
+                habits.hinted(&KeepAlive { timeout: None, max: Some(left) }, number);
+            }
+            habits.requests
+        };
+        assert_eq!(told(&[(1, 49)]), None);
+        assert_eq!(told(&[(1, 49), (2, 48)]), Some(50));
+        // The first answers of two connections are no count, nor is the same with each.
+        assert_eq!(told(&[(1, 49), (1, 49)]), None);
+        assert_eq!(told(&[(1, 100), (2, 100), (3, 100)]), None);
+        assert_eq!(told(&[(7, u32::MAX), (8, u32::MAX)]), Some(u32::MAX));
+    }
+
+    #[test]
     fn a_number_of_requests_is_learned_and_forgotten() {
         let mut habits = Habits::default();
         habits.closed_idle(AT(0), AT(0), 50);
@@ -223,7 +252,7 @@ mod tests {
         let mut questions = 0;
         for n in 0..RESPONSES * 4 {
             habits.outlived(n % 50 + 1);
-            questions += u32::from(n % 50 == 49 && !habits.is_used_up(50));
+            questions += u32::from(n % 50 == 49 && habits.is_used_up(50) && habits.take_question());
         }
         assert_eq!(questions, 3);
     }

@@ -551,7 +551,8 @@ impl Engine {
         let conn = &self.conns[key];
         let (host_key, served) = (conn.host, conn.served);
         let habits = &mut self.hosts[host_key].habits;
-        let used_up = served > 0 && (!self.config.reuse || habits.is_used_up(served));
+        let used_up = habits.is_used_up(served) && !habits.take_question();
+        let used_up = served > 0 && (!self.config.reuse || used_up);
         let host = &self.hosts[host_key];
         let too_many = served > 0 && self.is_surplus(key);
         // A job that only a newer connection may take must not wait for ever.
