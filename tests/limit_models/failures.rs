@@ -5,7 +5,7 @@ use std::time::Duration;
 use gannet::base::Instant;
 use gannet::engine::limit::{Complaint, Limit, LimitConfig, Sample};
 
-use crate::world::{Beyond, Model, Spread};
+use crate::world::{Beyond, Model, Spread, World};
 use crate::{alone, client, percent, search};
 
 const AT: fn(u64) -> Instant = |ms| Instant::from_nanos(ms * 1_000_000);
@@ -153,6 +153,66 @@ fn the_floor_is_no_trap() {
         for _ in 0..level {
             limit.done(AT(now), &sample(AT(now - 20), level));
         }
+    }
+}
+
+/// A half is too harsh (vectordotdev/vector#3255): what a refusal takes at a level that was borne is a
+/// tenth at most.
+#[test]
+fn a_cut_is_small() {
+    let mut limit = Limit::new(&LimitConfig { start: 32, floor: 1, ceiling: 32 }, 3, AT(0));
+    let mut now = 0;
+    let mut refusals = 0;
+    while limit.explain().complained_at.is_none() {
+        // Trials with less come and go; what is refused is at the level.
+        for _ in 0..50 {
+            let level = limit.allowed();
+            for _ in 0..level {
+                limit.sent(AT(now), level, true);
+            }
+            now += 20;
+            for _ in 0..level {
+                limit.done(AT(now), &sample(AT(now - 20), level));
+            }
+        }
+        if limit.allowed() < 32 {
+            continue;
+        }
+        // Of 32 several fail, one after the other: too many to be chance.
+        for _ in 0..12 {
+            now += 1;
+            limit.complaint(AT(now), Complaint::Overload503, AT(now), 32);
+            refusals += 1;
+            if limit.explain().complained_at.is_some() {
+                break;
+            }
+        }
+        assert!(refusals < 1000, "never cut");
+    }
+    println!("cut to {} by refusal {refusals}", limit.allowed());
+    assert!(limit.allowed() >= 28, "{}", limit.explain());
+}
+
+/// Ten minutes without a sample are no measure of anything (envoy#14997: an empty histogram gives a
+/// giant base).
+#[test]
+fn a_long_silence_changes_nothing() {
+    let base = Model { service: 50, ..Model::default() };
+    let rows = [
+        Model { name: "hard", hard: Some((|_| 24, Beyond::Reset)), ..base.clone() },
+        Model { name: "workers", workers: Some(|_| 8), ..base.clone() },
+        Model { name: "anything", ..base },
+    ];
+    for model in rows {
+        let mut world = World::new(&model, 3);
+        world.add(client(search(4, 3)), 0);
+        world.rest(0, 20_000, 620_000);
+        world.run(640);
+        let stats = &world.clients[0].stats;
+        let served = |from: usize| stats.seconds[from..from + 5].iter().sum::<u64>();
+        let (before, after) = (served(14), served(621));
+        println!("{}: {before}, then {after}", model.name);
+        assert!(after * 100 >= before * 97, "{}: {before}, then {after}", model.name);
     }
 }
 

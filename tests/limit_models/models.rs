@@ -84,8 +84,10 @@ pub(crate) fn knees() -> Vec<(Model, Goal)> {
         ..Model::default()
     };
     let model = |name| Model { name, ..Model::default() };
-    // With 128 at once it answers the first after 1.3 s, which is a sixth of the short run.
-    let stuck = Goal { short_from_128: 80.0, ..Goal::ISSUE };
+    // 128 that are sent at once take 64 times as long, 1.28 s or 3.2 s: until then nothing can be known.
+    // Who then knows all gets 86.0 % in 8 s and 96.3 % in 30 s of what 16 serve, or 65.0 % and 90.7 %
+    // where a request takes 50 ms: (128 + (T - t) 16/s) / (T 16/s).
+    let stuck = Goal { short_from_128: 82.0, ..Goal::ISSUE };
     let stuck_vary = Goal { long_from_128: 91.0, short_from_128: 70.0, long: 93.0, ..Goal::ISSUE };
     // One sample says little about exponential times: what is right takes seconds to tell.
     let vague =
@@ -123,7 +125,7 @@ pub(crate) fn knees() -> Vec<(Model, Goal)> {
         (thrash("thrash beyond 16", 20, Spread::Same), stuck),
         (
             thrash("thrash beyond 16, 50 ms", 50, Spread::Same),
-            Goal { long_from_128: 85.0, short_from_128: 50.0, ..Goal::ISSUE },
+            Goal { long_from_128: 88.0, short_from_128: 59.0, ..Goal::ISSUE },
         ),
         (thrash("thrash beyond 16, times vary", 20, Spread::Even), stuck_vary),
         (
