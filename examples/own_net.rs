@@ -10,14 +10,14 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant as Clock};
 
 use gannet::base::Instant;
-use gannet::engine::{
-    Advice, Cause, Config, Ctl, Engine, Fault, Handler, JobRef, Origin, Report, Request, Resume,
-    Scheme,
-};
+use gannet::engine::{Cause, Config, Engine, Fault, Origin, Request, Scheme};
 use gannet::net::{Driver, DriverConfig, Net, Read, Ready};
-use gannet::proto::{Body, Head};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Socket, Type};
+
+#[path = "tally/mod.rs"]
+pub mod tally;
+use tally::Tally;
 
 /// One socket, and what its loop is to watch.
 #[derive(Debug)]
@@ -169,44 +169,20 @@ impl Net for Interests {
     }
 }
 
-/// Counts what comes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    /// Responses that are whole.
-    pub whole: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// Bytes of bodies.
-    pub bytes: u64,
-}
-
-impl Handler for Tally {
-    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
-        Advice::Deliver(Resume::Never)
-    }
-
-    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-    }
-
-    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
-        self.whole += u64::from(report.result.is_ok());
-        self.failed += u64::from(report.result.is_err());
-    }
-}
-
 /// Fetches so many bodies from `server`.
 pub fn run(server: SocketAddr, count: u64) -> Result<Tally, Box<dyn Error>> {
     let engine = Engine::try_new(Config::default())?;
     let mut driver = Driver::new(engine, Interests::new(), DriverConfig::default());
     let name = server.ip().to_string();
     let host = driver.host(&Origin { scheme: Scheme::Http, host: &name, port: server.port() });
-    for n in 0..count {
-        let target = format!("/bytes/1000?{n}");
-        driver.submit(&Request::get(host, &target).tag(n))?;
-    }
-    let mut tally = Tally::default();
-    while tally.whole + tally.failed < count {
+    let (mut tally, mut submitted) = (Tally::default(), 0);
+    while tally.done() < count {
+        // The list of URLs may be as long as it likes: the engine takes what it has room for.
+        while submitted < count && driver.engine().wants() > 0 {
+            let target = format!("/bytes/1000?{submitted}");
+            driver.submit(&Request::get(host, &target).tag(submitted))?;
+            submitted += 1;
+        }
         driver.turn(Some(Duration::from_secs(1)), &mut tally)?;
     }
     Ok(tally)
@@ -217,6 +193,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut next = || arguments.next().ok_or("usage: own_net ADDRESS:PORT COUNT");
     let (server, count) = (next()?.parse()?, next()?.parse()?);
     let tally = run(server, count)?;
-    println!("{} whole, {} failed, {} bytes", tally.whole, tally.failed, tally.bytes);
+    tally.lines().iter().for_each(|line| println!("{line}"));
     Ok(())
 }

@@ -6,38 +6,13 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gannet::engine::{
-    Advice, Config, Ctl, Engine, Handler, JobRef, Origin, Report, Request, Resume, Scheme,
-};
+use gannet::engine::{Config, Engine, Origin, Request, Scheme};
 use gannet::net::mio::Mio;
 use gannet::net::{Driver, DriverConfig, Net as _};
-use gannet::proto::{Body, Head};
 
-/// Counts what comes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    /// Responses that are whole.
-    pub whole: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// Bytes of bodies.
-    pub bytes: u64,
-}
-
-impl Handler for Tally {
-    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
-        Advice::Deliver(Resume::Never)
-    }
-
-    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-    }
-
-    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
-        self.whole += u64::from(report.result.is_ok());
-        self.failed += u64::from(report.result.is_err());
-    }
-}
+#[path = "tally/mod.rs"]
+pub mod tally;
+use tally::Tally;
 
 /// Fetches so many bodies from `server`.
 pub fn run(server: SocketAddr, count: u64) -> Result<Tally, Box<dyn Error>> {
@@ -45,12 +20,14 @@ pub fn run(server: SocketAddr, count: u64) -> Result<Tally, Box<dyn Error>> {
     let mut driver = Driver::new(engine, Mio::new(256)?, DriverConfig::default());
     let name = server.ip().to_string();
     let host = driver.host(&Origin { scheme: Scheme::Http, host: &name, port: server.port() });
-    for n in 0..count {
-        let target = format!("/bytes/1000?{n}");
-        driver.submit(&Request::get(host, &target).tag(n))?;
-    }
-    let mut tally = Tally::default();
-    while tally.whole + tally.failed < count {
+    let (mut tally, mut submitted) = (Tally::default(), 0);
+    while tally.done() < count {
+        // The list of URLs may be as long as it likes: the engine takes what it has room for.
+        while submitted < count && driver.engine().wants() > 0 {
+            let target = format!("/bytes/1000?{submitted}");
+            driver.submit(&Request::get(host, &target).tag(submitted))?;
+            submitted += 1;
+        }
         let now = driver.net_mut().now();
         let timeout = driver.next_deadline().map(|at| at - now);
         wait(driver.net(), timeout)?;
@@ -74,6 +51,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut next = || arguments.next().ok_or("usage: poll_loop ADDRESS:PORT COUNT");
     let (server, count) = (next()?.parse()?, next()?.parse()?);
     let tally = run(server, count)?;
-    println!("{} whole, {} failed, {} bytes", tally.whole, tally.failed, tally.bytes);
+    tally.lines().iter().for_each(|line| println!("{line}"));
     Ok(())
 }

@@ -12,36 +12,12 @@ use std::time::{Duration, Instant as Clock};
 
 use gannet::base::Instant;
 use gannet::engine::{
-    Action, Advice, Cause, Config, ConnKey, Ctl, Engine, Fault, Handler, JobRef, Loss, Origin,
-    PerHost, Report, Request, Resume, Scheme,
+    Action, Cause, Config, ConnKey, Engine, Fault, Loss, Origin, PerHost, Request, Scheme,
 };
-use gannet::proto::{Body, Head};
 
-/// Counts what comes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    /// Responses that are whole.
-    pub whole: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// Bytes of bodies.
-    pub bytes: u64,
-}
-
-impl Handler for Tally {
-    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
-        Advice::Deliver(Resume::Never)
-    }
-
-    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-    }
-
-    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
-        self.whole += u64::from(report.result.is_ok());
-        self.failed += u64::from(report.result.is_err());
-    }
-}
+#[path = "tally/mod.rs"]
+pub mod tally;
+use tally::Tally;
 
 /// Fetches so many bodies from `server`, over one connection at a time: reading blocks.
 pub fn run(server: SocketAddr, count: u64) -> Result<Tally, Box<dyn Error>> {
@@ -57,7 +33,7 @@ pub fn run(server: SocketAddr, count: u64) -> Result<Tally, Box<dyn Error>> {
     let host = engine.host(&Origin { scheme: Scheme::Http, host: &name, port: server.port() });
     let mut submitted = 0;
 
-    while tally.whole + tally.failed < count {
+    while tally.done() < count {
         while submitted < count && engine.wants() > 0 {
             let target = format!("/bytes/1000?{submitted}");
             engine.submit(&Request::get(host, &target).tag(submitted), clock())?;
@@ -128,6 +104,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut next = || arguments.next().ok_or("usage: sans_io ADDRESS:PORT COUNT");
     let (server, count) = (next()?.parse()?, next()?.parse()?);
     let tally = run(server, count)?;
-    println!("{} whole, {} failed, {} bytes", tally.whole, tally.failed, tally.bytes);
+    tally.lines().iter().for_each(|line| println!("{line}"));
     Ok(())
 }

@@ -21,8 +21,11 @@ use crate::Tally;
 
 const PORT: u16 = 80;
 const BUFFER: usize = 4 * 1024;
-/// Bodies of the server's answers.
-pub const BODY: usize = 1_000;
+
+/// The body that the server answers with: it tells what was asked for.
+pub fn body(target: &str) -> String {
+    format!("{target}\n{}", "x".repeat(980))
+}
 
 /// One of the engine's connections.
 struct Link {
@@ -260,10 +263,12 @@ impl Server {
                 (bytes.len(), ())
             });
             let room = socket.send_capacity() - socket.send_queue();
-            if heard.ends_with(b"\r\n\r\n") && room >= BODY + 100 {
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n");
-                let _ = socket.send_slice(head.as_bytes());
-                let _ = socket.send_slice(&[b'x'; BODY]);
+            if heard.ends_with(b"\r\n\r\n") && room >= 2_000 {
+                let request = String::from_utf8_lossy(heard);
+                let body = body(request.split(' ').nth(1).unwrap_or_default());
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                let _ = socket.send_slice(answer.as_bytes());
                 heard.clear();
                 self.answered += 1;
             }
@@ -307,7 +312,7 @@ pub fn run(count: u64) -> (Tally, u64, Duration) {
     let (mut tally, mut submitted, mut now) = (Tally::default(), 0, Instant::ZERO);
     while tally.done() < count && now.as_nanos() < 3_600_000_000_000 {
         while submitted < count && stack.engine.wants() > 0 {
-            let target = format!("/bytes/{BODY}?{submitted}");
+            let target = format!("/bytes/1000?{submitted}");
             if stack.engine.submit(&Request::get(host, &target).tag(submitted), now).is_err() {
                 break;
             }
