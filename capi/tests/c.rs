@@ -200,6 +200,67 @@ fn a_peer_that_resets_does_not_kill_the_host() {
     assert!(text(&output).contains("60 done"), "{}", text(&output));
 }
 
+/// What `capi/install.sh` installs is found by pkg-config, and the programs of `docs/c.md` are built
+/// against it as they stand there.
+#[test]
+fn the_guides_programs_against_what_is_installed() {
+    let server = spawn(Script::new()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let prefix = dir.path().join("prefix");
+    let output = Command::new("bash")
+        .arg(folder().join("install.sh"))
+        .arg(&prefix)
+        .env("GANNET_PROFILE", "dev")
+        .env("CARGO_TARGET_DIR", libraries().parent().unwrap())
+        .env_remove("DESTDIR")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let flags = |more: &[&str]| {
+        let output = Command::new("pkg-config")
+            .args(["--cflags", "--libs"])
+            .args(more)
+            .arg("gannet")
+            .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let flags = String::from_utf8(output.stdout).unwrap();
+        flags.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let guide = std::fs::read_to_string(folder().join("../docs/c.md")).unwrap();
+    let programs: Vec<&str> =
+        guide.split("```c\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(programs.len(), 2);
+    let mut built = Vec::new();
+    for (n, source) in programs.into_iter().enumerate() {
+        let (program, path) = (dir.path().join(n.to_string()), dir.path().join(format!("{n}.c")));
+        std::fs::write(&path, source).unwrap();
+        let output = Command::new("cc")
+            .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror"])
+            .arg(&path)
+            .args(flags(&[]))
+            .arg(format!("-Wl,-rpath,{}", prefix.join("lib").display()))
+            .arg("-o")
+            .arg(&program)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        built.push(program);
+    }
+    let urls = [server.url("/bytes/1234"), server.url("/redirect/2"), server.url("/status/404")];
+    let output = run(&built[0], &urls, "");
+    assert!(output.status.success(), "{}", text(&output));
+    let mut lines: Vec<String> = text(&output).lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines[0], "1 200 1234 ", "{lines:?}");
+    assert!(lines[1].starts_with("2 200 ") && lines[2].starts_with("3 404 "), "{lines:?}");
+    let list: String =
+        (0..300).map(|n| format!("{}\n", server.url(&format!("/bytes/1000?{n}")))).collect();
+    let output = run(&built[1], &[], &list);
+    assert!(text(&output).starts_with("300000 bytes\n"), "{}", text(&output));
+}
+
 #[test]
 fn from_python() {
     let server = spawn(Script::new()).unwrap();
