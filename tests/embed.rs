@@ -590,3 +590,24 @@ fn a_fetcher_refuses_what_cannot_work() {
         "{refused:?}"
     );
 }
+
+/// What is made in one thread may be used in another: a loop is often built before its thread is.
+#[test]
+fn loops_can_be_handed_to_another_thread() {
+    fn send<T: Send>() {}
+    fn send_and_sync<T: Send + Sync>() {}
+    send::<Engine>();
+    send::<Driver<Mio>>();
+    send::<Fetcher>();
+    send_and_sync::<Config>();
+    send_and_sync::<Options>();
+    send_and_sync::<Profile>();
+    send_and_sync::<Url>();
+    send_and_sync::<gannet::tls::Config>();
+    send_and_sync::<gannet::fetch::Error>();
+    send_and_sync::<StartError>();
+    send_and_sync::<gannet::engine::Failure>();
+    send_and_sync::<SubmitError>();
+    send_and_sync::<gannet::net::Remote>();
+    send_and_sync::<gannet::fetch::Remote>();
+}

@@ -2,9 +2,7 @@
 
 mod tls_common;
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gannet::engine::{
@@ -303,11 +301,11 @@ fn many_handshakes_leave_a_share_of_each_turn_to_what_is_established() {
         ..DriverConfig::default()
     };
     let mut driver = Driver::new(Engine::new(config(1)), net, small).with_tls(ends.client(0));
-    let progress = Rc::new(RefCell::new(Progress::default()));
-    let seen = Rc::clone(&progress);
+    let progress = Arc::new(Mutex::new(Progress::default()));
+    let seen = Arc::clone(&progress);
     driver.set_tap(Some(Box::new(move |tapped| match tapped.what {
-        What::Secured(_) => seen.borrow_mut().secured += 1,
-        What::Received(bytes) => seen.borrow_mut().plain += bytes.len(),
+        What::Secured(_) => seen.lock().unwrap().secured += 1,
+        What::Received(bytes) => seen.lock().unwrap().plain += bytes.len(),
         _ => {}
     })));
     let host = driver.host(&Origin { scheme: Scheme::Http, host: "plain.test", port: 80 });
@@ -321,12 +319,12 @@ fn many_handshakes_leave_a_share_of_each_turn_to_what_is_established() {
     let mut full_turns = 0;
     while count.done <= u32::from(HOSTS) {
         let (secured, received) = {
-            let progress = progress.borrow();
+            let progress = progress.lock().unwrap();
             (progress.secured, progress.plain)
         };
         sim::look_up(&mut driver, &mut count);
         driver.turn(None, &mut count).unwrap();
-        let progress = progress.borrow();
+        let progress = progress.lock().unwrap();
         let now = progress.secured - secured;
         assert!(now <= A_TURN, "{now} handshakes in one turn");
         if now == A_TURN && received > 0 {
@@ -336,5 +334,5 @@ fn many_handshakes_leave_a_share_of_each_turn_to_what_is_established() {
     }
     // Else they were never in each other's way.
     assert!(full_turns >= 10, "{full_turns} turns full of handshakes");
-    assert_eq!(progress.borrow().secured, u32::from(HOSTS));
+    assert_eq!(progress.lock().unwrap().secured, u32::from(HOSTS));
 }

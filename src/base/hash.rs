@@ -9,7 +9,7 @@
 use core::hash::{BuildHasher, Hasher};
 
 /// A map that is ordered by nothing but its seed.
-pub type Map<K, V> = hashbrown::HashMap<K, V, Seeded>;
+pub(crate) type Map<K, V> = hashbrown::HashMap<K, V, Seeded>;
 
 /// Odd, and with about as many ones as zeros (the first digits of pi, as everyone takes).
 const MULTIPLIER: u64 = 0x243f_6a88_85a3_08d3;
@@ -18,9 +18,10 @@ const MULTIPLIER: u64 = 0x243f_6a88_85a3_08d3;
 ///
 /// ```
 /// use core::hash::BuildHasher;
-/// use gannet::base::{Map, Seeded};
+/// use std::collections::HashMap;
+/// use gannet::base::Seeded;
 ///
-/// let mut hosts = Map::with_hasher(Seeded::new(42));
+/// let mut hosts = HashMap::with_hasher(Seeded::new(42));
 /// hosts.insert("example.com", 1);
 /// assert_eq!(hosts.get("example.com"), Some(&1));
 /// assert_eq!(Seeded::new(7).hash_one("a"), Seeded::new(7).hash_one("a"));

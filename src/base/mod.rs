@@ -10,7 +10,8 @@ mod time;
 mod timers;
 
 pub use arena::{Arena, Key};
-pub use hash::{Map, Seeded, SeededHasher};
+pub(crate) use hash::Map;
+pub use hash::{Seeded, SeededHasher};
 pub use list::{Linked, Links, List};
 pub use time::Instant;
 pub use timers::Timers;

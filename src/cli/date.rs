@@ -180,7 +180,7 @@ pub fn now_millis() -> i64 {
 }
 
 /// Writes RFC 3339 with milliseconds, and remembers the day, which rarely changes.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Stamp {
     day: i64,
     text: [u8; 10],

@@ -79,7 +79,7 @@ pub enum Body<'a> {
 }
 
 /// Writes records.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Writer {
     stamp: Stamp,
     address: Option<(SocketAddr, String)>,

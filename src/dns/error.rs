@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 /// What went wrong with a name.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct DnsError {
     /// What went wrong.
     pub kind: DnsErrorKind,
@@ -24,6 +25,7 @@ pub struct DnsError {
 
 /// The kinds of [`DnsError`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum DnsErrorKind {
     /// It can't be asked: an empty label, too long, not ASCII, or `.onion` (RFC 7686).
     BadName,
@@ -69,6 +71,7 @@ impl DnsErrorKind {
 
 /// What one server did with one question.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// Whom we asked.
     pub server: SocketAddr,
@@ -80,6 +83,7 @@ pub struct Report {
 
 /// What came of asking a server.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Said {
     /// NXDOMAIN.
     NoSuchName,

@@ -11,6 +11,7 @@ use crate::base::Instant;
 
 /// What a name leads to.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Answer {
     /// Where to connect, in the order of trying; never empty.
     pub addresses: Vec<IpAddr>,
@@ -85,6 +86,7 @@ pub enum Action {
 
 /// Why a socket was of no use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum SocketFailure {
     /// Refused: the machine is there, and nobody listens.
     NobodyListens,

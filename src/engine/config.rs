@@ -139,6 +139,7 @@ impl Default for Retry {
 
 /// How many connections one host may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum PerHost {
     /// Exactly this many, and no controller.
     Fixed(u16),

@@ -269,6 +269,7 @@ impl Kind {
 
 /// A failure with all that a person needs to understand it.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Failure {
     /// What went wrong.
     pub kind: Kind,

@@ -169,6 +169,7 @@ pub struct Report<'a> {
 
 /// An attempt that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Try {
     /// What ended it.
     pub kind: Kind,
@@ -206,6 +207,7 @@ pub struct Times {
 
 /// The connection that an attempt ran on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ConnInfo {
     /// Its number, counted from 1 in the order of opening.
     pub id: u64,

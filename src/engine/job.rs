@@ -119,6 +119,7 @@ pub struct ResumeFrom {
 
 /// By what two answers are known to be of the same representation (RFC 9110 section 8.8).
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Validator {
     /// A strong entity tag, quotes included.
     ETag(Box<[u8]>),

@@ -12,6 +12,7 @@ use super::Userinfo;
 
 /// What proves who asks.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Auth {
     /// Name and password (`-u`).
     Basic {

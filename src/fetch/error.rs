@@ -94,6 +94,7 @@ impl Kind {
 
 /// Why a URL failed, with all that a person needs to understand it.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Error {
     /// What went wrong.
     pub kind: Kind,

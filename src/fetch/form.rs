@@ -72,6 +72,7 @@ pub struct Piece<'a> {
 
 /// Where a [`Piece`]'s content comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Content<'a> {
     /// From the argument.
     Text(&'a [u8]),

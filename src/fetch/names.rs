@@ -137,7 +137,7 @@ impl Directory {
             return Ok((Self { known, routes, families, warnings }, None));
         }
         // Ids of questions must be unpredictable: without that nothing is asked at all.
-        let mut random = system_random().map_err(|error| io::Error::other(error.to_string()))?;
+        let mut random = system_random()?;
         let mut warnings = Vec::new();
         let mut config = match options.dns {
             Some(config) => config,

@@ -86,6 +86,7 @@ pub struct Profile {
 
 /// A request's body.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Body {
     /// None.
     #[default]
@@ -125,6 +126,7 @@ impl Body {
 
 /// Whether the server is asked before a body is sent (RFC 9110 section 10.1.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Expect {
     /// As curl: for bodies above 1 MiB and those of unknown length; an `Expect` field in the
     /// profile turns it on, its removal off.
@@ -138,6 +140,7 @@ pub enum Expect {
 
 /// Whether and how redirects are followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Follow {
     /// Not at all: a 3xx is the answer.
     #[default]

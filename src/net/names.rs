@@ -27,7 +27,7 @@ const READ_BUDGET: u32 = 16;
 pub struct Names {
     resolver: Resolver,
     /// Unpredictable to strangers: ids are made of it.
-    random: Box<dyn FnMut() -> u64>,
+    random: Box<dyn FnMut() -> u64 + Send>,
     /// Hosts that are to be found under another name and port.
     routed: HashMap<HostKey, (Box<str>, u16)>,
     /// By a look-up's slot: who waits for it.
@@ -79,7 +79,7 @@ impl core::fmt::Debug for Names {
 
 impl Names {
     /// `random` must be unpredictable to strangers; the `fetch` feature has `system_random`.
-    pub fn new(resolver: Resolver, random: impl FnMut() -> u64 + 'static) -> Self {
+    pub fn new(resolver: Resolver, random: impl FnMut() -> u64 + Send + 'static) -> Self {
         Self {
             resolver,
             random: Box::new(random),
@@ -492,13 +492,13 @@ fn failure(fault: Fault) -> SocketFailure {
 /// # Errors
 /// When the system has none.
 #[cfg(feature = "fetch")]
-pub fn system_random() -> Result<impl FnMut() -> u64 + 'static, getrandom::Error> {
+pub fn system_random() -> Result<impl FnMut() -> u64 + Send + 'static, std::io::Error> {
     use std::hash::BuildHasher as _;
 
     // Should the system fail later on, a keyed hash of a number that only grows is still beyond
     // a stranger's guess.
     let fallback = std::hash::RandomState::new();
-    let mut count = getrandom::u64()?;
+    let mut count = getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))?;
     Ok(move || {
         count = count.wrapping_add(1);
         getrandom::u64().unwrap_or_else(|_| fallback.hash_one(count))

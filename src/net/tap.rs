@@ -11,6 +11,7 @@ use crate::proto::wire::End;
 
 /// Something that went over a connection.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Tapped<'a> {
     /// The connection's number, as in [`ConnInfo::id`](crate::engine::ConnInfo::id).
     pub conn: u64,
@@ -42,4 +43,4 @@ pub enum What<'a> {
 }
 
 /// Hears of everything that goes over connections. Must not take long.
-pub type Tap = Box<dyn FnMut(&Tapped<'_>)>;
+pub type Tap = Box<dyn FnMut(&Tapped<'_>) + Send>;

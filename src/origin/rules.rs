@@ -212,6 +212,7 @@ impl From<core::ops::RangeFrom<u64>> for Span {
 /// One thing to do with an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Action {
     /// This status.
     Status(u16),
@@ -300,6 +301,7 @@ impl<'de> Deserialize<'de> for Bytes {
 /// The content of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Body {
     /// These bytes.
     Bytes(Bytes),

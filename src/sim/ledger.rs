@@ -5,6 +5,7 @@ use crate::base::Instant;
 
 /// One request, as the client's kernel took it.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Asked {
     /// The method; empty until the whole head was taken.
     pub method: String,
@@ -28,6 +29,7 @@ impl Asked {
 
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Ledger {
     /// Sockets opened.
     pub opened: u64,

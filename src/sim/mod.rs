@@ -91,6 +91,7 @@ pub use weather::Weather;
 
 /// Requests were left when the time was over.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Stuck {
     /// How many.
     pub held: usize,

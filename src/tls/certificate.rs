@@ -17,6 +17,7 @@ const PARTS: usize = 8;
 
 /// A certificate's fields that people ask about.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Certificate {
     /// Whom it was issued to, as `CN=…, O=…`.
     pub subject: String,

@@ -23,6 +23,7 @@ use super::verify::{Trust, Verifier, digest};
 
 /// Whose signature makes a server's certificate good.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Roots {
     /// Mozilla's authorities, compiled in.
     WebPki,
@@ -37,6 +38,7 @@ pub enum Roots {
 
 /// A TLS version that can be spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Version {
     /// RFC 5246.
     Tls12,
@@ -121,6 +123,7 @@ const DEFAULT_MAX_HANDSHAKE_BYTES: usize = 96 * 1024;
 
 /// What a [`Config`] could not be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConfigErrorKind {
     /// There is no usable certificate among the roots.
     Roots,

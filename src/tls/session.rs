@@ -67,6 +67,7 @@ pub struct Session {
 
 /// What a call of [`Session::receive`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Received {
     /// Bytes done with, at the front of what was handed in. The others must come again first.
     pub consumed: usize,
@@ -80,6 +81,7 @@ pub struct Received {
 
 /// What was agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Info {
     /// `TLSv1.3` or `TLSv1.2`.
     pub version: &'static str,

@@ -191,7 +191,7 @@ fn look_on(
         })?;
     }
     if desk.display.verbose || engine.record_wire.is_some() || measured {
-        let (watch, tap) = Watch::new(desk.display.verbose, engine.record_wire.clone());
+        let (watch, tap) = Watch::begin(desk.display.verbose, engine.record_wire.clone());
         fetcher.set_tap(Some(tap));
         desk.watch = Some(watch);
     }
@@ -545,7 +545,7 @@ fn close(
         let result = results.flush();
         desk.results_done(result);
     }
-    if let Some(message) = desk.watch.as_ref().and_then(|watch| watch.borrow_mut().failed.take()) {
+    if let Some(message) = desk.watch.as_ref().and_then(|watch| watch.borrow().failed.take()) {
         desk.local_failed = true;
         desk.said.push(format!("gannet: {message}"));
     }

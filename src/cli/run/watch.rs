@@ -3,13 +3,12 @@
 //!
 //! Owns curl's habit of `*`, `>`, `<`; secrets are masked in both forms.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::Instant;
 use crate::cli::stdio::safe;
@@ -20,8 +19,17 @@ use crate::proto::wire::{End, Recorder};
 /// A line of a head that is longer is shown in part.
 const LONGEST: usize = 16 * 1024;
 
-/// Shared between the fetcher, which feeds it, and the desk, which reads it.
-pub type Shared = Rc<RefCell<Watch>>;
+/// Shared between the fetcher, which feeds it, and the desk, which reads it. Both are of one
+/// thread, but a fetcher can be handed to another.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Watch>>);
+
+impl Shared {
+    /// The onlooker, to oneself. What it knows is good even if whoever held it panicked.
+    pub fn borrow(&self) -> MutexGuard<'_, Watch> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The onlooker.
 #[derive(Default)]
@@ -65,12 +73,12 @@ struct Half {
 
 impl Watch {
     /// An onlooker, and what to give to the fetcher.
-    pub fn new(verbose: bool, folder: Option<PathBuf>) -> (Shared, Tap) {
+    pub fn begin(verbose: bool, folder: Option<PathBuf>) -> (Shared, Tap) {
         let mut watch = Self::default();
         (watch.verbose, watch.folder) = (verbose, folder);
-        let watch = Rc::new(RefCell::new(watch));
-        let theirs = Rc::clone(&watch);
-        (watch, Box::new(move |event| theirs.borrow_mut().hear(event)))
+        let watch = Shared(Arc::new(Mutex::new(watch)));
+        let theirs = watch.clone();
+        (watch, Box::new(move |event| theirs.borrow().hear(event)))
     }
 
     /// Our end of a connection.
@@ -257,7 +265,7 @@ mod tests {
     #[test]
     fn wires_are_recorded_by_connection() {
         let dir = tempfile::tempdir().unwrap();
-        let (watch, mut tap) = Watch::new(false, Some(dir.path().to_owned()));
+        let (watch, mut tap) = Watch::begin(false, Some(dir.path().to_owned()));
         let remote: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let mut say = |what| tap(&Tapped { conn: 1, at: Instant::ZERO, what });
         say(What::Connected { remote, local: Some(remote) });

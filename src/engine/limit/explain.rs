@@ -117,6 +117,7 @@ impl Ledger {
 
 /// Why a limit is what it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Finding {
     /// The user said so.
     Fixed,
@@ -161,6 +162,7 @@ pub enum Finding {
 
 /// The state of a limit: a copy that can be shown or looked into.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Explanation {
     /// Connections allowed now.
     pub allowed: u32,

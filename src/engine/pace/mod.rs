@@ -299,6 +299,7 @@ impl Pace {
 
 /// The state of a pace: a copy that can be shown or looked into.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct PaceExplanation {
     /// The rate that the server was found to bear, in thousandths of a request a second.
     pub rate_milli: Option<u64>,

@@ -22,6 +22,7 @@ pub const ACCEPT_ENCODING: &str =
 
 /// A content coding that can be undone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Coding {
     /// RFC 1952, several members allowed.
     Gzip,

@@ -62,6 +62,7 @@ pub struct Summary {
 
 /// A rule was broken.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Violation {
     /// Of this seed.
     pub seed: u64,
