@@ -58,6 +58,13 @@ fn a_thousand_urls_in_a_megabyte() {
         .chain(["nonsense://x".to_owned()])
         .collect();
     let before = LIVE.get();
+    let idle = gannet::Fetcher::new(mirror::options()).unwrap();
+    println!(
+        "a fetcher that has nothing to do, certificates included: {} bytes",
+        LIVE.get() - before
+    );
+    drop(idle);
+    let before = LIVE.get();
     PEAK.set(before);
     let mirror = mirror::run(mirror::options(), urls.iter().cloned(), dir.path()).unwrap();
     let peak = PEAK.get() - before;
