@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use gannet::Fetcher;
 use gannet::engine::PerHost;
-use gannet::fetch::{Control, Options, Outcome, Profile, Request, Ticket, Url, UrlRules, Visitor};
+use gannet::fetch::{Answer, Control, Options, Outcome, Profile, Request, Ticket, Url, UrlRules, Visitor, Want};
 use gannet::tls::Roots;
 
 struct Records;
 
 impl Visitor for Records {
+    fn head(&mut self, _: &mut Control<'_, '_>, _: Ticket, _: &Answer<'_>) -> Want {
+        Want::Body
+    }
+    fn body(&mut self, _: &mut Control<'_, '_>, _: Ticket, _: &[u8]) {}
     fn done(&mut self, _: &mut Control<'_, '_>, _: Ticket, outcome: &Outcome<'_>) {
-        let code = outcome.result.err().map_or(0, |error| error.exit_code());
+        let code = outcome.result.err().map_or(0, |error| error.exit().code());
         println!("{} {} {} {code}", outcome.url, outcome.status.unwrap_or(0), outcome.body_bytes);
     }
 }
@@ -20,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let together = std::env::args().nth(1).map_or(Ok(64), |text| text.parse())?;
     let mut options = Options::default();
     options.engine.per_host = PerHost::Fixed(together);
-    options.engine.max_jobs = 2 * together;
+    options.engine.max_jobs = 2 * u32::from(together);
     if let Some(path) = std::env::args().nth(2) {
         options.tls.roots = Roots::Pem(vec![std::fs::read(path)?]);
     }
