@@ -68,8 +68,8 @@ PROTO = [
      '        "content-length",\n', "",
      "proto_tables", "chunked"),
     ("CR is let through in the value of a request field", "src/proto/request.rs",
-     "if !value.iter().all(|byte| is_value_byte(*byte)) {",
-     "if !value.iter().all(|byte| is_value_byte(*byte) || *byte == b'\\r') {",
+     "if !is_value(value) {",
+     "if !is_value(value) && !value.contains(&b'\\r') {",
      "proto_requests", "request"),
 ]
 

@@ -117,7 +117,8 @@ mod tests {
     fn words_and_bytes_are_judged_alike() {
         for length in 0..19 {
             for at in 0..length {
-                for byte in 0..=u8::MAX {
+                // Minutes under miri.
+                for byte in (0..=u8::MAX).step_by(if cfg!(miri) { 17 } else { 1 }) {
                     let mut text = [b'a'; 19];
                     text[at] = byte;
                     // Beside another that is looked at closely.
