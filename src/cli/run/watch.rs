@@ -273,7 +273,8 @@ mod tests {
         say(What::Received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"));
         assert_eq!(watch.borrow().local(1), Some(remote));
         say(What::End(End::Eof));
-        assert_eq!((watch.borrow().sent, watch.borrow().opened), (54, 1));
+        let counts = |watch: &Watch| (watch.sent, watch.opened);
+        assert_eq!(counts(&watch.borrow()), (54, 1));
         let file = std::fs::read(dir.path().join("conn-000001.wire")).unwrap();
         assert!(!file.windows(4).any(|four| four == b"YTpi"));
         let outcome =
