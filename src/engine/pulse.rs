@@ -13,7 +13,7 @@ const MOST: u32 = 4_000;
 const MEMORY: Duration = Duration::from_millis(20);
 /// Less than this says nothing yet.
 const ENOUGH: Duration = Duration::from_millis(2);
-/// Answers come sooner than this with a rest in vain.
+/// A short time is this part of that of an answer: a rest in vain makes answers later by no more.
 const PART: u32 = 8;
 
 /// The means.
