@@ -134,6 +134,7 @@ impl Adaptive {
         // Where times vary, a little more: too few cost goodput, a few too many only wait.
         let room = knee.level * knee.noise.min(UNIT as u32) / 3072;
         let level = (knee.level + room).clamp(u32::from(self.config.floor), self.level);
+        let level = level.max(self.least());
         let calm = knee.calm.wait.unwrap_or(knee.calm.mean_time);
         self.finding = if knee.best.mostly_bytes {
             Finding::Bandwidth { beyond: level, bytes_per_second: self.ledger.bytes_per_second() }

@@ -57,6 +57,11 @@ const NOISY: u32 = 80;
 /// So many fresh connections in a row: this server does not keep them.
 const NOT_PERSISTENT: u32 = 48;
 
+/// Answers that take less than this cannot be told from the work of this machine itself.
+const SHORT: Duration = Duration::from_millis(2);
+/// As many connections do no harm then.
+const SHORT_LEAST: u32 = 8;
+
 /// As many steps of growth by a sixteenth are remembered: more than a doubling.
 const MILESTONES: usize = 24;
 
@@ -404,6 +409,16 @@ impl Adaptive {
         // Where nothing is known yet, a first look will do: the trial that follows is a big one.
         let rounds = if self.unsure { self.level / 4 } else { self.level * 2 };
         u64::from(self.window.sums.count) >= noisy.clamp(32, 512).max(u64::from(rounds))
+    }
+
+    /// The lowest level that is worth a thought. Where answers take less than can be told from
+    /// this machine's own work, what was measured says nothing, and a few connections more keep both
+    /// sides busy and cost nobody anything.
+    fn least(&self) -> u32 {
+        let floor = u32::from(self.config.floor);
+        let quickest = self.ledger.min_latency;
+        let is_short = self.wall.is_none() && quickest.is_some_and(|quickest| quickest < SHORT);
+        if is_short { SHORT_LEAST.min(self.cap()).max(floor) } else { floor }
     }
 
     /// The level that growth may not pass.

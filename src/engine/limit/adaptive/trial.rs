@@ -88,7 +88,7 @@ impl Adaptive {
         let crowd = |reading: &Reading, base: Option<u64>| {
             mul_div(reading.per_unit, UNIT, base.unwrap_or(reading.per_unit))
         };
-        let floor = u32::from(self.config.floor);
+        let floor = self.least();
         let now_crowd = crowd(&reading, self.base);
         if self.unsure {
             self.believe(&reading);
@@ -229,8 +229,8 @@ impl Adaptive {
             self.level = to;
             self.settled_at = now;
             self.lower_base(after.per_unit);
-            if self.unsure && to > u32::from(self.config.floor) {
-                self.try_down(now, to / 2, after);
+            if self.unsure && to > self.least() {
+                self.try_down(now, (to / 2).max(self.least()), after);
             } else {
                 self.unsure = false;
                 // Still slower than it was seen to be: on the way down. Else the other way is next.
