@@ -306,6 +306,12 @@ impl Engine {
         self.pulse.short_time()
     }
 
+    /// Whether [the loop](Self::beat) is at work for more than half of its time: what else is asked
+    /// for waits for it as much as for servers.
+    pub fn is_pressed(&self) -> bool {
+        self.pulse.is_pressed()
+    }
+
     /// What it was configured with.
     pub fn config(&self) -> &Config {
         &self.config

@@ -122,8 +122,15 @@ impl Fetcher {
         })
     }
 
-    /// How many more requests it takes now.
+    /// How many more requests it wants now: as many as there is [`room`](Self::room) for, or fewer
+    /// while those it holds keep it busy, since those that wait only cost memory then. A list is
+    /// read on while this is more than zero.
     pub fn wants(&self) -> usize {
+        self.room().min(self.driver.wants())
+    }
+
+    /// How many more requests it takes now.
+    pub fn room(&self) -> usize {
         self.state.places.room()
     }
 
@@ -159,7 +166,7 @@ impl Fetcher {
         if !self.state.options.schemes.contains(request.url.scheme()) {
             return Err(Error::new(ErrorKind::SchemeRefused(request.url.scheme()), Phase::Queue));
         }
-        if self.wants() == 0 {
+        if self.room() == 0 {
             return Err(Error::new(ErrorKind::Full, Phase::Queue));
         }
         let ticket = self.state.take(request);

@@ -16,6 +16,7 @@ use super::bounds::RECORD;
 #[cfg(feature = "tls")]
 use super::link::Tls;
 use super::link::{Finishing, Link};
+use super::reach::Reach;
 use super::rest::Rest;
 use super::tap::{Tap, Tapped, What};
 use super::{DriverConfig, Net, Read, Ready};
@@ -60,6 +61,7 @@ pub struct Driver<N> {
     ready: Vec<Ready>,
     pub(super) now: Instant,
     rest: Rest,
+    reach: Reach,
     /// Requests or commands came in since the last turn.
     stirred: bool,
     tap: Option<Tap>,
@@ -114,6 +116,7 @@ impl<N: Net> Driver<N> {
             ready: Vec::new(),
             now,
             rest: Rest::default(),
+            reach: Reach::new(),
             stirred: false,
             tap: None,
             #[cfg(feature = "remote")]
@@ -222,6 +225,14 @@ impl<N: Net> Driver<N> {
         self.engine.host(origin)
     }
 
+    /// How many more requests it wants now: as many as [`Engine::wants`] says, or fewer while the
+    /// loop has enough to do with those it holds, since those that wait only cost memory then.
+    /// Those are taken too.
+    pub fn wants(&self) -> usize {
+        let reach = self.reach.get(self.engine.running());
+        self.engine.wants().min(reach.saturating_sub(self.engine.held()))
+    }
+
     /// Takes a request; it is started by the next turn.
     pub fn submit(&mut self, request: &Request<'_>) -> Result<JobKey, SubmitError> {
         let job = self.engine.submit(request, self.now)?;
@@ -316,6 +327,9 @@ impl<N: Net> Driver<N> {
         // something else to happen.
         let ended = self.engine.finished() != finished;
         let timeout = if ended { Some(Duration::ZERO) } else { timeout };
+        let (held, running) = (self.engine.held(), self.engine.running());
+        let (pressed, most) = (self.engine.is_pressed(), self.engine.config().max_jobs);
+        self.reach.waits(held, running, pressed, most as usize, begins);
         let rest = self.rest.before(timeout, self.engine.short_time(), self.config.most_rest);
         let mut more = self.wait(rest, timeout)?;
         let woke = self.net.now();

@@ -286,7 +286,7 @@ fn drive(
                 break;
             }
         }
-        let full = feeding && (fetcher.wants() == 0 || desk.in_flight() >= bounds.window);
+        let full = feeding && (fetcher.room() == 0 || desk.in_flight() >= bounds.window);
         if desk.batch
             && let Some(warning) = clump.look(now, full, || clump::fullest(fetcher.host_stats()))
             && !desk.display.silent

@@ -1,0 +1,96 @@
+//! How far ahead of the connections to hold requests.
+//!
+//! A request that waits costs memory, and memory that is looked at once in four thousand answers
+//! has left the processor's cache by then: a far reach makes each request dearer by a tenth. It
+//! pays only where sockets would otherwise have nothing to do: where the requests that are held
+//! wait for hosts that bear no more, and those further down the list are for others. A loop that
+//! is at work for most of its time has enough to do. So the reach is short until the loop
+//! waits although it holds all that it reaches for. Owns that number, and bounds nothing: what is
+//! submitted beyond it is taken as well.
+
+use core::time::Duration;
+
+use crate::base::Instant;
+
+/// The shortest reach.
+const LEAST: usize = 512;
+/// Requests that are held for each that runs, at least.
+const EACH: usize = 4;
+/// Between two changes: the loop has to feel the one before.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// How far, and since when there has been no lack and no change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    now: usize,
+    since: Option<Instant>,
+}
+
+impl Reach {
+    /// A short one.
+    pub(super) const fn new() -> Self {
+        Self { now: LEAST, since: None }
+    }
+
+    /// How many requests are to be held while so many run.
+    pub(super) fn get(&self, running: u32) -> usize {
+        self.now.max(running as usize * EACH)
+    }
+
+    /// The loop is about to wait. `held`: so many requests, `running` of them on connections.
+    /// `pressed`: it is at work for most of its time. `most`: it can't hold more.
+    pub(super) fn waits(
+        &mut self,
+        held: usize,
+        running: u32,
+        pressed: bool,
+        most: usize,
+        now: Instant,
+    ) {
+        let since = *self.since.get_or_insert(now);
+        if held < self.get(running) {
+            self.since = Some(now);
+        } else if now - since >= PATIENCE {
+            self.since = Some(now);
+            self.now = if pressed { self.now / 2 } else { self.now * 2 };
+            self.now = self.now.min(most).max(LEAST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn it_reaches_further_only_while_the_loop_waits_with_full_hands() {
+        let mut reach = Reach::new();
+        assert_eq!(reach.get(64), 512);
+        assert_eq!(reach.get(1_000), 4_000, "what runs has something behind it");
+        for (ms, held, pressed, then) in [
+            // However late it begins.
+            (99, 512, false, 512),
+            (100, 511, false, 512),
+            (104, 512, false, 512),
+            (105, 512, false, 1_024),
+            (109, 1_024, false, 1_024),
+            (110, 1_024, true, 512),
+            (115, 512, true, 512),
+            (120, 512, false, 1_024),
+            (125, 1_024, false, 2_048),
+            (130, 2_048, false, 4_096),
+            (135, 4_096, false, 4_096),
+            // The list's end comes near.
+            (140, 3_000, true, 4_096),
+            (144, 4_096, true, 4_096),
+            (145, 4_096, true, 2_048),
+        ] {
+            reach.waits(held, 64, pressed, 4_096, at(ms));
+            assert_eq!(reach.get(64), then, "at {ms}");
+        }
+    }
+}
