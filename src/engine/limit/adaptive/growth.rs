@@ -32,7 +32,8 @@ impl Adaptive {
             calm.is_some_and(|calm| unit / more > calm.0 / of && spent / more > calm.1 / of)
         };
         let mut crowded = longer(self.unit_time, self.time, 3, 2);
-        if let Some((low, high)) = self.ladder.compare() {
+        let short = self.level < self.least();
+        if let Some((low, high)) = self.ladder.compare().filter(|_| !short) {
             // Chance may make it look worse than it is.
             if !high.was_worth_it(&low, low.error() + high.error()) {
                 self.settle_at_knee(now);
@@ -41,7 +42,8 @@ impl Adaptive {
             // Slower, but worth it up to here.
             crowded &= high.concurrency16 < u64::from(self.level) * 8;
         }
-        self.stalled = if self.queued { self.stalled.saturating_add(1) } else { 0 };
+        crowded &= !short;
+        self.stalled = if self.queued && !short { self.stalled.saturating_add(1) } else { 0 };
         if (crowded && self.ladder.count() >= self.level * 8) || self.stalled >= self.level * 16 {
             // Chance hides whether it was worth it: trials will tell.
             self.settle_at_knee(now);
@@ -63,7 +65,7 @@ impl Adaptive {
             level => level * 2,
         };
         let most = self.cap().min(spoken_for);
-        let grows = self.queued && !crowded && !far_slower && !self.is_in_doubt(now);
+        let grows = self.queued && !crowded && (short || !far_slower) && !self.is_in_doubt(now);
         if grows && self.in_flight * 2 >= self.level && self.level < most {
             // A fresh connection's first answer says that a connection and a request are borne.
             let step = 1 + u32::from(!sample.reused) + u32::from(self.level < 4);

@@ -57,10 +57,11 @@ const NOISY: u32 = 80;
 /// So many fresh connections in a row: this server does not keep them.
 const NOT_PERSISTENT: u32 = 48;
 
-/// Answers that take less than this cannot be told from the work of this machine itself.
+/// A queue that makes answers no longer than this harms nobody: it cannot be told from the work of
+/// this machine itself, and keeps both sides awake.
 const SHORT: Duration = Duration::from_millis(2);
-/// As many connections do no harm then.
-const SHORT_LEAST: u32 = 8;
+/// More connections than this are never opened for its sake.
+const SHORT_MOST: u64 = 64;
 
 /// As many steps of growth by a sixteenth are remembered: more than a doubling.
 const MILESTONES: usize = 24;
@@ -411,14 +412,16 @@ impl Adaptive {
         u64::from(self.window.sums.count) >= noisy.clamp(32, 512).max(u64::from(rounds))
     }
 
-    /// The lowest level that is worth a thought. Where answers take less than can be told from
-    /// this machine's own work, what was measured says nothing, and a few connections more keep both
-    /// sides busy and cost nobody anything.
+    /// The lowest level that is worth a thought: that at which an answer takes a time that nobody
+    /// minds. Below it, what was measured says as much of this machine as of the server; a few
+    /// connections more keep both sides from going to sleep after each answer.
     fn least(&self) -> u32 {
         let floor = u32::from(self.config.floor);
-        let quickest = self.ledger.min_latency;
-        let is_short = self.wall.is_none() && quickest.is_some_and(|quickest| quickest < SHORT);
-        if is_short { SHORT_LEAST.min(self.cap()).max(floor) } else { floor }
+        if self.wall.is_some() || self.time == 0 {
+            return floor;
+        }
+        let least = mul_div(u64::from(self.in_flight), nanos(SHORT), self.time).min(SHORT_MOST);
+        (least as u32).min(self.cap()).max(floor)
     }
 
     /// The level that growth may not pass.

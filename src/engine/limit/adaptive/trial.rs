@@ -89,6 +89,10 @@ impl Adaptive {
             mul_div(reading.per_unit, UNIT, base.unwrap_or(reading.per_unit))
         };
         let floor = self.least();
+        if self.level < floor {
+            self.begin_start(now);
+            return;
+        }
         let now_crowd = crowd(&reading, self.base);
         if self.unsure {
             self.believe(&reading);
