@@ -8,15 +8,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{Desk, in_dir};
+use super::desk::Desk;
 use super::job::{Dest, Dump, GoOn, Job, Terms};
+use super::output::in_dir;
 use super::tell::Early;
 use crate::cli::hash::in_shard;
 use crate::cli::input::{self, Entry, Line, Lines, More, Next};
 use crate::cli::plan::{Ask, Continue, Hosts, Keep, List, Source, Target, Upload, Where};
 use crate::cli::results::Done;
 use crate::cli::sink::Files;
-use crate::cli::template::{Template, Values};
+use crate::cli::template::Template;
 use crate::cli::values::Shard;
 use crate::cli::writeout::Format;
 use crate::cli::{date, glob::Glob, names};
@@ -321,7 +322,7 @@ impl BatchEntries {
             desk.counts.elsewhere += 1;
             return Step::Dealt;
         }
-        let index = desk.take();
+        let index = desk.take(&self.common.terms);
         let job = &mut desk.jobs[index];
         job.n = *n;
         job.set_url(&self.entry.url, &masked);
@@ -346,10 +347,9 @@ impl BatchEntries {
         if let Some(query) = &self.common.ask.query {
             request.url.append_query(query);
         }
-        desk.jobs[index].terms = Some(Arc::clone(&self.common.terms));
         let dest = self.dest(&mut desk.jobs[index], request);
         if let Dest::File { path, .. } = &dest
-            && desk.files.is_done(path)
+            && desk.output.files.is_done(path)
         {
             let shown = path.display().to_string();
             desk.skipped(index, shown);
@@ -423,19 +423,8 @@ impl BatchEntries {
                 if template.needs_head() {
                     return Dest::Named;
                 }
-                let id = job.more.as_deref().and_then(More::id_text);
-                let values = Values {
-                    n: job.n,
-                    id: id.as_deref(),
-                    url: job.typed(),
-                    host: &job.host,
-                    path: &job.path,
-                    content_type: "",
-                };
-                let mut name = String::new();
-                template.write(&values, &mut name);
                 Dest::File {
-                    path: in_dir(terms, &name),
+                    path: in_dir(terms, &job.name(template, "")),
                     shared: !template.is_unique(),
                     fresh: false,
                     header_name: false,
@@ -592,12 +581,11 @@ impl TransferEntries {
         let common = &self.commons[group];
         *n += 1;
         desk.counts.entries += 1;
-        let index = desk.take();
+        let index = desk.take(&common.terms);
         let job = &mut desk.jobs[index];
         job.n = *n;
         job.set_url(typed, &mask(typed));
         job.started = date::now_millis();
-        job.terms = Some(Arc::clone(&common.terms));
         let parsed = request.url.set(typed, &common.rules);
         if let Err(error) = parsed {
             refuse_url(desk, index, &error);
@@ -607,7 +595,7 @@ impl TransferEntries {
             request.url.append_query(query);
         }
         let terms = &common.terms;
-        if let Err(message) = desk.make_ready(index, terms) {
+        if let Err(message) = desk.output.make_ready(&mut desk.jobs[index], terms) {
             let kind = "write_failed";
             desk.early(index, &Early { kind, message: &message, hint: "", exit: 23 });
             return Step::Dealt;
@@ -639,7 +627,7 @@ impl TransferEntries {
             }
         };
         if let Dest::File { path, .. } = &dest
-            && desk.files.is_done(path)
+            && desk.output.files.is_done(path)
         {
             let shown = path.display().to_string();
             desk.skipped(index, shown);

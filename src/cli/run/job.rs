@@ -1,6 +1,7 @@
 //! One URL on its way, as the command line sees it. Jobs are used again, so that a plain line of a
 //! list costs no allocation once their buffers have grown.
 
+use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +9,11 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::cli::input::More;
-use crate::cli::plan::{Keep, TimeCond, Upload};
+use crate::cli::plan::{Keep, RecordHeaders, TimeCond, Upload};
 use crate::cli::sink::{FileSink, Leftover, Spool};
+use crate::cli::template::{Template, Values};
+use crate::cli::writeout::Format;
+use crate::fetch::{Fields, Head, Version};
 
 /// What holds for all URLs of a group.
 #[derive(Debug)]
@@ -21,9 +25,9 @@ pub struct Terms {
     pub etag_save: Option<PathBuf>,
     /// `-I`: heads are the output.
     pub head_only: bool,
-    pub format: Option<crate::cli::writeout::Format>,
+    pub format: Option<Format>,
     /// A batch's template.
-    pub template: Option<crate::cli::template::Template>,
+    pub template: Option<Template>,
     pub dump: Option<Dump>,
 }
 
@@ -40,7 +44,7 @@ pub enum Dump {
     Stdout,
     Stderr,
     File(PathBuf),
-    Template(crate::cli::template::Template),
+    Template(Template),
 }
 
 /// Where a body is to go.
@@ -99,6 +103,15 @@ pub struct Trouble {
     pub exit: u8,
 }
 
+/// Whether a URL is under way in a place of the desk, and on which terms.
+#[derive(Debug, Default)]
+pub enum Place {
+    /// None is: what is left there are buffers.
+    #[default]
+    Free,
+    Taken(Arc<Terms>),
+}
+
 /// A URL.
 #[derive(Debug)]
 pub struct Job {
@@ -110,7 +123,7 @@ pub struct Job {
     pub host: String,
     pub path: String,
     pub more: Option<Box<More>>,
-    pub terms: Option<Arc<Terms>>,
+    pub place: Place,
     pub dest: Dest,
     pub sink: Sink,
     pub go_on: GoOn,
@@ -183,7 +196,7 @@ impl Default for Job {
             host: String::new(),
             path: String::new(),
             more: None,
-            terms: None,
+            place: Place::Free,
             dest: Dest::Nowhere,
             sink: Sink::None,
             go_on: GoOn::No,
@@ -223,6 +236,35 @@ impl Default for Job {
 }
 
 impl Job {
+    /// What was asked of it, while it is under way.
+    pub fn terms(&self) -> Option<Arc<Terms>> {
+        match &self.place {
+            Place::Free => None,
+            Place::Taken(terms) => Some(Arc::clone(terms)),
+        }
+    }
+
+    /// It is under way.
+    pub const fn is_taken(&self) -> bool {
+        matches!(self.place, Place::Taken(_))
+    }
+
+    /// What a template calls it.
+    pub fn name(&self, template: &Template, content_type: &str) -> String {
+        let id = self.more.as_deref().and_then(More::id_text);
+        let values = Values {
+            n: self.n,
+            id: id.as_deref(),
+            url: self.typed(),
+            host: &self.host,
+            path: &self.path,
+            content_type,
+        };
+        let mut name = String::new();
+        template.write(&values, &mut name);
+        name
+    }
+
     /// Ready for another URL; the buffers stay.
     pub fn clear(&mut self) {
         self.url.clear();
@@ -230,7 +272,7 @@ impl Job {
         self.host.clear();
         self.path.clear();
         self.more = None;
-        self.terms = None;
+        self.place = Place::Free;
         self.dest = Dest::Nowhere;
         self.sink = Sink::None;
         self.go_on = GoOn::No;
@@ -332,10 +374,36 @@ impl Job {
         }
     }
 
+    /// Keeps a head for whoever wants it: as it came for those who are shown it, in plain lines for
+    /// those who look into it.
+    pub fn keep_lines(&mut self, terms: &Terms, records: &RecordHeaders, head: &Head<'_>) {
+        if terms.shows_heads() || terms.dump.is_some() || terms.format.is_some() {
+            self.raw.extend_from_slice(head.raw);
+        }
+        if terms.format.is_none() && *records == RecordHeaders::None {
+            return;
+        }
+        let out = &mut self.heads;
+        let version = if head.version == Version::Http10 { "1.0" } else { "1.1" };
+        let _ = write!(out, "HTTP/{version} {:03} ", head.status);
+        out.extend_from_slice(head.reason);
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in head.fields.iter() {
+            push_line(name, value, out);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Trailers, for those who are shown heads.
+    pub fn keep_trailers(&mut self, fields: Fields<'_>) {
+        for (name, value) in fields.iter() {
+            push_line(name, value, &mut self.raw);
+        }
+    }
+
     /// For `--etag-save`; an empty one is none.
-    pub fn keep_etag(&mut self, head: &crate::fetch::Head<'_>) {
-        if let Some(terms) = &self.terms
-            && terms.etag_save.is_some()
+    pub fn keep_etag(&mut self, terms: &Terms, head: &Head<'_>) {
+        if terms.etag_save.is_some()
             && (200..400).contains(&head.status)
             && let Some(etag) = head.fields.get("etag").filter(|etag| !etag.is_empty())
         {
@@ -400,6 +468,13 @@ impl Job {
             **hash = Sha256::new();
         }
     }
+}
+
+fn push_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// A decimal number of digits alone.

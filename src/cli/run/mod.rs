@@ -9,8 +9,12 @@ mod desk;
 mod feed;
 mod job;
 mod memory;
+mod output;
+mod rates;
+mod sending;
 mod setup;
 mod tell;
+mod verdict;
 mod watch;
 
 use std::collections::VecDeque;
@@ -19,6 +23,9 @@ use std::time::{Duration, Instant};
 
 use desk::Desk;
 use feed::{BatchEntries, Common, Feed, Step, TransferEntries};
+use output::Output;
+use rates::Rates;
+use sending::Sending;
 use setup::Refusal;
 use tell::Early;
 use watch::Watch;
@@ -107,12 +114,14 @@ impl Setting {
         held: memory::Bounds,
         batch: bool,
     ) -> Desk {
-        let template = batch && keep.output != Where::Nowhere;
+        let files = Files::new(keep.existing, keep.create_dirs || batch, keep.fsync);
         Desk {
             jobs: Vec::new(),
             free: Vec::new(),
             tickets: Vec::new(),
-            files: Files::new(keep.existing, keep.create_dirs || template || batch, keep.fsync),
+            output: Output::new(files, held.bodies),
+            rates: Rates::new(engine.limit_rate, engine.limit_rate_total),
+            sending: Sending::default(),
             records: self.records.clone(),
             results,
             writer: Writer::default(),
@@ -121,24 +130,13 @@ impl Setting {
             batch,
             said: Vec::new(),
             last_exit: 0,
-            local_failed: false,
-            closed: false,
-            limit_rate: engine.limit_rate,
-            limit_total: engine.limit_rate_total,
-            total: (None, 0),
-            total_sent: (None, 0),
-            paused: Vec::new(),
-            upload_waits: None,
-            upload: None,
             transfers: 0,
             insecure: engine.insecure,
             watch: None,
             sent_before: 0,
             offline: None,
-            dumped: Vec::new(),
             held,
             lines_held: 0,
-            bodies_held: 0,
         }
     }
 
@@ -268,7 +266,7 @@ fn drive(
                 },
                 Step::Dealt => {
                     // A list of a million bad lines must not keep the sockets waiting.
-                    if desk.closed || !desk.said.is_empty() {
+                    if desk.output.closed || !desk.said.is_empty() {
                         break;
                     }
                 }
@@ -301,7 +299,7 @@ fn drive(
             break;
         }
         let timeout = patience(desk, progress, &bounds, now, called_off);
-        if !watched && ((starved && feed.waits_for_stdin()) || desk.upload_waits.is_some()) {
+        if !watched && ((starved && feed.waits_for_stdin()) || desk.sending.waits()) {
             watched = true;
             super::wait::watch_stdin(fetcher.registry());
         }
@@ -333,7 +331,7 @@ fn reason_to_end(
         };
         return Some((Some(signal), name));
     }
-    if desk.closed {
+    if desk.output.closed {
         return Some((None, "the output is closed".to_owned()));
     }
     if bounds.deadline.is_some_and(|deadline| deadline <= now) {
@@ -356,7 +354,7 @@ fn patience(
     now: Instant,
     called_off: Option<Instant>,
 ) -> Duration {
-    let paused = desk.paused.iter().map(|(until, _)| *until).min();
+    let paused = desk.rates.due();
     let results = desk.results.as_ref().and_then(Results::due);
     let grace = called_off.map(|since| since + GRACE);
     let feed = desk.feed_due(now).err().flatten();
@@ -373,28 +371,17 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
         let result = results.tick(now);
         desk.results_done(result);
     }
-    if let Some(ticket) = desk.upload_waits
-        && super::wait::stdin_ready()
-    {
-        desk.upload_waits = None;
+    if let Some(ticket) = desk.sending.ready() {
         fetcher.resume(ticket);
     }
-    if !desk.paused.is_empty() {
-        let mut paused = std::mem::take(&mut desk.paused);
-        paused.retain(|(until, ticket)| {
-            if *until > now {
-                return true;
-            }
-            let index = ticket.tag as usize;
-            if desk.tickets.get(index).copied().flatten() == Some(*ticket) {
-                desk.jobs[index].pace.paused = false;
-            }
-            fetcher.resume(*ticket);
-            false
-        });
-        paused.append(&mut desk.paused);
-        desk.paused = paused;
-    }
+    let Desk { rates, jobs, tickets, .. } = desk;
+    rates.go_on(now, |ticket| {
+        let index = ticket.tag as usize;
+        if tickets.get(index).copied().flatten() == Some(ticket) {
+            jobs[index].pace.paused = false;
+        }
+        fetcher.resume(ticket);
+    });
     let counts = &desk.counts;
     progress.tick(now, || {
         let mut hosts = fetcher.host_stats();
@@ -402,9 +389,9 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
             (Some(one), None) => Some(one.limit),
             _ => None,
         };
-        let alone = desk.jobs.iter().find(|job| job.terms.is_some()).filter(|_| !desk.batch);
+        let alone = desk.jobs.iter().find(|job| job.is_taken()).filter(|_| !desk.batch);
         let arriving: u64 =
-            desk.jobs.iter().filter(|job| job.terms.is_some()).map(|job| job.received).sum();
+            desk.jobs.iter().filter(|job| job.is_taken()).map(|job| job.received).sum();
         State {
             done: counts.ok + counts.failed,
             failed: counts.failed,
@@ -546,7 +533,7 @@ fn close(
         desk.results_done(result);
     }
     if let Some(message) = desk.watch.as_ref().and_then(|watch| watch.borrow().failed.take()) {
-        desk.local_failed = true;
+        desk.output.failed = true;
         desk.said.push(format!("gannet: {message}"));
     }
     desk.speak(&progress);
@@ -557,8 +544,8 @@ fn close(
         eprintln!("gannet: {}", stdio::safe(message));
     }
     desk.counts.parts = (
-        desk.files.left.0,
-        desk.files.left.1.iter().map(|path| path.display().to_string()).collect(),
+        desk.output.files.left.0,
+        desk.output.files.left.1.iter().map(|path| path.display().to_string()).collect(),
     );
     if desk.counts.entries == 0 && ended.usage.is_none() && ended.why.is_none() {
         desk.counts.notes.push("the list is empty".to_owned());
@@ -571,7 +558,7 @@ fn close(
         ended: ended.why.as_deref(),
         colour: stdio::colours(setting.display.color),
     };
-    if desk.batch && setting.display.summary && !desk.closed {
+    if desk.batch && setting.display.summary && !desk.output.closed {
         eprint!("{}", summary.text());
     }
     if let Some(path) = &setting.records.summary {
@@ -583,13 +570,13 @@ fn close(
             std::fs::write(path, &json)
         };
         if let Err(error) = written {
-            desk.local_failed = true;
+            desk.output.failed = true;
             if setting.display.errors {
                 eprintln!("gannet: can't write the summary to {}: {error}", path.display());
             }
         }
     }
-    end.local_failed = desk.local_failed;
+    end.local_failed = desk.output.failed;
     end.exit()
 }
 

@@ -89,7 +89,7 @@ impl Desk {
         if !self.batch {
             if exit != 0 {
                 self.last_exit = exit;
-                if self.display.errors && !self.closed {
+                if self.display.errors && !self.output.closed {
                     let colour = colours(self.display.color);
                     self.said.push(complaint(exit, &job.url, error.as_ref(), colour));
                 }
@@ -207,9 +207,9 @@ impl Desk {
     /// What became of writing records.
     pub fn results_done(&mut self, result: std::io::Result<()>) {
         let Err(error) = result else { return };
-        self.local_failed = true;
+        self.output.failed = true;
         // Nobody reads any more, or the disk is full: without records a batch has no sense.
-        let first = !std::mem::replace(&mut self.closed, true);
+        let first = !std::mem::replace(&mut self.output.closed, true);
         if first && error.kind() != std::io::ErrorKind::BrokenPipe {
             let name = self.results.as_ref().map_or("", |results| results.name.as_str());
             self.said.push(format!("gannet: can't write the results to {name}: {error}"));
@@ -300,7 +300,7 @@ impl Desk {
     }
 
     fn write_format(&mut self, job: &Job, outcome: &Outcome<'_>, exit: u8, error: Option<&str>) {
-        let Some(terms) = &job.terms else { return };
+        let Some(terms) = job.terms() else { return };
         if terms.format.is_none() {
             return;
         }
@@ -378,9 +378,8 @@ impl Desk {
     }
 
     fn print_format(&mut self, job: &Job, facts: &writeout::Facts<'_>) {
-        let Some(format) = job.terms.as_ref().and_then(|terms| terms.format.as_ref()) else {
-            return;
-        };
+        let Some(terms) = job.terms() else { return };
+        let Some(format) = &terms.format else { return };
         let mut out: Box<dyn std::io::Write> = Box::new(Stdout);
         for (target, text) in format.render(facts) {
             match &target {
@@ -401,7 +400,7 @@ impl Desk {
             }
             let written = out.write_all(text.as_bytes());
             if written.is_err() {
-                self.local_failed = true;
+                self.output.failed = true;
                 self.last_exit = 23;
             }
         }

@@ -1,0 +1,216 @@
+//! What an answer means for the one who asked: the verdicts that only the command line knows (`-f`,
+//! `-C`, `-z`, types, the expected digest).
+//!
+//! Judges jobs, and writes into them why they failed. Opens nothing and writes nowhere.
+
+use super::job::{Dest, GoOn, Job, Terms};
+use crate::cli::date;
+use crate::cli::plan::Fail;
+use crate::fetch::{Answer, ContentRange};
+
+/// What is to be done with an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Its body is what was asked for.
+    Body,
+    /// Its head may be shown; its body is nothing.
+    HeadAlone,
+    /// Neither is wanted.
+    Nothing,
+    /// It is to be called off: the job says why, or the type is one that nobody wants.
+    Off,
+}
+
+/// The verdict on an answer, when its head is there.
+pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -> Verdict {
+    let status = answer.head.status;
+    if job.poured > 0 {
+        // Something else has left for standard output, and this one is called off.
+        return Verdict::Off;
+    }
+    // Of a file that goes on, 416 may say that it was whole already.
+    let beyond = status == 416 && matches!(job.go_on, GoOn::At(_));
+    if status >= 400 && terms.keep.fail != Fail::No && !beyond {
+        job.fail("http_error", 22, "", format!("the server answered {status}"));
+        if terms.keep.fail == Fail::Quietly {
+            return Verdict::HeadAlone;
+        }
+    }
+    if let Some(verdict) = continued(job, answer) {
+        return verdict;
+    }
+    if !wanted_type(terms, job.content_type().unwrap_or(b"")) {
+        return Verdict::Off;
+    }
+    job.unmet = status < 300 && unmet(terms, job);
+    if status == 304 || job.unmet {
+        job.unchanged = true;
+        return Verdict::HeadAlone;
+    }
+    if batch && status >= 400 && !terms.keep.errors && !matches!(job.dest, Dest::Nowhere) {
+        return Verdict::Nothing;
+    }
+    Verdict::Body
+}
+
+/// The verdict on a whole body: its size and digest are those of its line, or the job says why not.
+pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
+    let Some(more) = job.more.as_deref() else { return };
+    if job.unchanged || job.status >= 300 {
+        return;
+    }
+    let (size, sha256) = (more.size, more.sha256);
+    if let Some(size) = size.filter(|size| *size != job.received) {
+        let message = format!("the body has {} bytes, the list says {size}", job.received);
+        job.fail("checksum", 23, "the file on the server is not the expected one", message);
+    } else if sha256.is_some() && sha256 != digest {
+        job.fail(
+            "checksum",
+            23,
+            "the file on the server is not the expected one",
+            "the body's SHA-256 is not the one in the list",
+        );
+    }
+}
+
+/// Whether what was received is kept under its name. `exhausted`: it is the last answer of one that
+/// was told to come back later, which is an answer to look at.
+pub fn is_kept(job: &Job, terms: &Terms, batch: bool, ok: bool, exhausted: bool) -> bool {
+    let counts = ok || (exhausted && (!batch || terms.keep.errors));
+    let with_body = job
+        .trouble
+        .as_ref()
+        .is_none_or(|trouble| trouble.kind == "http_error" && terms.keep.fail == Fail::WithBody);
+    counts && with_body
+}
+
+/// Whether `-z` is not met, though the server sent a body.
+fn unmet(terms: &Terms, job: &Job) -> bool {
+    let Some(condition) = &terms.time_cond else { return false };
+    let modified =
+        job.last_modified().and_then(|value| date::parse(std::str::from_utf8(value).ok()?));
+    match modified {
+        None => false,
+        Some(modified) if condition.unless => modified > condition.date,
+        Some(modified) => modified <= condition.date,
+    }
+}
+
+/// `--accept-type` and `--reject-type`.
+fn wanted_type(terms: &Terms, content_type: &[u8]) -> bool {
+    if terms.accept_types.is_empty() && terms.reject_types.is_empty() {
+        return true;
+    }
+    let text = String::from_utf8_lossy(content_type);
+    let essence = text.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let fits =
+        |globs: &[String]| globs.iter().any(|glob| fits_glob(glob.as_bytes(), essence.as_bytes()));
+    (terms.accept_types.is_empty() || fits(&terms.accept_types)) && !fits(&terms.reject_types)
+}
+
+/// `*` stands for any text, `?` for one character.
+fn fits_glob(glob: &[u8], text: &[u8]) -> bool {
+    let (mut g, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                star = Some((g + 1, t));
+                g += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == text[t] => {
+                g += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((after, at)) => {
+                    star = Some((after, at + 1));
+                    g = after;
+                    t = at + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[g..].iter().all(|&byte| byte == b'*')
+}
+
+/// Whether this answer to `-C` says that the file here was whole already.
+fn continued_whole(job: &Job, answer: &Answer<'_>) -> bool {
+    let GoOn::At(offset) = job.go_on else { return false };
+    let field = answer.head.fields.get("content-range");
+    // Some servers leave the unit away.
+    let range = field.and_then(|value| {
+        ContentRange::parse(value)
+            .or_else(|| ContentRange::parse(&[b"bytes ".as_slice(), value].concat()))
+    });
+    match (answer.head.status, range) {
+        (416, Some(ContentRange::Unsatisfied { whole })) => whole == offset,
+        // It is sent once more, and is as long as what is here: curl is content with that, too.
+        (200, None) => job.content_length == Some(offset),
+        _ => false,
+    }
+}
+
+/// `-C` on a file that has its final name, as curl judges it.
+fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
+    let GoOn::At(offset) = job.go_on else { return None };
+    if continued_whole(job, answer) {
+        job.unchanged = true;
+        return Some(Verdict::Nothing);
+    }
+    let range = answer.head.fields.get("content-range").and_then(ContentRange::parse);
+    match (answer.head.status, range) {
+        (206, Some(ContentRange::Part { first, .. })) if first == offset => None,
+        (416, _) => {
+            job.fail(
+                "range_refused",
+                33,
+                "remove the file to start again",
+                "the file here is not a beginning of the one there",
+            );
+            Some(Verdict::Off)
+        }
+        (206, _) => {
+            job.fail(
+                "range_refused",
+                33,
+                "",
+                "the server sent another part than the one that was asked for",
+            );
+            Some(Verdict::Off)
+        }
+        (status, _) => {
+            let message = if status >= 400 {
+                format!("the server does not continue: it answered {status}")
+            } else {
+                "the server does not continue: it has no ranges for this".to_owned()
+            };
+            job.fail("range_refused", 33, "without -C it starts again", message);
+            Some(Verdict::Off)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_fit_globs() {
+        for (glob, text, want) in [
+            ("text/html", "text/html", true),
+            ("text/*", "text/html", true),
+            ("*/*", "a/b", true),
+            ("*", "", true),
+            ("text/*", "image/png", false),
+            ("image/?ng", "image/png", true),
+            ("*json", "application/ld+json", true),
+            ("a*b*c", "axxbyybzc", true),
+            ("a*b*c", "axxbyybz", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(fits_glob(glob.as_bytes(), text.as_bytes()), want, "{glob} {text}");
+        }
+    }
+}
