@@ -1,15 +1,17 @@
 //! The adaptive limit, the pace and the budget against models of servers, in virtual time.
 //!
 //! `models` are the servers of issue 6, each with its service time stated; `goals` holds the
-//! search against the best fixed level, `change` against servers that change, `share` against
-//! another client and many names, `rates` the pace against 429, and `failures` against each
-//! failure that users of other controllers reported (FIELD section 3).
+//! search against the best fixed level, `neighbours` at servers with other numbers, `change`
+//! against servers that change, `share` against another client and many names, `rates` the pace
+//! against 429, and `failures` against each failure that users of other controllers reported
+//! (FIELD section 3).
 //! `cargo test --test limit_models -- --nocapture` prints the tables.
 
 mod change;
 mod failures;
 mod goals;
 mod models;
+mod neighbours;
 mod rates;
 mod share;
 mod world;

@@ -24,6 +24,8 @@ pub(crate) enum Spread {
     Even,
     /// Exponentially.
     Exponential,
+    /// As the logarithm of a normal distribution does, of a spread of a half.
+    LogNormal,
     /// One in ten takes ten times as long, the others a bit less.
     Mixed,
 }
@@ -376,6 +378,11 @@ impl World {
             Spread::Same => mean,
             Spread::Even => mean / 2 + self.rng.u64(0..=mean),
             Spread::Exponential => (-(1.0 - self.rng.f64()).ln() * mean as f64) as u64,
+            Spread::LogNormal => {
+                // Twelve even numbers make nearly a normal one.
+                let normal = (0..12).map(|_| self.rng.f64()).sum::<f64>() - 6.0;
+                (mean as f64 * (normal / 2.0 - 0.125).exp()) as u64
+            }
             Spread::Mixed => {
                 if self.rng.u32(0..10) == 0 {
                     mean * 5

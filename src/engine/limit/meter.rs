@@ -347,6 +347,16 @@ impl Ladder {
         Some((sums.per_unit()?, sums.spent / u64::from(sums.count.max(1))))
     }
 
+    /// Neighbouring steps, from the lowest on, as many together as have so many samples.
+    fn groups(&self, least: u32) -> impl Iterator<Item = Reading> {
+        let mut group = Sums::default();
+        self.steps.iter().filter_map(move |sums| {
+            group.merge(sums);
+            let is_enough = group.count >= least;
+            if is_enough { core::mem::take(&mut group).reading() } else { None }
+        })
+    }
+
     /// The sums of the lowest steps that have so many samples together.
     fn lowest(&self, least: u32) -> Option<Sums> {
         let mut low = Sums::default();
@@ -358,19 +368,16 @@ impl Ladder {
         (low.count >= least).then_some(low)
     }
 
-    /// The knee by Little's law: the best goodput times the time a unit takes without a crowd.
+    /// The knee by Little's law: the best goodput times the time a unit takes without a crowd. No
+    /// more than where that goodput was seen: what was asked for beyond it did not help.
     pub(super) fn knee(&self) -> Option<Knee> {
-        let best = self
-            .steps
-            .iter()
-            .filter(|sums| sums.count >= 8)
-            .filter_map(Sums::reading)
-            .max_by_key(|reading| reading.rate)?;
+        let best = self.groups(8).max_by_key(|reading| reading.rate)?;
         let calm = self.lowest(6)?.reading()?;
         // The time at the lowest levels, of enough samples that chance has little part in it.
         let low = self.lowest(16).and_then(|sums| sums.reading()).unwrap_or(calm);
         let low = if calm.error() <= UNIT / 16 { calm } else { low };
         let level = (mul_div(best.rate, low.per_unit, 1_000_000_000) + UNIT - 64) / UNIT;
+        let level = level.min(best.concurrency16.div_ceil(16));
         let below = step((best.concurrency16 / 16) as u32);
         // How much times vary at one level: the middle of the steps up to there.
         let noise = self.steps.iter().take(below + 1).filter(|sums| sums.count >= 3);

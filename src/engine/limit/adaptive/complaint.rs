@@ -138,8 +138,9 @@ impl Adaptive {
         self.finding = Finding::Complaint { level: wall, what };
         if matches!(self.mode, Mode::Start) {
             self.learn_base();
-            // As few as the start or little more: no reason to try less.
-            self.unsure &= survivors > u32::from(self.config.start) * 4;
+            // It grew to that without a sign of a crowd, or not at all.
+            let grown = self.started_at * 2 <= survivors;
+            self.unsure &= !grown && survivors > u32::from(self.config.start) * 4;
         }
         if survivors < self.level {
             self.settled_at = now;
@@ -162,7 +163,9 @@ impl Adaptive {
         if saved < way * 2 {
             return;
         }
+        let Mode::Hold { due, due_served } = self.mode else { return };
         self.gave_way = now;
-        self.mode = Mode::Yield { to: self.level - less, until: now + (saved - way) };
+        let (to, until) = (self.level - less, now + (saved - way));
+        self.mode = Mode::Yield { to, until, due, due_served };
     }
 }

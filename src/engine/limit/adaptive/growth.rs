@@ -153,7 +153,9 @@ impl Adaptive {
         self.noise = knee.noise;
         self.last_was_down = true;
         let vague = knee.noise > NOISY;
-        self.base = (!vague).then_some(knee.calm.per_unit);
+        // Chance may have made it look quicker than it is.
+        let error = if vague { knee.calm.error() * 2 } else { 0 };
+        self.base = Some(knee.calm.per_unit + mul_div(knee.calm.per_unit, error, UNIT));
         self.vague = vague;
         self.level = level;
         self.settle(now);

@@ -32,8 +32,8 @@ const PROBE_EVERY_MIN: Duration = Duration::from_secs(1);
 const TRIAL_EVERY_MIN: Duration = Duration::from_millis(400);
 /// The longest.
 const TRIAL_EVERY_MAX: Duration = Duration::from_secs(60);
-/// Requests served between two trials that are likely to cost a request: 0.4 % at most.
-const SERVED_BETWEEN_PROBES: u64 = 240;
+/// Requests served between two trials that are likely to cost a request: less than half a percent.
+const SERVED_BETWEEN_PROBES: u64 = 220;
 /// A trial that takes longer decides with what it has.
 const TRIAL_LONGEST: Duration = Duration::from_secs(3);
 /// Successes at a level that outweigh a single complaint at it: up to 6 % are chance.
@@ -41,7 +41,7 @@ const PROOF: u32 = 16;
 /// As many successes are remembered: so many complaints in a row are no chance.
 const PROOF_MAX: u32 = 64;
 /// Where so many are not served in this time, it is enough.
-const PROBE_LONGEST: Duration = Duration::from_secs(8);
+const PROBE_LONGEST: Duration = Duration::from_secs(12);
 /// Of the goodput, one part in so many at most is left to another client, should there be one.
 const GIVEN: u32 = 48;
 /// Requests served before a complaint that came once is put to the test.
@@ -138,7 +138,7 @@ enum Mode {
     Down { to: u32, began: Instant, before: Reading },
     /// A few connections less for a moment after a probe that was refused: if another client
     /// shares the server's limit, it finds them.
-    Yield { to: u32, until: Instant },
+    Yield { to: u32, until: Instant, due: Instant, due_served: u64 },
 }
 
 /// The state of a search.
@@ -160,8 +160,10 @@ pub struct Adaptive {
     held_level: u32,
     /// Since when the level is held without a trial.
     held_at: Instant,
-    /// How long the last trial took.
+    /// How long the last trial took, and when the next may begin: trials take a fifth of the time
+    /// at most.
     trial: Duration,
+    trial_after: Instant,
     /// Nanoseconds a unit takes without a crowd.
     base: Option<u64>,
     /// Standard deviation of a response's time, in 1/1024 of the mean.
@@ -235,6 +237,7 @@ impl Adaptive {
             held_level: 0,
             held_at: now,
             trial: Duration::ZERO,
+            trial_after: now,
             base: None,
             noise: 0,
             unsure: true,
@@ -374,17 +377,18 @@ impl Adaptive {
                 self.grow(now, sample);
             }
             Mode::Hold { due, due_served } => {
+                let belongs = counts && self.window.add(now, sample);
                 if !counts {
                     self.window.excuse(sample);
-                } else if self.window.add(now, sample) {
-                    if !self.window.is_open() {
-                        let patience = Duration::from_nanos(self.time) * 16;
-                        if self.window.is_complete(now, patience) {
-                            self.window = self.window.reopened(now);
-                        }
-                    } else if self.window_is_full() {
-                        self.held(now, due, due_served);
+                }
+                if !self.window.is_open() {
+                    // Whatever comes may end this: the last of those that are waited for may be lost.
+                    let patience = Duration::from_nanos(self.time) * 16;
+                    if self.window.is_complete(now, patience) {
+                        self.window = self.window.reopened(now);
                     }
+                } else if belongs && self.window_is_full() {
+                    self.held(now, due, due_served);
                 }
             }
             Mode::Up { to, began, before } | Mode::Down { to, began, before } => {
@@ -396,9 +400,11 @@ impl Adaptive {
                 self.judge(now, to, began, &before);
             }
             Mode::Probe { to, began } => self.probed(now, sample, to, began),
-            Mode::Yield { until, .. } => {
+            Mode::Yield { until, due, due_served, .. } => {
                 if now >= until {
-                    self.hold(now);
+                    // The time until the next probe is that since the last.
+                    self.hold_until(now, due);
+                    self.mode = Mode::Hold { due, due_served };
                 }
             }
         }

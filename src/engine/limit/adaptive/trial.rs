@@ -32,11 +32,12 @@ impl Adaptive {
             Some(wall) if self.at_wall() => (wall.since, PROBE_EVERY_MIN),
             _ => (self.settled_at, TRIAL_EVERY_MIN),
         };
-        let least = least.max(Duration::from_nanos(self.time) * 8).max(self.trial * 4);
+        let least = least.max(Duration::from_nanos(self.time) * 8);
         let wait = ((now - since) / AGE_PART).clamp(least, TRIAL_EVERY_MAX.max(least));
         // Not all hosts of a list at once, and no rhythm with another client.
         let wait = wait * self.rng.u32(896..1152) / 1024;
         self.hold_until(now, now + wait);
+        self.trial_after = now + wait.max(self.trial * 4);
     }
 
     pub(super) fn hold_until(&mut self, now: Instant, due: Instant) {
@@ -45,6 +46,7 @@ impl Adaptive {
             self.held_level = self.level;
         }
         self.held_at = now;
+        self.trial_after = due;
         self.mode = Mode::Hold { due, due_served: self.served + SERVED_BETWEEN_PROBES };
         self.open_window(now);
     }
@@ -101,7 +103,9 @@ impl Adaptive {
             self.try_down(now, (self.level / 2).max(floor), reading);
             return;
         }
-        let alarm = now >= self.alarm_at && now_crowd > CROWDED + 2 * reading.error();
+        // What is only guessed is no reason for alarm.
+        let alarm =
+            !self.vague && now >= self.alarm_at && now_crowd > CROWDED + 2 * reading.error();
         if self.held.count >= HELD_MAX * 2 {
             self.held.halve();
         }
@@ -127,15 +131,23 @@ impl Adaptive {
         // What was seen least of many times is a little less than what is usual.
         let chance = (3 * reading.error()).max(41 + u64::from(self.noise) / 16);
         let crowded = self.vague || crowd > UNIT + chance;
-        if self.level > floor && crowded && !self.last_was_down {
+        let doubled = crowd > 2 * UNIT + 2 * chance;
+        if self.vague && doubled {
+            self.last_was_down = false;
+        }
+        let rested = alarm || now >= self.trial_after;
+        let wants_less = self.level > floor && crowded && !self.last_was_down && rested;
+        if wants_less {
             let step = self.level.saturating_sub(self.least_step());
             let knee = mul_div(u64::from(self.level), UNIT * 9 / 8, crowd) as u32;
-            let least = if alarm { self.level / 2 } else { self.level - self.level / 4 };
+            let least = if alarm || doubled { self.level / 2 } else { self.level - self.level / 4 };
             let to = if self.vague { least } else { step.min(knee.max(least)) }.max(floor);
             if reading.count >= self.needed(to) {
                 self.try_down(now, to, reading);
+                return;
             }
-        } else if self.at_wall() {
+        }
+        if self.at_wall() {
             // A small share is asked about for the sake of the one who has it, not of the rest.
             let patience = if self.level < 4 { PROBE_LONGEST / 4 } else { PROBE_LONGEST };
             let served = self.served >= due_served || now - self.held_at > patience;
@@ -144,6 +156,8 @@ impl Adaptive {
                 self.mode = Mode::Probe { to: self.level + 1, began: now };
                 self.window = Window::new(now, now, 1, u32::MAX);
             }
+        } else if wants_less || !rested {
+            // What was measured will do soon.
         } else if self.level < self.cap() {
             let to = self.next_up();
             if reading.count >= self.needed(to) {
