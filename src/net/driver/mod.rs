@@ -1,0 +1,286 @@
+//! The driver itself: what it holds, how it is put together, and what it is told from outside.
+//!
+//! The order of a turn is in `turn`, the way of bytes between sockets and the engine in `pump`,
+//! TLS between them in `secure` (`plain` where this build has none). All of them share the latched
+//! readiness with its hot list and the one read buffer. Decides nothing about HTTP: whatever happens
+//! to a connection is reported to the engine. Generic over [`Net`], so that the simulation runs this
+//! very code.
+
+#[cfg(not(feature = "tls"))]
+mod plain;
+mod pump;
+#[cfg(feature = "tls")]
+mod secure;
+mod turn;
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+
+use super::link::Link;
+use super::reach::Reach;
+use super::rest::Rest;
+use super::tap::{Tap, Tapped, What};
+use super::{DriverConfig, Net, Ready};
+use crate::base::Instant;
+use crate::engine::observe::Observer;
+use crate::engine::{
+    ConnKey, Ctl, DnsFailure, Engine, Handler, HostKey, JobKey, Origin, Request, Resolved,
+    SubmitError,
+};
+#[cfg(feature = "tls")]
+use secure::Trust;
+
+/// Runs an [`Engine`] on a [`Net`].
+///
+/// One thread, no callbacks but the handler's, nothing blocks but `turn`(Self::turn) itself.
+/// In a foreign loop: watch the net's descriptor, call `turn` with a timeout of zero when it is
+/// readable and when [`next_deadline`](Self::next_deadline) has come.
+pub struct Driver<N> {
+    pub(super) engine: Engine,
+    pub(super) net: N,
+    pub(super) config: DriverConfig,
+    links: Vec<Option<Link>>,
+    /// Links that have something to do, each at most once.
+    hot: VecDeque<ConnKey>,
+    /// Names that somebody else is to look up.
+    lookups: VecDeque<HostKey>,
+    /// The read buffer; taken out while it is in use.
+    pub(super) buffer: Vec<u8>,
+    /// What is to be sent, before and after encryption.
+    plain: Vec<u8>,
+    #[cfg(feature = "tls")]
+    cipher: Vec<u8>,
+    ready: Vec<Ready>,
+    pub(super) now: Instant,
+    rest: Rest,
+    reach: Reach,
+    /// Requests or commands came in since the last turn.
+    stirred: bool,
+    tap: Option<Tap>,
+    #[cfg(feature = "remote")]
+    pub(super) inbox: Option<super::remote::Inbox<super::remote::Order>>,
+    #[cfg(feature = "dns")]
+    pub(super) names: Option<super::Names>,
+    #[cfg(feature = "tls")]
+    tls: Trust,
+}
+
+impl<N> core::fmt::Debug for Driver<N> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Driver").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// Whether the pump may go on with a link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pumped {
+    /// It is still there.
+    Here,
+    /// The engine gave it up.
+    Gone,
+}
+
+impl<N: Net> Driver<N> {
+    /// A driver for plain HTTP. Requests over TLS need [`with_tls`](Self::with_tls).
+    pub fn new(engine: Engine, mut net: N, config: DriverConfig) -> Self {
+        let now = net.now();
+        Self {
+            engine,
+            net,
+            config,
+            links: Vec::new(),
+            hot: VecDeque::new(),
+            lookups: VecDeque::new(),
+            buffer: Vec::new(),
+            plain: Vec::new(),
+            #[cfg(feature = "tls")]
+            cipher: Vec::new(),
+            ready: Vec::new(),
+            now,
+            rest: Rest::default(),
+            reach: Reach::new(),
+            stirred: false,
+            tap: None,
+            #[cfg(feature = "remote")]
+            inbox: None,
+            #[cfg(feature = "dns")]
+            names: None,
+            #[cfg(feature = "tls")]
+            tls: Trust::None,
+        }
+    }
+
+    /// Looks names up by itself. Without this, somebody else answers
+    /// [`next_lookup`](Self::next_lookup).
+    #[cfg(feature = "dns")]
+    #[must_use]
+    pub fn with_names(mut self, names: super::Names) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// The resolver's side, to be looked at.
+    #[cfg(feature = "dns")]
+    pub fn names(&self) -> Option<&super::Names> {
+        self.names.as_ref()
+    }
+
+    /// The resolver's side, to be told where hosts are.
+    #[cfg(feature = "dns")]
+    pub fn names_mut(&mut self) -> Option<&mut super::Names> {
+        self.names.as_mut()
+    }
+
+    /// Speaks TLS as `tls` says.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: crate::tls::Config) -> Self {
+        self.tls = Trust::Made(tls);
+        self
+    }
+
+    /// Speaks TLS with what `make` makes when the first connection asks for it: a run without
+    /// TLS reads no root certificates. What `make` says against it, those connections fail with.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls_later(
+        mut self,
+        make: impl FnOnce() -> Result<crate::tls::Config, crate::tls::ConfigError> + Send + 'static,
+    ) -> Self {
+        self.tls = Trust::Later(Box::new(make));
+        self
+    }
+
+    /// Lets somebody look on; `None`: nobody any more.
+    pub fn set_tap(&mut self, tap: Option<Tap>) {
+        self.tap = tap;
+    }
+
+    /// Keeps events for [`observe`](Self::observe), at most so many; see [`Engine::watch`].
+    pub fn watch(&mut self, most: usize) {
+        self.engine.watch(most);
+    }
+
+    /// Hands the events that wait to `observer`, in order: call it after each
+    /// `turn`(Self::turn). [`watch`](Self::watch) turns them on.
+    pub fn observe<O: Observer + ?Sized>(&mut self, observer: &mut O) {
+        self.engine.observe(observer);
+    }
+
+    #[cfg(feature = "fetch")]
+    pub(crate) fn retag(&mut self, tag: impl Fn(u64) -> u64) {
+        self.engine.retag(tag);
+    }
+
+    fn tap(&mut self, key: ConnKey, what: What<'_>) {
+        if let Some(tap) = &mut self.tap {
+            let conn = match self.links.get(key.index()) {
+                Some(Some(link)) if link.key == key => link.serial,
+                _ => 0,
+            };
+            tap(&Tapped { conn, at: self.now, what });
+        }
+    }
+
+    fn link(&mut self, key: ConnKey) -> Option<&mut Link> {
+        self.links.get_mut(key.index())?.as_mut().filter(|link| link.key == key)
+    }
+
+    /// The engine, to be looked at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The net.
+    pub fn net(&self) -> &N {
+        &self.net
+    }
+
+    /// The net, to be configured.
+    pub fn net_mut(&mut self) -> &mut N {
+        &mut self.net
+    }
+
+    /// The time of the last wake-up.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The key of an origin.
+    pub fn host(&mut self, origin: &Origin<'_>) -> HostKey {
+        self.engine.host(origin)
+    }
+
+    /// How many more requests it wants now: as many as [`Engine::wants`] says, or fewer while the
+    /// loop has enough to do with those it holds, since those that wait only cost memory then.
+    /// Those are taken too.
+    pub fn wants(&self) -> usize {
+        let reach = self.reach.get(self.engine.running());
+        self.engine.wants().min(reach.saturating_sub(self.engine.held()))
+    }
+
+    /// Takes a request; it is started by the next turn.
+    pub fn submit(&mut self, request: &Request<'_>) -> Result<JobKey, SubmitError> {
+        let job = self.engine.submit(request, self.now)?;
+        self.stirred = true;
+        Ok(job)
+    }
+
+    /// Commands from outside a handler, applied by the next turn.
+    pub fn ctl(&mut self) -> Ctl<'_> {
+        self.stirred = true;
+        self.engine.ctl()
+    }
+
+    /// Comes to an end: takes no more requests, and calls off what is not done at `deadline`;
+    /// see [`Engine::drain`]. It is over when [`Engine::held`] is zero.
+    pub fn drain(&mut self, deadline: Instant) {
+        self.stirred = true;
+        self.engine.drain(deadline);
+    }
+
+    /// A name that somebody has to look up, if there is one; answer with
+    /// [`resolved`](Self::resolved).
+    pub fn next_lookup(&mut self) -> Option<HostKey> {
+        self.lookups.pop_front()
+    }
+
+    /// The answer to a look-up.
+    pub fn resolved(
+        &mut self,
+        host: HostKey,
+        result: Result<Resolved<'_>, DnsFailure<'_>>,
+        handler: &mut dyn Handler,
+    ) {
+        self.engine.resolved(host, result, self.now, handler);
+        self.stirred = true;
+    }
+
+    /// Says where a host is; see [`Engine::place`].
+    pub fn place(&mut self, host: HostKey, addresses: &[SocketAddr], until: Instant) {
+        self.engine.place(host, addresses, until, self.now);
+        self.stirred = true;
+    }
+
+    /// When `turn`(Self::turn) wants to be called at the latest: the time of the last wake-up
+    /// while work is latched, `None` when only the net can bring something.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        // Nobody has begun with a look-up that waits here: nothing may be slept over before.
+        if self.stirred || !self.hot.is_empty() || !self.lookups.is_empty() {
+            return Some(self.now);
+        }
+        #[cfg(feature = "remote")]
+        if self.inbox.as_ref().is_some_and(|inbox| inbox.wants_turn(self.engine.has_room())) {
+            return Some(self.now);
+        }
+        let engine = self.engine.next_deadline();
+        #[cfg(feature = "dns")]
+        if let Some(names) = &self.names {
+            if names.has_ready() {
+                return Some(self.now);
+            }
+            return [engine, names.deadline()].into_iter().flatten().min();
+        }
+        engine
+    }
+}
