@@ -423,31 +423,50 @@ impl Engine {
 
     /// Time has passed: whatever is overdue happens.
     pub fn tick(&mut self, now: Instant, handler: &mut dyn Handler) {
+        self.tick_some(now, u32::MAX, handler);
+    }
+
+    /// The same, but at most so many deadlines; how many there were.
+    pub(crate) fn tick_some(&mut self, now: Instant, most: u32, handler: &mut dyn Handler) -> u32 {
+        let mut left = most;
         if self.draining.is_some_and(|deadline| deadline <= now) {
             self.cancel_all(now, handler);
         }
-        while let Some(index) = self.job_timers.pop_due(now) {
+        while left > 0
+            && let Some(index) = self.job_timers.pop_due(now)
+        {
+            left -= 1;
             if let Some(job) = self.jobs.at(index) {
                 let host = self.jobs[job].host;
                 self.hosts[host].elsewhere -= 1;
                 self.enqueue(job, Queue::Again);
             }
         }
-        while let Some(index) = self.host_timers.pop_due(now) {
+        while left > 0
+            && let Some(index) = self.host_timers.pop_due(now)
+        {
+            left -= 1;
             if let Some(host) = self.hosts.at(index) {
                 self.ring_host(host);
             }
         }
-        while let Some(index) = self.dial_timers.pop_due(now) {
+        while left > 0
+            && let Some(index) = self.dial_timers.pop_due(now)
+        {
+            left -= 1;
             if let Some(dial) = self.dials.at(index) {
                 self.dial_due(dial, now, handler);
             }
         }
-        while let Some(index) = self.conn_timers.pop_due(now) {
+        while left > 0
+            && let Some(index) = self.conn_timers.pop_due(now)
+        {
+            left -= 1;
             if let Some(conn) = self.conns.at(index) {
                 self.conn_due(conn, now, handler);
             }
         }
+        most - left
     }
 
     /// The process slept for `gap` (a laptop's lid, SIGSTOP): phases get that time back, so that

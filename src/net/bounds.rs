@@ -16,6 +16,9 @@ const SESSION: usize = 6 * 1024;
 /// a person and for a network.
 const MOST_REST: Duration = Duration::from_micros(100);
 
+/// Half of a frame at sixty a second, and many times what serving a socket takes.
+const MOST_TURN: Duration = Duration::from_millis(8);
+
 /// Bounds of the driver's own memory and of the work of one turn.
 #[derive(Clone, Copy, Debug)]
 pub struct DriverConfig {
@@ -30,18 +33,37 @@ pub struct DriverConfig {
     /// most so much time pass first, and an eighth of the time of an answer: one wake-up then
     /// brings several. Never in a turn whose timeout is below a millisecond; zero: never.
     pub most_rest: Duration,
+    /// The time that one turn works, its wait not counted. A turn that has worked for so long leaves
+    /// what else is ready or overdue to the next, which is then wanted at once, and which begins with
+    /// it. Between two looks at the clock it serves 32 connections, or a single one while they
+    /// take long (a handshake, a handler that is slow): a turn overruns this by at most so much, and
+    /// by the connections that it opens. Nothing is interrupted, and at least one connection is
+    /// served in each turn. [`Duration::MAX`]: as long as it takes.
+    pub most_turn: Duration,
 }
 
 impl Default for DriverConfig {
     fn default() -> Self {
-        Self { read_buffer: 64 * 1024, read_budget: 8, handshakes_a_turn: 16, most_rest: MOST_REST }
+        Self {
+            read_buffer: 64 * 1024,
+            read_budget: 8,
+            handshakes_a_turn: 16,
+            most_rest: MOST_REST,
+            most_turn: MOST_TURN,
+        }
     }
 }
 
 impl DriverConfig {
     /// Goes with [`Config::tiny`]: a read buffer of 4 KiB.
     pub fn tiny() -> Self {
-        Self { read_buffer: 4 * 1024, read_budget: 4, handshakes_a_turn: 1, most_rest: MOST_REST }
+        Self {
+            read_buffer: 4 * 1024,
+            read_budget: 4,
+            handshakes_a_turn: 1,
+            most_rest: MOST_REST,
+            most_turn: MOST_TURN,
+        }
     }
 
     /// Goes with [`Config::wide`]: a read buffer of 256 KiB.
@@ -51,6 +73,7 @@ impl DriverConfig {
             read_budget: 8,
             handshakes_a_turn: 64,
             most_rest: MOST_REST,
+            most_turn: Duration::from_millis(50),
         }
     }
 
@@ -64,6 +87,9 @@ impl DriverConfig {
         }
         if self.handshakes_a_turn == 0 {
             return Err(ConfigError::Zero("handshakes_a_turn"));
+        }
+        if self.most_turn.is_zero() {
+            return Err(ConfigError::Zero("most_turn"));
         }
         Ok(())
     }
@@ -136,6 +162,8 @@ mod tests {
         assert_eq!(small.check(), Err(ConfigError::Least("read_buffer", 512)));
         let idle = DriverConfig { read_budget: 0, ..DriverConfig::default() };
         assert_eq!(idle.check(), Err(ConfigError::Zero("read_budget")));
+        let no_time = DriverConfig { most_turn: Duration::ZERO, ..DriverConfig::default() };
+        assert_eq!(no_time.check(), Err(ConfigError::Zero("most_turn")));
     }
 
     #[test]

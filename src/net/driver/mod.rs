@@ -6,6 +6,7 @@
 //! to a connection is reported to the engine. Generic over [`Net`], so that the simulation runs this
 //! very code.
 
+mod budget;
 #[cfg(not(feature = "tls"))]
 mod plain;
 mod pump;
@@ -27,6 +28,7 @@ use crate::engine::{
     ConnKey, Ctl, DnsFailure, Engine, Handler, HostKey, JobKey, Origin, Request, Resolved,
     SubmitError,
 };
+use budget::Budget;
 #[cfg(feature = "tls")]
 use secure::Trust;
 
@@ -54,6 +56,7 @@ pub struct Driver<N> {
     pub(super) now: Instant,
     rest: Rest,
     reach: Reach,
+    budget: Budget,
     /// Requests or commands came in since the last turn.
     stirred: bool,
     tap: Option<Tap>,
@@ -84,6 +87,7 @@ impl<N: Net> Driver<N> {
     /// A driver for plain HTTP. Requests over TLS need [`with_tls`](Self::with_tls).
     pub fn new(engine: Engine, mut net: N, config: DriverConfig) -> Self {
         let now = net.now();
+        let budget = Budget::new(config.most_turn);
         Self {
             engine,
             net,
@@ -99,6 +103,7 @@ impl<N: Net> Driver<N> {
             now,
             rest: Rest::default(),
             reach: Reach::new(),
+            budget,
             stirred: false,
             tap: None,
             #[cfg(feature = "remote")]

@@ -1,6 +1,6 @@
 //! A turn: actions, wait, input and output, deadlines, actions.
 //!
-//! Owns that order, who of the hot links is served next, and the carrying out of the engine's
+//! Owns that order, its bounds in events and in time, who of the hot links is served next, and the carrying out of the engine's
 //! actions. Touches no byte: that is the pump's.
 
 use core::time::Duration;
@@ -32,6 +32,7 @@ impl<N: Net> Driver<N> {
     ) -> Result<(), Fault> {
         let woke_before = self.now;
         self.now = self.net.now();
+        self.budget.begin(self.now);
         let mut begins = self.now;
         let finished = self.engine.finished();
         #[cfg(feature = "remote")]
@@ -41,6 +42,7 @@ impl<N: Net> Driver<N> {
         if core::mem::take(&mut self.stirred) {
             self.act(handler);
             begins = self.net.now();
+            self.budget.look(begins);
         }
         let until = self.next_deadline();
         let wanted = until.map(|at| at - self.now);
@@ -71,6 +73,7 @@ impl<N: Net> Driver<N> {
             }
         }
         self.now = woke;
+        self.budget.waited(woke - begins, woke);
         let mut rounds = 0;
         loop {
             self.latch();
@@ -81,7 +84,7 @@ impl<N: Net> Driver<N> {
                 break;
             }
             rounds += 1;
-            if rounds == ROUNDS {
+            if rounds == ROUNDS || self.budget.is_spent() {
                 // A turn has an end: deadlines are due, and others share the loop. The next one is
                 // wanted at once.
                 self.stirred = true;
@@ -91,13 +94,47 @@ impl<N: Net> Driver<N> {
             more = self.wait(None, Some(Duration::ZERO))?;
             self.now = self.net.now();
         }
-        self.engine.tick(self.now, handler);
+        self.tick(handler);
         #[cfg(feature = "dns")]
         self.tick_names(handler);
         #[cfg(feature = "remote")]
         self.take_orders(handler);
         self.act(handler);
+        if self.budget.has_unlooked() {
+            self.look();
+        }
         Ok(())
+    }
+
+    /// Does what is overdue, a few deadlines at least.
+    fn tick(&mut self, handler: &mut dyn Handler) {
+        loop {
+            let some = self.budget.stride();
+            let came = self.engine.tick_some(self.now, some, handler);
+            if came > 0 {
+                self.look();
+            }
+            if came < some {
+                break;
+            }
+            if self.budget.is_spent() {
+                self.stirred = true;
+                break;
+            }
+        }
+    }
+
+    /// A step is done.
+    fn count(&mut self) {
+        if self.budget.count() {
+            self.look();
+        }
+    }
+
+    #[inline(never)]
+    fn look(&mut self) {
+        let now = self.net.now();
+        self.budget.look(now);
     }
 
     fn wait(&mut self, rest: Option<Duration>, timeout: Option<Duration>) -> Result<bool, Fault> {
@@ -131,14 +168,16 @@ impl<N: Net> Driver<N> {
         }
     }
 
-    /// Pumps each hot link once; those that have more to do go to the back. Established ones go
-    /// first: of handshakes, only so many are processed in a turn.
+    /// Pumps each hot link once, as far as time allows; those that have more to do go to the back,
+    /// those that had no turn stay in front. Established ones go first: of handshakes, only so many
+    /// are processed in a turn.
     fn pump_round(&mut self, handler: &mut dyn Handler) {
         let mut handshakes = 0;
         for _ in 0..self.hot.len() {
             let Some(key) = self.hot.pop_front() else { break };
             let Some(link) = self.link(key) else { continue };
-            if Self::is_securing(link) {
+            let securing = Self::is_securing(link);
+            if securing {
                 handshakes += 1;
                 if handshakes > self.config.handshakes_a_turn {
                     self.hot.push_back(key);
@@ -150,6 +189,14 @@ impl<N: Net> Driver<N> {
             }
             self.pump(key, handler);
             self.carry_out(handler);
+            if securing {
+                self.look();
+            } else {
+                self.count();
+            }
+            if self.budget.is_spent() {
+                break;
+            }
         }
     }
 
@@ -189,7 +236,12 @@ impl<N: Net> Driver<N> {
                 Action::Transmit(conn) => {
                     if let Some(link) = self.link(conn) {
                         link.transmit = true;
-                        self.pump(conn, handler);
+                        if self.budget.is_spent() {
+                            self.heat(conn);
+                        } else {
+                            self.pump(conn, handler);
+                            self.count();
+                        }
                     }
                 }
                 Action::Read(conn) => {
