@@ -35,6 +35,7 @@ fn rows() -> Vec<(&'static str, RateLimit, f64, f64)> {
     ]
 }
 
+/// Vegas is poor against rate limits that are answered 429 (Netflix/concurrency-limits#72).
 #[test]
 fn the_allowed_rate_is_found_and_kept() {
     for (name, rate, least, most) in rows() {
@@ -142,6 +143,41 @@ fn another_rate_is_followed() {
         let less = RateLimit { then: Some((20, per_second / 4)), ..rate };
         let [_, _, down] = after(less, 20, [5, 10, 25]);
         assert!(up >= 90.0 && down >= 75.0, "{per_second}/s: {up} %, {down} %");
+    }
+}
+
+/// A first burst of 128 says little of a small rate: what is refused meanwhile tells it within a
+/// second, and is not asked again and again. Least part of the allowed rate in 30 s, and most that
+/// is refused beside the first burst.
+#[test]
+fn a_great_crowd_finds_a_small_rate() {
+    let rows = [(10, 5, 95.0, 50), (50, 5, 84.0, 90), (100, 10, 90.0, 120), (50, 50, 93.0, 90)];
+    for (per_second, burst, least, most) in rows {
+        for service in [20, 50, 200] {
+            let rate = bucket(per_second, burst, None);
+            let model = Model { service, rate: Some(rate), ..Model::default() };
+            let (stats, words) = alone(&model, client(search(128, 3)), 30, 3);
+            let part = percent(stats.served, per_second * 30);
+            let refused = stats.too_many.saturating_sub(128 - burst);
+            println!("{per_second}/s, burst {burst}, {service} ms: {part:.1} %, {refused} refused");
+            assert!(part >= least, "{per_second}/s, burst {burst}: {part:.1} %; {words}");
+            assert!(refused <= most, "{per_second}/s, burst {burst}: {refused} refused; {words}");
+        }
+    }
+}
+
+/// `Retry-After` is ignored (scrapy/scrapy#3849): here nothing is sent before it is over.
+#[test]
+fn a_pause_that_is_asked_for_is_made() {
+    for pause in [2, 5] {
+        let model =
+            Model { service: 20, rate: Some(bucket(50, 20, Some(pause))), ..Model::default() };
+        let at = |seconds| alone(&model, client(search(4, 3)), seconds, 3).0;
+        let (first, held) = (at(1), at(pause));
+        assert!(first.too_many > 0, "it was asked to pause in the first second");
+        assert_eq!(held.too_many, first.too_many, "asked within the pause");
+        assert_eq!(held.served, first.served, "served within the pause");
+        assert!(at(pause + 2).served > held.served, "it goes on");
     }
 }
 

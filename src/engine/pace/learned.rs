@@ -82,6 +82,9 @@ pub(super) struct Learned {
     stood: u64,
     /// The rate at which the last of them came.
     fine: u64,
+    /// The highest that was possible then, and whether the last one told anything new of it.
+    ceiling: u64,
+    narrows: bool,
     /// When the rate was last raised or lowered, and the paced requests since.
     pub(super) changed_at: Instant,
     pub(super) paced: u64,
@@ -141,7 +144,8 @@ impl Learned {
         let long = |since: &&Sent| sent_at - since.0 >= RECENT || since.0 == all.0;
         let fastest = sent.iter().filter(long).map(fastest).max().unwrap_or(FASTEST);
         let slowest = per_second(all.1, resume - all.0);
-        let range = (slowest / 256, fastest.saturating_mul(8));
+        // Who sent a hundred at once knows nothing of how slow it may be.
+        let range = ((slowest / 256).min(MILLI), fastest.saturating_mul(8));
         let buckets = (remembered > FEW)
             .then(|| Box::new(Buckets::new(sent_at, sent, together, range, remembered)));
         Self {
@@ -158,6 +162,8 @@ impl Learned {
             complaints: 1,
             stood: SLOWEST,
             fine: fastest.min(FASTEST),
+            ceiling: 0,
+            narrows: true,
             changed_at: now,
             paced: 0,
             step: CAREFUL,
@@ -329,6 +335,11 @@ impl Learned {
             self.step = if confirmed { CAREFUL } else { BOLDEST };
             self.complained_at = sent_at;
         }
+        let possible = self.buckets.as_ref().and_then(|buckets| buckets.range());
+        if let Some((_, high)) = possible.filter(|_| !self.is_costly() && self.window.is_none()) {
+            // What was refused meanwhile tells how much is too much.
+            self.rate = self.rate.min(high).max(SLOWEST);
+        }
         (self.cycle_at, self.cycle) = (sent_at, 1);
         (self.flow_at, self.flowing) = (sent_at, 1);
         self.changed(sent_at);
@@ -408,6 +419,11 @@ impl Learned {
             let gave = mul_div(passed * MILLI, SECOND, nanos(resume - began).max(1)).min(before);
             buckets.renew(gave - gave / 8, before, holds, true);
         }
+        // A small bucket counts in so few that its rate is never known better than to a part of it.
+        let ceiling =
+            self.buckets.as_ref().and_then(|buckets| buckets.range()).map_or(0, |it| it.1);
+        let before_that = core::mem::replace(&mut self.ceiling, ceiling);
+        self.narrows = ceiling.abs_diff(before_that) > ceiling / 64;
         let wanted = if self.buckets.is_some() { self.wanted() } else { before - before / 4 };
         self.rate = wanted.min(before - before / 64).max(SLOWEST);
         self.changed(now);
@@ -415,9 +431,14 @@ impl Learned {
 
     /// Whether what is possible is far apart.
     fn is_vague(&self) -> bool {
-        let far_apart = |(low, high)| high - low > low / VAGUE;
+        let far_apart = |range| !self.is_near(range);
         let vague = |buckets: &Buckets| buckets.range().is_none_or(far_apart);
         self.window.is_none() && self.buckets.as_deref().is_some_and(vague)
+    }
+
+    /// Whether these need not be told apart, or nothing tells them apart.
+    fn is_near(&self, (low, high): (u64, u64)) -> bool {
+        high - low <= low / if self.narrows { VAGUE } else { VAGUE / 6 }
     }
 
     /// The rate to try, by what is possible, where a step too far costs no more than an answer.
@@ -427,7 +448,7 @@ impl Learned {
         }
         let range = self.buckets.as_ref().and_then(|buckets| buckets.range());
         let Some((low, high)) = range else { return self.rate };
-        if high - low <= low / VAGUE {
+        if self.is_near((low, high)) {
             return low - low / 128;
         }
         let complaints = self.complaints;
@@ -486,7 +507,7 @@ impl Learned {
                 None => least,
             };
             let wait = ((now - self.complained_at) / 16).clamp(least, SLOWLY.max(least));
-            (CAREFUL_REQUESTS.min(self.rate / MILLI * 4).max(16), wait)
+            (CAREFUL_REQUESTS.min(self.rate / MILLI * 8).max(32), wait)
         };
         if self.paced >= enough && quiet >= wait {
             self.step_up(now);
