@@ -98,8 +98,9 @@ fn sample(sent_at: Instant, in_flight: u32) -> Sample {
     Sample { sent_at, bytes: 1000, in_flight, reused: true, served: true, whole: true }
 }
 
-/// Errors must count, not only latency (#126); and they say where the limit is, so it is not
-/// sawn against (scrapy/scrapy#3061).
+/// Errors must count, not only latency (#126), also when they come fast (scrapy/scrapy#6458,
+/// #4424: a quick 503 leaves the delay as it is); and they say where the limit is, so it is not sawn
+/// against (#3061).
 #[test]
 fn quick_refusals_count_and_are_not_repeated() {
     for beyond in [Beyond::Refuse, Beyond::Status503] {
@@ -110,14 +111,37 @@ fn quick_refusals_count_and_are_not_repeated() {
     }
 }
 
-/// Envoy pins the limit to 3 now and then and answers 503 meanwhile (envoy#8337, #9007).
+/// Envoy pins the limit to 3 now and then and answers 503 meanwhile (envoy#8337, #9007); one
+/// number is the floor and the depth of that probe (#46532, #46602). Here no trial takes more than
+/// a quarter, whatever the floor.
 #[test]
 fn no_trial_takes_more_than_a_quarter() {
     let model = Model { workers: Some(|_| 24), ..Model::default() };
-    let (stats, words) = alone(&model, client(search(4, 3)), 60, 3);
-    let settled = &stats.trace[200..];
-    let (least, most) = (settled.iter().min().unwrap(), settled.iter().max().unwrap());
-    assert!(*least >= 18 && *most <= 31, "{least} to {most}; {words}");
+    for floor in [1, 3, 12] {
+        let config = LimitConfig { start: 16, floor, ceiling: 128 };
+        let limit = Limit::new(&config, 3, Instant::ZERO);
+        let (stats, words) = alone(&model, client(limit), 60, 3);
+        let settled = &stats.trace[200..];
+        let (least, most) = (settled.iter().min().unwrap(), settled.iter().max().unwrap());
+        assert!(*least >= 18 && *most <= 31, "floor {floor}: {least} to {most}; {words}");
+    }
+}
+
+/// A floor above what the server bears is kept, and one below it is left again as soon as the server
+/// heals (envoy#38338: a floor that is too high never recovers).
+#[test]
+fn a_floor_is_kept_and_left() {
+    let model =
+        Model { workers: Some(|second| if second < 15 { 4 } else { 32 }), ..Model::default() };
+    for floor in [1, 12] {
+        let config = LimitConfig { start: 16, floor, ceiling: 128 };
+        let limit = Limit::new(&config, 3, Instant::ZERO);
+        let (stats, words) = alone(&model, client(limit), 40, 3);
+        let least = *stats.trace.iter().min().unwrap();
+        assert!(least >= u32::from(floor), "{least} below {floor}");
+        let late = stats.seconds[30..39].iter().sum::<u64>() / 9;
+        assert!(late >= 1440, "floor {floor}: {late} of 1600 a second; {words}");
+    }
 }
 
 /// A permanent error read as back pressure stalls all (hyperdxio/hyperdx#461): two in a hundred
@@ -252,8 +276,8 @@ fn success_is_not_goodput() {
     }
 }
 
-/// A few large bodies do not pass for many small requests, nor for a crowd: one request in ten
-/// brings 2.5 MB here, and nothing limits the server.
+/// A few large bodies do not pass for many small requests, nor for a crowd (no byte budget:
+/// huggingface_hub#4893): one request in ten brings 2.5 MB here, and nothing limits the server.
 #[test]
 fn large_bodies_are_no_crowd() {
     let model = Model {

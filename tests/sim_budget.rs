@@ -1,0 +1,159 @@
+//! What users reported of the retry quotas of the AWS clients (FIELD section 3), each as a test of
+//! the whole engine in virtual time.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use gannet::base::Instant;
+use gannet::engine::{
+    Advice, Config, Ctl, Engine, Handler, JobRef, Kind, Origin, PerHost, Report, Request, Scheme,
+};
+use gannet::net::{Driver, DriverConfig};
+use gannet::proto::{Body, Head};
+use gannet::sim::{self, Answer, Net, Server};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const SICK: &str = "192.0.2.1";
+const OTHER: &str = "192.0.2.2";
+
+/// How each job ended, by its tag: the jobs of the other host have tags from 1,000 on.
+#[derive(Default)]
+struct Ends(Vec<(u64, Result<u16, Kind>)>);
+
+impl Ends {
+    fn of_other(&self) -> usize {
+        self.0.iter().filter(|end| end.0 >= 1000).count()
+    }
+}
+
+impl Handler for Ends {
+    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        Advice::SkipBody
+    }
+
+    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+
+    fn done(&mut self, _: &mut Ctl<'_>, job: JobRef, report: &Report<'_>) {
+        self.0.push((job.tag, report.result.map_err(|failure| failure.kind)));
+    }
+}
+
+/// Answers everything 502.
+fn sick() -> Server {
+    Server::new(|_| Answer::new(502))
+}
+
+/// Answers each target 502 once, and then as it should, as long as it is `moody`.
+fn moody(is_moody: &Rc<Cell<bool>>) -> Server {
+    let (mut seen, is_moody) = (HashSet::new(), Rc::clone(is_moody));
+    Server::new(move |request| {
+        let first = seen.insert(request.target.clone());
+        Answer::new(if first && is_moody.get() { 502 } else { 200 })
+    })
+}
+
+fn driver(config: Config, servers: Vec<(&str, Server)>) -> Driver<Net> {
+    let mut net = Net::new(1);
+    for (host, server) in servers {
+        net.serve(format!("{host}:80").parse().unwrap(), server);
+    }
+    let config = Config { per_host: PerHost::Fixed(8), max_jobs: 10_000, ..config };
+    Driver::new(Engine::new(config), net, DriverConfig::default())
+}
+
+fn submit(driver: &mut Driver<Net>, host: &str, tags: std::ops::Range<u64>) {
+    let host = driver.host(&Origin { scheme: Scheme::Http, host, port: 80 });
+    for tag in tags {
+        driver.submit(&Request::get(host, &format!("/{tag}")).tag(tag)).unwrap();
+    }
+}
+
+fn since_start(driver: &Driver<Net>) -> Duration {
+    driver.now() - Instant::ZERO
+}
+
+/// The quota was silently not there: every request was tried as often as it could be
+/// (awslabs/aws-sdk-rust#1234). Nobody asks for a budget here either, and it holds.
+#[test]
+fn the_budget_is_there_without_being_asked_for() {
+    let config = Config { attempts: 8, ..Config::default() };
+    let mut driver = driver(config, vec![(SICK, sick())]);
+    submit(&mut driver, SICK, 0..100);
+    let mut ends = Ends::default();
+    sim::run(&mut driver, &mut ends, HOUR).unwrap();
+    assert!(ends.0.iter().all(|end| end.1 == Err(Kind::StatusExhausted)));
+    // Seven repeats of each of a hundred, at ten a second, and thirty that were earned before.
+    let repeats = driver.net().ledger().asked.len() as u64 - 100;
+    assert_eq!(repeats, 700);
+    let took = since_start(&driver);
+    assert!(took >= Duration::from_secs((700 - 30) / 10), "700 repeats in {took:?}");
+    assert!(took < Duration::from_secs(90), "{took:?}");
+}
+
+/// One quota for unrelated services: where one of them is sick, the others have no retries left
+/// (hashicorp/aws-sdk-go-base#915).
+#[test]
+fn a_sick_host_leaves_the_others_their_budget() {
+    let others_take = |with_sick: bool| {
+        let moody = moody(&Rc::new(Cell::new(true)));
+        let config = Config { attempts: 8, ..Config::default() };
+        let mut driver = driver(config, vec![(SICK, sick()), (OTHER, moody)]);
+        if with_sick {
+            submit(&mut driver, SICK, 0..300);
+        }
+        submit(&mut driver, OTHER, 1000..1040);
+        let mut ends = Ends::default();
+        while ends.of_other() < 40 {
+            driver.turn(None, &mut ends).unwrap();
+            assert!(since_start(&driver) < HOUR);
+        }
+        assert!(ends.0.iter().all(|end| end.0 < 1000 || end.1 == Ok(200)));
+        since_start(&driver)
+    };
+    let (alone, beside) = (others_take(false), others_take(true));
+    assert!(beside < alone + alone / 4, "{alone:?} alone, {beside:?} beside a sick host");
+}
+
+/// Who must know soon cannot but wait for the quota (boto/botocore#3179): with a time of its own, a
+/// URL whose next attempt would come too late ends at once, and says why.
+#[test]
+fn who_has_no_time_is_not_kept_waiting() {
+    let limit = Duration::from_secs(2);
+    let config = Config { attempts: 8, retry_max_time: Some(limit), ..Config::default() };
+    let mut driver = driver(config, vec![(SICK, sick())]);
+    submit(&mut driver, SICK, 0..300);
+    let mut ends = Ends::default();
+    sim::run(&mut driver, &mut ends, HOUR).unwrap();
+    assert_eq!(ends.0.len(), 300);
+    let exhausted = ends.0.iter().filter(|end| end.1 == Err(Kind::BudgetExhausted)).count();
+    assert!(exhausted > 200, "{exhausted} of 300");
+    let took = since_start(&driver);
+    assert!(took < limit * 2, "{took:?}");
+}
+
+/// A quota that was used up once stays so until the process ends (aws/aws-sdk-go-v2#3550): here
+/// what is served fills it again.
+#[test]
+fn success_fills_the_budget_again() {
+    let is_moody = Rc::new(Cell::new(false));
+    let config = Config { attempts: 3, ..Config::default() };
+    let mut driver = driver(config, vec![(SICK, sick()), (OTHER, moody(&is_moody))]);
+    let mut ends = Ends::default();
+    is_moody.set(true);
+    submit(&mut driver, OTHER, 1000..1100);
+    sim::run(&mut driver, &mut ends, HOUR).unwrap();
+    let drained = since_start(&driver);
+    assert!(drained > Duration::from_secs(5), "a hundred repeats in {drained:?}");
+    is_moody.set(false);
+    submit(&mut driver, OTHER, 2000..2500);
+    sim::run(&mut driver, &mut ends, HOUR).unwrap();
+    let healed = since_start(&driver);
+    is_moody.set(true);
+    submit(&mut driver, OTHER, 3000..3100);
+    sim::run(&mut driver, &mut ends, HOUR).unwrap();
+    let again = since_start(&driver) - healed;
+    assert!(ends.0.iter().all(|end| end.1 == Ok(200)));
+    assert!(again < drained / 2, "{drained:?}, and after five hundred good ones {again:?}");
+}
