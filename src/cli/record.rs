@@ -92,25 +92,30 @@ macro_rules! key {
     };
 }
 
+#[inline(always)]
 fn key(key: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(key.as_bytes());
 }
 
+#[inline(always)]
 fn text(name: &str, value: &[u8], out: &mut Vec<u8>) {
     key(name, out);
     json::string(value, out);
 }
 
+#[inline(always)]
 fn number(name: &str, value: u64, out: &mut Vec<u8>) {
     key(name, out);
     json::number(value, out);
 }
 
+#[inline(always)]
 fn yes(name: &str, value: bool, out: &mut Vec<u8>) {
     key(name, out);
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
+#[inline(always)]
 fn times(name: &str, value: Duration, out: &mut Vec<u8>) {
     key(name, out);
     json::millis(value, out);
@@ -129,9 +134,18 @@ impl Writer {
             key(key!("meta"), out);
             out.extend_from_slice(meta.as_bytes());
         }
-        text(key!("url"), record.url.as_bytes(), out);
+        key(key!("url"), out);
+        let from = out.len();
+        json::string(record.url.as_bytes(), out);
+        let to = out.len();
         if let Some(url) = record.final_url {
-            text(key!("final_url"), url.as_bytes(), out);
+            key(key!("final_url"), out);
+            // The same again, nearly always.
+            if url == record.url {
+                out.extend_from_within(from..to);
+            } else {
+                json::string(url.as_bytes(), out);
+            }
         }
         text(key!("method"), record.method.as_bytes(), out);
         yes(key!("ok"), record.error.is_none(), out);
