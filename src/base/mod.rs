@@ -6,6 +6,7 @@
 mod arena;
 mod hash;
 mod list;
+mod name;
 mod time;
 mod timers;
 
@@ -13,5 +14,6 @@ pub use arena::{Arena, Key};
 pub(crate) use hash::Map;
 pub use hash::{Seeded, SeededHasher};
 pub use list::{Linked, Links, List};
+pub(crate) use name::is_named;
 pub use time::Instant;
 pub use timers::Timers;

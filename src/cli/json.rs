@@ -46,25 +46,36 @@ const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..0x7f) && byte != b'"' && byte != b'\\'
 }
 
-/// How many of the first bytes can stand as they are. Sixteen are judged at a time, and eight
-/// where one of those is found: most text needs nothing, and an entity tag needs it at its ends alone.
+/// How many of the first bytes can stand as they are.
 fn plain(text: &[u8]) -> usize {
-    let (blocks, _) = text.as_chunks::<16>();
-    let sound = blocks
-        .iter()
-        .take_while(|block| block.iter().fold(true, |all, byte| all & is_plain(*byte)));
-    let sure = sound.count() * 16;
-    let (words, rest) = text[sure..].as_chunks::<8>();
+    // Most text needs nothing, and sixteen bytes are judged at once. The last block may overlap the
+    // one before: what it has of that is known to be plain.
+    if let Some(last) = text.last_chunk()
+        && text.as_chunks().0.iter().all(are_plain)
+        && are_plain(last)
+    {
+        return text.len();
+    }
+    // Eight at a time find it: an entity tag needs it at its ends alone.
+    let (words, rest) = text.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
         if let Some(special) = first_special(*word) {
-            return sure + at * 8 + special;
+            return at * 8 + special;
         }
     }
-    // The last word may overlap the one before: what it has of that is known to be plain.
     match text.last_chunk::<8>() {
         Some(word) => first_special(*word).map_or(text.len(), |special| text.len() - 8 + special),
         None => rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len()),
     }
+}
+
+/// Without a branch, so that it becomes a few instructions for all of them.
+fn are_plain(block: &[u8; 16]) -> bool {
+    let special = block.iter().fold(0, |all, &byte| {
+        let outside = u8::from(byte.wrapping_sub(b' ') > b'~' - b' ');
+        all | outside | u8::from(byte == b'"') | u8::from(byte == b'\\')
+    });
+    special == 0
 }
 
 /// The first byte of eight that is not plain. A borrow from one byte to the next can only make
@@ -123,7 +134,7 @@ fn eight(number: u32, out: &mut Vec<u8>) {
     let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
     let digits = tens | (pairs - tens * 10) << 8;
     let zeros = digits.trailing_zeros() / 8;
-    let text = (digits | u64::MAX / 255 * u64::from(b'0')) >> (zeros * 8);
+    let text = (digits | (u64::MAX / 255 * u64::from(b'0'))) >> (zeros * 8);
     let end = out.len() + 8 - zeros as usize;
     out.extend_from_slice(&text.to_le_bytes());
     out.truncate(end);

@@ -92,30 +92,39 @@ macro_rules! key {
     };
 }
 
-#[inline(always)]
+#[inline]
 fn key(key: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(key.as_bytes());
 }
 
-#[inline(always)]
+#[inline]
 fn text(name: &str, value: &[u8], out: &mut Vec<u8>) {
     key(name, out);
     json::string(value, out);
 }
 
-#[inline(always)]
+/// What can hold nothing that would need an escape: tokens, addresses.
+#[inline]
+fn plain(name: &str, value: &str, out: &mut Vec<u8>) {
+    key(name, out);
+    out.push(b'"');
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
+}
+
+#[inline]
 fn number(name: &str, value: u64, out: &mut Vec<u8>) {
     key(name, out);
     json::number(value, out);
 }
 
-#[inline(always)]
+#[inline]
 fn yes(name: &str, value: bool, out: &mut Vec<u8>) {
     key(name, out);
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
-#[inline(always)]
+#[inline]
 fn times(name: &str, value: Duration, out: &mut Vec<u8>) {
     key(name, out);
     json::millis(value, out);
@@ -255,11 +264,11 @@ impl Writer {
                 self.address = Some((remote, remote.to_string()));
             }
             if let Some((_, shown)) = &self.address {
-                text(key!("remote"), shown.as_bytes(), out);
+                plain(key!("remote"), shown, out);
             }
         }
         if let Some(tls) = conn.tls {
-            text(key!("tls"), tls.as_bytes(), out);
+            plain(key!("tls"), tls, out);
         }
         out.push(b'}');
     }

@@ -20,14 +20,14 @@ const EXPECT_FROM: u64 = 1 << 20;
 
 /// Field lines, in place as long as there are few.
 struct Lines<'a> {
-    few: [(&'a str, &'a [u8]); 24],
+    few: [(&'a str, &'a [u8]); 12],
     count: usize,
     many: Vec<(&'a str, &'a [u8])>,
 }
 
 impl<'a> Lines<'a> {
     const fn new() -> Self {
-        Self { few: [("", b""); 24], count: 0, many: Vec::new() }
+        Self { few: [("", b""); 12], count: 0, many: Vec::new() }
     }
 
     fn push(&mut self, name: &'a str, value: &'a [u8]) {

@@ -10,6 +10,7 @@ use core::fmt;
 use super::error::Error;
 use super::head::{Fields, Version};
 use super::syntax::{list, number, trim};
+use crate::base::is_named;
 
 /// What the request method means for the framing of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -158,10 +159,10 @@ impl FramingFields {
         let mut hints = KeepAlive::default();
         for (name, value) in fields {
             match name.len() {
-                10 if name.eq_ignore_ascii_case("connection") => read.connection(value),
-                10 if name.eq_ignore_ascii_case("keep-alive") => hints.read(value),
-                14 if name.eq_ignore_ascii_case("content-length") => read.content_length(value),
-                17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                10 if is_named(name, "Connection") => read.connection(value),
+                10 if is_named(name, "Keep-Alive") => hints.read(value),
+                14 if is_named(name, "Content-Length") => read.content_length(value),
+                17 if is_named(name, "Transfer-Encoding") => {
                     read.transfer_encoding(value);
                 }
                 _ => {}
@@ -171,6 +172,10 @@ impl FramingFields {
     }
 
     fn connection(&mut self, value: &[u8]) {
+        if value == b"keep-alive" {
+            self.keep_alive = true;
+            return;
+        }
         for option in list(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
@@ -178,6 +183,13 @@ impl FramingFields {
     }
 
     fn content_length(&mut self, value: &[u8]) {
+        if self.content_length.is_none()
+            && let Ok(length) = number(value)
+        {
+            self.content_length = Some(Ok(length));
+            self.length_digits = value.len();
+            return;
+        }
         for element in list(value) {
             let found = number(element).map_err(|overflow| {
                 if overflow { Error::ContentLengthOverflow } else { Error::BadContentLength }

@@ -10,7 +10,8 @@ use core::fmt;
 use core::num::NonZeroU64;
 use core::ops::Range;
 
-use super::syntax::{is_graphic, is_token, is_value, number, trim};
+use super::syntax::{is_graphic, is_host, is_token, is_value, number, trim};
+use crate::base::is_named;
 
 /// A request without its content.
 #[derive(Clone, Copy, Debug)]
@@ -126,18 +127,18 @@ fn append_head(
     let mut host = None;
     for (name, value) in head.fields {
         match name.len() {
-            4 if host.is_none() && name.eq_ignore_ascii_case("host") => host = Some(trim(value)),
-            14 if name.eq_ignore_ascii_case("content-length") => {
+            4 if host.is_none() && is_named(name, "Host") => host = Some(trim(value)),
+            14 if is_named(name, "Content-Length") => {
                 check_content_length(value, body)?;
             }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+            17 if is_named(name, "Transfer-Encoding") => {
                 check_transfer_encoding(value, body)?;
             }
             _ => {}
         }
     }
     let host = host.unwrap_or(head.host.as_bytes());
-    if !is_value(host) || host.iter().any(|byte| matches!(byte, b' ' | b'\t')) {
+    if !is_host(host) {
         return Err(RequestError::BadHost);
     }
 
@@ -151,7 +152,7 @@ fn append_head(
     for (name, value) in head.fields {
         if !is_ours(name) {
             encode_field(out, name, value)?;
-        } else if !framed && !name.eq_ignore_ascii_case("host") {
+        } else if !framed && !is_named(name, "Host") {
             framed = true;
             framing(out, body);
         }
@@ -202,9 +203,9 @@ fn expects_content(method: &str) -> bool {
 /// Written by [`encode_head`] itself.
 fn is_ours(name: &str) -> bool {
     match name.len() {
-        4 => name.eq_ignore_ascii_case("host"),
-        14 => name.eq_ignore_ascii_case("content-length"),
-        17 => name.eq_ignore_ascii_case("transfer-encoding"),
+        4 => is_named(name, "Host"),
+        14 => is_named(name, "Content-Length"),
+        17 => is_named(name, "Transfer-Encoding"),
         _ => false,
     }
 }

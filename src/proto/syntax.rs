@@ -42,6 +42,12 @@ pub(super) fn is_value(bytes: &[u8]) -> bool {
     all(bytes, |word| below(word, b' ') | equal(word, 0x7f), is_value_byte)
 }
 
+/// Bytes that may stand in a Host value: those of a field value but blanks.
+pub(super) fn is_host(bytes: &[u8]) -> bool {
+    let right = |byte| is_value_byte(byte) && !is_blank(byte);
+    all(bytes, |word| below(word, b'!') | equal(word, 0x7f), right)
+}
+
 /// Bytes that can be seen, of ASCII: what a request target is made of.
 pub(super) fn is_graphic(bytes: &[u8]) -> bool {
     all(
@@ -56,11 +62,14 @@ const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// Whether all bytes are right, eight at a time: `suspect` is zero for a word of right ones.
 fn all(bytes: &[u8], suspect: impl Fn(u64) -> u64, right: impl Fn(u8) -> bool) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    words
-        .iter()
-        .all(|word| suspect(u64::from_ne_bytes(*word)) == 0 || word.iter().all(|byte| right(*byte)))
-        && rest.iter().all(|byte| right(*byte))
+    let sound = |word: &[u8; 8]| {
+        suspect(u64::from_ne_bytes(*word)) == 0 || word.iter().all(|byte| right(*byte))
+    };
+    match bytes.last_chunk() {
+        // The last word may overlap the one before.
+        Some(last) => bytes.as_chunks().0.iter().all(sound) && sound(last),
+        None => bytes.iter().all(|byte| right(*byte)),
+    }
 }
 
 /// Not zero when a byte of the word is below `limit`, which is at most 0x80.
@@ -98,7 +107,17 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A decimal number: digits alone, at least one. `Err(true)` means that it does not fit.
 pub(super) fn number(digits: &[u8]) -> Result<u64, bool> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() {
+        return Err(false);
+    }
+    // So many fit whatever they are.
+    if digits.len() < 20 {
+        return digits.iter().try_fold(0, |value, digit| match digit.wrapping_sub(b'0') {
+            digit @ 0..10 => Ok(value * 10 + u64::from(digit)),
+            _ => Err(false),
+        });
+    }
+    if !digits.iter().all(u8::is_ascii_digit) {
         return Err(false);
     }
     digits.iter().try_fold(0u64, |value, digit| {
@@ -125,6 +144,8 @@ mod tests {
                     text[0] = if at > 0 { 0xff } else { text[0] };
                     let value = &text[..length];
                     assert_eq!(is_value(value), value.iter().all(|byte| is_value_byte(*byte)));
+                    let host = |byte: &u8| is_value_byte(*byte) && !is_blank(*byte);
+                    assert_eq!(is_host(value), value.iter().all(host));
                     text[0] = if at > 0 { b'~' } else { text[0] };
                     let target = &text[..length];
                     assert_eq!(is_graphic(target), target.iter().all(u8::is_ascii_graphic));

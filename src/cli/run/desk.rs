@@ -25,7 +25,10 @@ use crate::fetch::{Upload, Visitor, Want};
 
 /// The desk.
 pub struct Desk {
-    pub jobs: Vec<Job>,
+    #[expect(clippy::vec_box, reason = "jobs are lifted out and put back, and they are large")]
+    pub jobs: Vec<Box<Job>>,
+    /// Stands where a job is lifted out.
+    pub blank: Option<Box<Job>>,
     pub free: Vec<usize>,
     pub tickets: Vec<Option<Ticket>>,
     pub output: Output,
@@ -61,7 +64,7 @@ impl Desk {
     /// A job to fill in.
     pub fn take(&mut self, terms: &Arc<Terms>) -> usize {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.jobs.push(Job::default());
+            self.jobs.push(Box::default());
             self.tickets.push(None);
             self.jobs.len() - 1
         });
@@ -78,6 +81,18 @@ impl Desk {
         job.weight =
             (job.url.len() + job.typed().len() + job.host.len() + job.path.len()) as u64 + more;
         self.lines_held += job.weight;
+    }
+
+    /// Lifts a job out, so that it can be looked at beside everything else; [`put_back`](Self::put_back)
+    /// puts it back.
+    pub(super) fn lift(&mut self, index: usize) -> Box<Job> {
+        let blank = self.blank.take().unwrap_or_default();
+        std::mem::replace(&mut self.jobs[index], blank)
+    }
+
+    /// The job is where it was.
+    pub(super) fn put_back(&mut self, index: usize, job: Box<Job>) {
+        self.blank = Some(std::mem::replace(&mut self.jobs[index], job));
     }
 
     /// Jobs under way.

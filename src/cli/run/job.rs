@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::base::is_named;
 use crate::cli::input::More;
 use crate::cli::plan::{Keep, RecordHeaders, TimeCond, Upload};
 use crate::cli::sink::{FileSink, Leftover, Spool};
@@ -351,15 +352,15 @@ impl Job {
         self.forget_head();
         for (name, value) in fields {
             let slot = match name.len() {
-                12 if name.eq_ignore_ascii_case("content-type") => &mut self.content_type,
-                4 if name.eq_ignore_ascii_case("etag") => &mut self.etag,
-                13 if name.eq_ignore_ascii_case("last-modified") => &mut self.last_modified,
-                8 if name.eq_ignore_ascii_case("location") => &mut self.location,
-                14 if name.eq_ignore_ascii_case("content-length") => {
+                12 if is_named(name, "Content-Type") => &mut self.content_type,
+                4 if is_named(name, "ETag") => &mut self.etag,
+                13 if is_named(name, "Last-Modified") => &mut self.last_modified,
+                8 if is_named(name, "Location") => &mut self.location,
+                14 if is_named(name, "Content-Length") => {
                     self.content_length = number(value.trim_ascii());
                     continue;
                 }
-                16 if name.eq_ignore_ascii_case("content-encoding") => {
+                16 if is_named(name, "Content-Encoding") => {
                     self.decoded = !value.eq_ignore_ascii_case(b"identity");
                     continue;
                 }

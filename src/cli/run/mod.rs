@@ -117,6 +117,7 @@ impl Setting {
         let files = Files::new(keep.existing, keep.create_dirs || batch, keep.fsync);
         Desk {
             jobs: Vec::new(),
+            blank: None,
             free: Vec::new(),
             tickets: Vec::new(),
             output: Output::new(files, held.bodies),

@@ -52,7 +52,7 @@ impl Desk {
     pub fn finished(&mut self, index: usize, outcome: &Outcome<'_>) {
         let exhausted = is_exhausted(outcome);
         let digest = self.conclude(index, outcome.result.is_ok(), exhausted);
-        let mut job = std::mem::take(&mut self.jobs[index]);
+        let mut job = self.lift(index);
         job.truncated = outcome.truncated;
         let message;
         let error = match (&job.trouble, outcome.result) {
@@ -97,7 +97,7 @@ impl Desk {
             self.transfers += 1;
             self.write_format(&job, outcome, exit, error.as_ref().map(|error| error.message));
         }
-        self.jobs[index] = job;
+        self.put_back(index, job);
         self.release(index);
     }
 
@@ -218,7 +218,7 @@ impl Desk {
 
     /// A URL that never came to the fetcher.
     pub fn early(&mut self, index: usize, early: &Early<'_>) {
-        let job = std::mem::take(&mut self.jobs[index]);
+        let job = self.lift(index);
         self.counts.failed(early.kind);
         let error = Error {
             kind: early.kind,
@@ -267,13 +267,13 @@ impl Desk {
             };
             self.print_format(&job, &facts);
         }
-        self.jobs[index] = job;
+        self.put_back(index, job);
         self.release(index);
     }
 
     /// A URL whose file is there already.
     pub fn skipped(&mut self, index: usize, path: String) {
-        let job = std::mem::take(&mut self.jobs[index]);
+        let job = self.lift(index);
         self.counts.ok += 1;
         if let Some(results) = &mut self.results {
             let more = job.more.as_deref();
@@ -295,7 +295,7 @@ impl Desk {
         if !self.batch && self.display.errors {
             self.said.push(format!("gannet: {} is there and was not fetched again", safe(&path)));
         }
-        self.jobs[index] = job;
+        self.put_back(index, job);
         self.release(index);
     }
 
