@@ -113,7 +113,7 @@ impl Files {
                     key: 0,
                     note: None,
                     noted: false,
-                    appended: false,
+                    appended: None,
                 });
             }
             if meta.is_dir() {
@@ -146,7 +146,7 @@ impl Files {
             key,
             note: None,
             noted: false,
-            appended: false,
+            appended: None,
         })
     }
 
@@ -172,7 +172,7 @@ impl Files {
             key,
             note: None,
             noted: true,
-            appended: false,
+            appended: None,
         })
     }
 
@@ -192,7 +192,7 @@ impl Files {
             key: 0,
             note: None,
             noted: false,
-            appended: true,
+            appended: Some(offset),
         })
     }
 
@@ -280,10 +280,19 @@ impl Files {
         Ok(sink.path)
     }
 
+    /// What was written is void: a file that went on is as long as before, a part is removed.
+    pub fn void(&mut self, sink: FileSink) -> Result<(), FileError> {
+        if let Some(length) = sink.appended {
+            return sink.file.set_len(length).map_err(|error| FileError::Io(sink.path, error));
+        }
+        self.give_up(sink, true);
+        Ok(())
+    }
+
     /// It did not become whole. What can be continued stays; `remove`: nothing stays.
     pub fn give_up(&mut self, mut sink: FileSink, remove: bool) {
         self.busy.remove(&sink.key);
-        if sink.appended {
+        if sink.appended.is_some() {
             if remove {
                 let _ = fs::remove_file(&sink.path);
             }
@@ -372,7 +381,8 @@ pub struct FileSink {
     /// How it can be continued.
     note: Option<Note>,
     noted: bool,
-    appended: bool,
+    /// How long it was when it went on at its end, as curl does it.
+    appended: Option<u64>,
 }
 
 impl FileSink {

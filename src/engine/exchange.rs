@@ -547,6 +547,8 @@ fn on_head(
             then = Some(Kind::HostClosed);
         } else if job.repeatable && job.replayable() {
             let begun = job.started.unwrap_or(now);
+            // The next attempt comes so late at the earliest: this answer may be the last one.
+            let wait = wait.max(config.retry_delay.unwrap_or(Duration::ZERO));
             let in_time = config.retry_max_time.is_none_or(|most| now + wait - begun <= most);
             if job.failures + 1 < job.attempts_allowed
                 && in_time

@@ -44,6 +44,10 @@ pub enum Resume {
     /// By the strong `ETag` if there is one, else by `Last-Modified`, which the handler found to
     /// be at least a minute older than `Date`.
     ByETagOrDate,
+    /// As [`ByETag`](Self::ByETag); without such a tag by the position alone, on somebody's word that
+    /// the representation does not change in between. Only of a part, or of a whole whose server
+    /// says that it gives ranges of bytes.
+    OnTrust,
     /// Never: start again.
     Never,
 }

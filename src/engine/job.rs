@@ -125,6 +125,8 @@ pub enum Validator {
     ETag(Box<[u8]>),
     /// A `Last-Modified` value, as it was sent.
     LastModified(Box<[u8]>),
+    /// Somebody's word: where the rest begins and how long the whole is must fit, and nothing more.
+    OnTrust,
 }
 
 impl<'a> Request<'a> {

@@ -81,8 +81,7 @@ pub(super) fn ask(job: &Job, out: &mut Vec<u8>) {
         None => write!(value, "bytes={first}-"),
     };
     let _ = proto::encode_field(out, "Range", value.as_bytes());
-    if let Some(validator) = &job.progress.validator {
-        let (Validator::ETag(value) | Validator::LastModified(value)) = validator;
+    if let Some(Validator::ETag(value) | Validator::LastModified(value)) = &job.progress.validator {
         // The value came in a head that the parser accepted: it is a valid field value.
         let _ = proto::encode_field(out, "If-Range", value);
     }
@@ -146,6 +145,7 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         Some(Validator::LastModified(date)) => {
             head.fields.get("last-modified").is_none_or(|value| value == &**date)
         }
+        Some(Validator::OnTrust) => true,
         None => false,
     };
     let same_coding =
@@ -174,7 +174,7 @@ pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advic
     job.progress.part = verified_part.map(|(wanted, _)| wanted);
     job.progress.validator = match advice {
         Advice::Deliver(how) if job.is_get && (head.status == 200 || verified_part.is_some()) => {
-            validator(head.fields, how)
+            validator(head.fields, how, verified_part.is_some())
         }
         _ => None,
     };
@@ -193,8 +193,8 @@ pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advic
     };
 }
 
-/// The validator of a head, if its server gives ranges at all.
-fn validator(fields: Fields<'_>, how: Resume) -> Option<Validator> {
+/// The validator of a head, if its server gives ranges at all; `part`: it gave one.
+fn validator(fields: Fields<'_>, how: Resume, part: bool) -> Option<Validator> {
     if how == Resume::Never || fields.get("accept-ranges") == Some(b"none") {
         return None;
     }
@@ -205,6 +205,10 @@ fn validator(fields: Fields<'_>, how: Resume) -> Option<Validator> {
         (None, Resume::ByETagOrDate) => {
             let date = fields.get("last-modified").filter(short);
             date.map(|date| Validator::LastModified(date.into()))
+        }
+        (None, Resume::OnTrust) => {
+            let gives = part || fields.get("accept-ranges") == Some(b"bytes");
+            gives.then_some(Validator::OnTrust)
         }
         (None, _) => None,
     }

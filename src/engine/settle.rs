@@ -317,6 +317,10 @@ impl Engine {
         }
         let mut at =
             now + retry::backoff(&self.config, job.failures.saturating_sub(1), &mut self.random);
+        if let (Some(most), None) = (self.config.retry_max_time, self.config.retry_delay) {
+            // A wait that is drawn by lot is not what makes it too late.
+            at = at.min(job.started.unwrap_or(now) + most).max(now);
+        }
         let job_ref = JobRef { key, tag: job.tag };
         // Whether an answer's status is worth another attempt was asked when its head came.
         let vetoed = job.failures < job.attempts_allowed

@@ -75,13 +75,16 @@ pub struct Profile {
     pub at_most_once: bool,
     /// Goes before the host's ordinary requests.
     pub urgent: bool,
-    /// A body larger than this, as delivered, is an error (`--max-filesize`).
+    /// A body larger than this, as it comes or as delivered, is an error (`--max-filesize`).
     pub max_filesize: Option<u64>,
     /// Only the first so many bytes of the body are wanted; that is a success (`--truncate`).
     pub truncate: Option<u64>,
     /// Begin in the middle: what an earlier run left. The answer must prove that it continues it,
     /// else [`Visitor::restart`](super::Visitor::restart) comes first.
     pub resume: Option<ResumeFrom>,
+    /// A body that is cut goes on where it was cut even if nothing shows that it is still the same
+    /// one: the user's word (`-C -`). Without it such a body begins again.
+    pub on_trust: bool,
 }
 
 /// A request's body.

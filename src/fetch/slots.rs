@@ -534,8 +534,7 @@ impl Handler for Pass<'_> {
             }
         }
         let slot = &mut self.state.slots[index];
-        if let (Some(most), Body::Length(length), None) =
-            (slot.profile().max_filesize, body, &slot.decoder)
+        if let (Some(most), Body::Length(length)) = (slot.profile().max_filesize, body)
             && length > most
         {
             slot.error = Some(Box::new(Error::new(ErrorKind::FileTooLarge(most), Phase::Head)));
@@ -572,7 +571,13 @@ impl Handler for Pass<'_> {
                         (Some(modified), Some(date)) => date::is_strong(modified, date),
                         _ => false,
                     };
-                Advice::Deliver(if strong { Resume::ByETagOrDate } else { Resume::ByETag })
+                Advice::Deliver(if strong {
+                    Resume::ByETagOrDate
+                } else if slot.profile().on_trust {
+                    Resume::OnTrust
+                } else {
+                    Resume::ByETag
+                })
             }
             Want::NoBody => Advice::SkipBody,
             Want::Stop => {

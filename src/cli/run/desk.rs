@@ -216,7 +216,10 @@ impl Visitor for Desk {
 
     fn restart(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, _: engine::Kind) {
         let job = &mut self.jobs[ticket.tag as usize];
-        job.go_on = GoOn::No;
+        // What had its final name before is still asked to go on at its end.
+        if !matches!(job.go_on, GoOn::At(_)) {
+            job.go_on = GoOn::No;
+        }
         job.void_body();
         job.forget_heads();
         if job.poured > 0 {
