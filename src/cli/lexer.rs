@@ -158,7 +158,7 @@ impl Lexer {
                 let attached = (!attached.is_empty()).then(|| OsString::from(attached));
                 return self.long(&name, attached, &mut || rest.next().cloned());
             }
-            self.flag(&name);
+            self.flag(&name)?;
         }
         Ok(())
     }
@@ -181,10 +181,7 @@ impl Lexer {
                 Ok(())
             }
             Some(false) if value.is_some() => Err(format!("option --{name} takes no value").into()),
-            Some(false) => {
-                self.flag(name);
-                Ok(())
-            }
+            Some(false) => self.flag(name),
             None => {
                 match name.strip_prefix("no-").filter(|plain| self.long.get(*plain) == Some(&false))
                 {
@@ -227,16 +224,19 @@ impl Lexer {
         }
     }
 
-    fn flag(&mut self, name: &str) {
+    fn flag(&mut self, name: &str) -> Result<(), Usage> {
         if name == "next" {
-            // As curl: a group without a URL goes on.
             let has_url = |word: &OsString| word.as_encoded_bytes().starts_with(b"--url=");
-            if self.words.groups.last().is_some_and(|group| group.iter().any(has_url)) {
-                self.words.groups.push(Vec::new());
+            if !self.words.groups.last().is_some_and(|group| group.iter().any(has_url)) {
+                return Err("--next stands between URLs, and there is none before it"
+                    .to_owned()
+                    .into());
             }
-            return;
+            self.words.groups.push(Vec::new());
+            return Ok(());
         }
         self.push(name, None);
+        Ok(())
     }
 
     fn push(&mut self, name: &str, value: Option<&OsStr>) {
@@ -444,7 +444,6 @@ mod tests {
             (&["--no-progress-meter", "--progress-meter"], &[]),
             (&["--", "-x"], &["--url=-x"]),
             (&["-OO", "a", "b"], &["--remote-name", "--remote-name", "--url=a", "--url=b"]),
-            (&["--next", "a"], &["--url=a"]),
             (&["--help", "all"], &["--help=all"]),
             (&["-h"], &["--help"]),
             (&["-H", "K;"], &["--header=K;"]),

@@ -50,6 +50,8 @@ pub struct Facts<'a> {
     pub url: &'a str,
     pub url_effective: &'a str,
     pub url_number: u64,
+    /// The how manieth transfer of this run it is, from 0 on.
+    pub transfer: u64,
     pub exit_code: u8,
     pub error: Option<&'a str>,
     pub file_name: Option<&'a str>,
@@ -470,7 +472,8 @@ impl Facts<'_> {
             "time_total" => Value::Time(self.times.total),
             "url" => text(self.url),
             "url_effective" => text(self.url_effective),
-            "urlnum" | "xfer_id" => Value::Number(self.url_number),
+            "urlnum" => Value::Number(self.url_number),
+            "xfer_id" => Value::Number(self.transfer),
             name => match name.split_once('.') {
                 Some(("url", part)) => Value::Text(url_part(self.url, part).map(Into::into)),
                 Some(("urle", part)) => {

@@ -90,6 +90,13 @@ pub struct Userinfo {
     pub password: Option<Box<[u8]>>,
 }
 
+impl Userinfo {
+    fn has_nul(&self) -> bool {
+        let password = self.password.as_deref().unwrap_or_default();
+        self.user.contains(&0) || password.contains(&0)
+    }
+}
+
 impl fmt::Debug for Userinfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Userinfo(***)")
@@ -208,6 +215,9 @@ impl Url {
                 password: parsed.password().map(|password| percent_decode(password).into()),
             })
         });
+        if userinfo.as_ref().is_some_and(|userinfo| userinfo.has_nul()) {
+            return Err(UrlError::NotUrl("a NUL is no part of a name or password"));
+        }
         if userinfo.is_some() {
             // Both can only fail for URLs without a host, which http and https always have.
             let _ = parsed.set_username("");

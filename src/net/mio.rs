@@ -57,6 +57,23 @@ pub struct SocketOptions {
     pub keepalive: Option<Duration>,
 }
 
+impl SocketOptions {
+    /// Whether sockets can be made so: the address is one of this machine's, the device exists.
+    pub fn check(&self) -> io::Result<()> {
+        if let Some(local) = self.bind {
+            let socket =
+                Socket::new(Domain::for_address(local), Type::STREAM, Some(Protocol::TCP))?;
+            socket.bind(&SockAddr::from(local))?;
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(device) = &self.device {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+            socket.bind_device(Some(device.as_bytes()))?;
+        }
+        Ok(())
+    }
+}
+
 /// The operating system's sockets over one `mio::Poll`.
 #[derive(Debug)]
 pub struct Mio {

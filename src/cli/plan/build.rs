@@ -104,7 +104,9 @@ fn transfers(
                 e || early,
             ),
         });
-        let targets = targets(&args, words, &mut warnings)?;
+        let before =
+            groups.iter().flat_map(|group: &Group| &group.targets).map(|target| target.number + 1);
+        let targets = targets(&args, words, before.max().unwrap_or(0), &mut warnings)?;
         if targets.is_empty() {
             return usage("no URL was given (gannet URL, gannet -i LIST, gannet --help)");
         }
@@ -126,7 +128,13 @@ fn transfers(
         }
         let remote_all = args.output.remote_name_all;
         let keep = keep(&args, if remote_all { Where::Remote } else { Where::Stdout })?;
-        groups.push(Group { targets, ask, keep, engine: engine(&args, false)? });
+        let mut engine = engine(&args, false)?;
+        if let Some(earlier) = groups.last() {
+            // As curl: what was said of a name is known from then on.
+            let said = earlier.engine.resolve.iter().cloned();
+            engine.resolve = said.chain(engine.resolve).collect();
+        }
+        groups.push(Group { targets, ask, keep, engine });
     }
     let Some((display, records, parallel, fail_early)) = shared else {
         return usage("no URL was given");
@@ -174,10 +182,12 @@ fn refuse_in_transfers(args: &Args) -> Result<(), Usage> {
 /// Files that one glob of `-T` may name.
 const MOST_UPLOADS: u64 = 10_000;
 
-/// Pairs the n-th output and the n-th upload with the n-th URL.
+/// Pairs the n-th output and the n-th upload with the n-th URL. `before`: so many stand in earlier
+/// groups.
 fn targets(
     args: &Args,
     words: &[OsString],
+    before: u64,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Target>, Usage> {
     let mut outputs = Vec::new();
@@ -202,6 +212,10 @@ fn targets(
     let rest = if args.output.remote_name_all { Where::Remote } else { Where::Stdout };
     let mut targets = Vec::new();
     for (at, &url) in urls.iter().enumerate() {
+        if url.is_empty() {
+            return usage("a URL is expected, and there is an empty word (an empty variable?)");
+        }
+        let (number, is_first) = (before + at as u64, true);
         let source = match url.strip_prefix('@') {
             Some("-") => Source::Stdin,
             Some(file) => Source::File(PathBuf::from(file)),
@@ -222,9 +236,12 @@ fn targets(
             }
         }
         match upload.map(String::as_str) {
-            None => targets.push(Target { url: source, output, upload: None, more }),
+            None => {
+                targets.push(Target { url: source, number, output, upload: None, more, is_first });
+            }
             Some("-" | ".") => {
-                targets.push(Target { url: source, output, upload: Some(Upload::Stdin), more });
+                let upload = Some(Upload::Stdin);
+                targets.push(Target { url: source, number, output, upload, more, is_first });
             }
             Some(files) => {
                 let files = if args.input.globoff {
@@ -247,7 +264,14 @@ fn targets(
                         other => other.clone(),
                     };
                     let more = more.clone();
-                    targets.push(Target { url: source.clone(), output, upload, more });
+                    targets.push(Target {
+                        url: source.clone(),
+                        number,
+                        output,
+                        upload,
+                        more,
+                        is_first,
+                    });
                 }
             }
         }

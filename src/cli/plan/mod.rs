@@ -128,12 +128,16 @@ pub enum Hosts {
 pub struct Target {
     /// What to fetch.
     pub url: Source,
+    /// The how manieth URL of the command line it is, over all groups.
+    pub number: u64,
     /// Where its body goes; of a list's lines, the first one's.
     pub output: Where,
     /// What is sent with it; of a list's lines, with the first.
     pub upload: Option<Upload>,
     /// Where the bodies of a list's further lines go; after these, under the names in their URLs.
     pub more: VecDeque<Where>,
+    /// Of a list: no line was taken yet.
+    pub is_first: bool,
 }
 
 /// Where a URL comes from.

@@ -136,6 +136,8 @@ pub(super) fn ask(
         (Some(token), _) => Some(Auth::bearer(token).ok_or_else(|| {
             Usage::from("--oauth2-bearer: a token has visible characters only".to_owned())
         })?),
+        // As curl: who has neither name nor password is nobody.
+        (None, Some(user)) if user == ":" => None,
         (None, Some(user)) if user.contains(':') => Some(Auth::from_pair(user.as_bytes())),
         (None, Some(user)) => {
             let password = prompt::password(user)

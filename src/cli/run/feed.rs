@@ -57,6 +57,7 @@ impl Common {
     /// Of a group's or a batch's options.
     pub fn new(ask: Ask, keep: Keep, auth_hosts: Hosts, batch: bool) -> Result<Self, String> {
         let mut profile = ask.profile.clone();
+        profile.on_trust = ask.resume == Continue::Auto;
         if let Some(condition) = &ask.time_cond {
             let name = if condition.unless { "If-Unmodified-Since" } else { "If-Modified-Since" };
             let date = http_date::format(u64::try_from(condition.date).unwrap_or(0));
@@ -90,6 +91,7 @@ impl Common {
             time_cond: ask.time_cond.clone(),
             etag_save: ask.etag_save.clone(),
             head_only: profile.head && !batch,
+            most_announced: ask.profile.max_filesize.filter(|_| profile.head),
             format,
             template,
             dump,
@@ -155,6 +157,8 @@ pub struct TransferEntries {
     pub glob: Option<(usize, Target, Glob, u64)>,
     pub lines: Option<(usize, Target, Lines)>,
     pub parallel: bool,
+    /// Each line of a list counts as a URL of the command line: so many more came of lists.
+    pub further: u64,
 }
 
 impl Feed {
@@ -169,6 +173,14 @@ impl Feed {
             entries.commons.first().map_or_else(Arc::default, |common| Arc::clone(&common.profile));
         let request = Request { url: Url::blank(), tag: 0, profile };
         Self { source: Entries::Transfers(entries), request, n: 0, read: None }
+    }
+
+    /// Lines of lists beyond the first of each, for the groups that follow.
+    pub fn further(&self) -> u64 {
+        match &self.source {
+            Entries::Batch(_) => 0,
+            Entries::Transfers(transfers) => transfers.further,
+        }
     }
 
     /// Whether what is waited for is standard input.
@@ -544,6 +556,11 @@ impl TransferEntries {
                             let (group, this) = (*group, target.clone());
                             target.output = target.more.pop_front().unwrap_or(Where::Remote);
                             target.upload = None;
+                            if this.is_first {
+                                target.is_first = false;
+                            } else {
+                                self.further += 1;
+                            }
                             return self.job(desk, request, n, group, &this, &text, None);
                         }
                     }
@@ -584,21 +601,21 @@ impl TransferEntries {
         let index = desk.take(&common.terms);
         let job = &mut desk.jobs[index];
         job.n = *n;
+        job.url_number = target.number + self.further;
         job.set_url(typed, &mask(typed));
         job.started = date::now_millis();
-        let parsed = request.url.set(typed, &common.rules);
-        if let Err(error) = parsed {
-            refuse_url(desk, index, &error);
-            return Step::Dealt;
-        }
-        if let Some(query) = &common.ask.query {
-            request.url.append_query(query);
-        }
         let terms = &common.terms;
         if let Err(message) = desk.output.make_ready(&mut desk.jobs[index], terms) {
             let kind = "write_failed";
             desk.early(index, &Early { kind, message: &message, hint: "", exit: 23 });
             return Step::Dealt;
+        }
+        if let Err(error) = request.url.set(typed, &common.rules) {
+            refuse_url(desk, index, &error);
+            return Step::Dealt;
+        }
+        if let Some(query) = &common.ask.query {
+            request.url.append_query(query);
         }
         let dest = match &target.output {
             Where::Nowhere => Dest::Nowhere,

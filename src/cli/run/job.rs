@@ -26,6 +26,8 @@ pub struct Terms {
     pub etag_save: Option<PathBuf>,
     /// `-I`: heads are the output.
     pub head_only: bool,
+    /// With `-I`: a body that is said to be longer is too large (`--max-filesize`).
+    pub most_announced: Option<u64>,
     pub format: Option<Format>,
     /// A batch's template.
     pub template: Option<Template>,
@@ -136,6 +138,8 @@ pub struct Job {
     pub trouble: Option<Box<Trouble>>,
     /// Milliseconds since 1970.
     pub started: i64,
+    /// The how manieth URL of the command line it came of.
+    pub url_number: u64,
     pub status: u16,
     /// Values of the last head, one after another.
     kept: Vec<u8>,
@@ -206,6 +210,7 @@ impl Default for Job {
             hash: None,
             trouble: None,
             started: 0,
+            url_number: 0,
             status: 0,
             kept: Vec::new(),
             content_type: None,

@@ -33,8 +33,8 @@ use watch::Watch;
 use super::exit::{BatchEnd, Exit};
 use super::input::Entry;
 use super::plan::{
-    Batch, Continue, Display, Engine, Group, Hosts, Keep, List, Plan, Records, Transfers, Way,
-    Where,
+    Batch, Continue, Display, Engine, Group, Hosts, Keep, List, Netrc, Plan, Records, Transfers,
+    Way, Where,
 };
 use super::progress::{Progress, State};
 use super::record::Writer;
@@ -607,15 +607,18 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
     let mut exit = 0;
     let mut counts = Counts::default();
     let mut number = 0;
+    let mut further = 0;
     let mut transfers_done = 0;
     let mut signal = None;
     let mut groups = groups.into_iter().peekable();
-    let mut last: Option<(Engine, Fetcher, memory::Bounds)> = None;
+    let mut last: Option<(Engine, Option<Netrc>, Fetcher, memory::Bounds)> = None;
     while let Some(group) = groups.next() {
         // Groups that are fetched in the same way share connections, and with -Z their time.
         let Group { targets, ask, keep, engine } = group;
         let (mut fetcher, held) = match last.take() {
-            Some((same, fetcher, held)) if same == engine && ask.netrc.is_none() => (fetcher, held),
+            Some((same, netrc, fetcher, held)) if same == engine && netrc == ask.netrc => {
+                (fetcher, held)
+            }
             _ => {
                 let mut options =
                     setup::options(&engine, ask.netrc.as_ref(), 4096, &mut setting.warnings)?;
@@ -628,6 +631,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         desk.counts = counts;
         desk.transfers = transfers_done;
         desk.last_exit = exit;
+        let netrc = ask.netrc.clone();
         let first = Common::new(ask, keep, Hosts::All, false).map_err(usage)?;
         for unknown in first.terms.format.iter().flat_map(|format| &format.unknown) {
             setting.warnings.push(format!("unknown variable in -w: '{unknown}'"));
@@ -641,7 +645,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         let mut all: VecDeque<_> = targets.into_iter().map(|target| (0, target)).collect();
         while parallel
             && let Some(next) =
-                groups.next_if(|next| next.engine == engine && next.ask.netrc.is_none())
+                groups.next_if(|next| next.engine == engine && next.ask.netrc == netrc)
         {
             let at = commons.len();
             all.extend(next.targets.into_iter().map(|target| (at, target)));
@@ -652,7 +656,8 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         setting.warn();
         let measured = commons.iter().any(|common| common.terms.format.is_some());
         look_on(&mut fetcher, &mut desk, &engine, measured)?;
-        let entries = TransferEntries { commons, targets: all, glob: None, lines: None, parallel };
+        let entries =
+            TransferEntries { commons, targets: all, glob: None, lines: None, parallel, further };
         let mut feed = Feed::transfers(entries);
         feed.n = number;
         let mut progress = Progress::new(
@@ -675,6 +680,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             }
         }
         number = feed.n;
+        further = feed.further();
         exit = desk.last_exit;
         signal = ended.signal;
         let stop = ended.why.is_some();
@@ -690,7 +696,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         counts = std::mem::take(&mut desk.counts);
         transfers_done = desk.transfers;
         results = desk.results.take();
-        last = Some((engine, fetcher, held));
+        last = Some((engine, netrc, fetcher, held));
     }
     Ok(match signal {
         Some(number) => Exit::signal(number),

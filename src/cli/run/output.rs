@@ -64,7 +64,7 @@ impl Output {
                 let content_type = String::from_utf8_lossy(job.content_type().unwrap_or(b""));
                 (in_dir(terms, &job.name(template, &content_type)), !template.is_unique(), false)
             }
-            Dest::File { path, header_name: true, shared, fresh } => {
+            Dest::File { path, header_name: true, shared, fresh } if job.status < 400 => {
                 let field = answer.head.fields.get("content-disposition");
                 match field.and_then(names::disposition_name) {
                     Some(name) => {
@@ -157,10 +157,15 @@ impl Output {
         }
     }
 
-    /// What came is void: a file is removed, a body in memory forgotten.
+    /// What came is void: a part is removed, a file that went on is as it was before, a body in
+    /// memory is forgotten.
     pub fn void(&mut self, job: &mut Job) {
         match std::mem::take(&mut job.sink) {
-            Sink::File(sink) => self.files.give_up(*sink, true),
+            Sink::File(sink) => {
+                if let Err(error) = self.files.void(*sink) {
+                    self.file_failed(job, &error);
+                }
+            }
             Sink::Whole(spool) => self.held -= spool.held(),
             Sink::None | Sink::Stdout => {}
         }
@@ -319,7 +324,8 @@ impl Output {
 /// The folder for files and a name in it.
 pub fn in_dir(terms: &Terms, name: &str) -> PathBuf {
     match &terms.keep.dir {
-        Some(dir) => dir.join(name),
+        // As curl: beneath it, whatever the name begins with.
+        Some(dir) => dir.join(name.trim_start_matches('/')),
         None => PathBuf::from(name),
     }
 }

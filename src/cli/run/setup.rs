@@ -84,6 +84,9 @@ pub fn options(
             Ok(address) => options.sockets.bind = Some(SocketAddr::new(address, 0)),
             Err(_) => options.sockets.device = Some(name.to_owned()),
         }
+        if let Err(error) = options.sockets.check() {
+            return refuse(45, format!("--interface: {name} can't be used: {error}"));
+        }
     }
     for text in &engine.resolve {
         if let Some(text) = text.strip_prefix('-') {

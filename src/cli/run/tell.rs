@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use super::desk::Desk;
-use super::job::Job;
+use super::job::{Dest, Job};
 use crate::cli::plan::RecordHeaders;
 use crate::cli::record::{Body, Conn, Error, Record};
 use crate::cli::stdio::{Stdout, Tone, colours, painted, safe};
@@ -257,7 +257,8 @@ impl Desk {
             let facts = writeout::Facts {
                 url: job.typed(),
                 url_effective: job.typed(),
-                url_number: self.transfers - 1,
+                url_number: job.url_number,
+                transfer: self.transfers - 1,
                 exit_code: early.exit,
                 error: Some(early.message),
                 method: "GET",
@@ -265,7 +266,7 @@ impl Desk {
                 now: date::now(),
                 ..writeout::Facts::default()
             };
-            self.print_format(&job, &facts);
+            print_format(&job, &facts);
         }
         self.put_back(index, job);
         self.release(index);
@@ -333,13 +334,19 @@ impl Desk {
             sent = watch.sent - self.sent_before;
             self.sent_before = watch.sent;
         }
+        // The name that it would have had is told, too.
+        let wanted_name = match &job.dest {
+            Dest::File { path, .. } => Some(path.display().to_string()),
+            _ => None,
+        };
         let facts = writeout::Facts {
             url: job.typed(),
             url_effective: outcome.final_url.as_str(),
-            url_number: self.transfers - 1,
+            url_number: job.url_number,
+            transfer: self.transfers - 1,
             exit_code: exit,
             error: if exit == 0 { None } else { error },
-            file_name: job.output.as_deref(),
+            file_name: job.output.as_deref().or(wanted_name.as_deref()),
             method: outcome.method,
             status: if job.unmet { 304 } else { outcome.status.unwrap_or(0) },
             http_version: if job.heads.is_empty() { "" } else { version },
@@ -356,7 +363,7 @@ impl Desk {
             local_port: local.map_or(0, |local| local.port()),
             remote_ip: remote.map(|remote| remote.ip().to_string()).unwrap_or_default(),
             remote_port: remote.map_or(0, |remote| remote.port()),
-            scheme: outcome.conn.map_or("", |_| outcome.final_url.scheme().name()),
+            scheme: outcome.final_url.scheme().name(),
             body_bytes: outcome.content_bytes.max(if job.decoded { 0 } else { job.received }),
             delivered_bytes: job.received,
             request_bytes: sent.saturating_sub(job.uploaded),
@@ -374,36 +381,7 @@ impl Desk {
                 total: times.total + outcome.redirect_time,
             },
         };
-        self.print_format(job, &facts);
-    }
-
-    fn print_format(&mut self, job: &Job, facts: &writeout::Facts<'_>) {
-        let Some(terms) = job.terms() else { return };
-        let Some(format) = &terms.format else { return };
-        let mut out: Box<dyn std::io::Write> = Box::new(Stdout);
-        for (target, text) in format.render(facts) {
-            match &target {
-                writeout::Target::Stdout => out = Box::new(Stdout),
-                writeout::Target::Stderr => out = Box::new(std::io::stderr()),
-                writeout::Target::File { name, append } => {
-                    let opened = File::options()
-                        .create(true)
-                        .append(*append)
-                        .write(true)
-                        .truncate(!*append)
-                        .open(name);
-                    // As curl: where that can't be, the text goes where it went before.
-                    if let Ok(file) = opened {
-                        out = Box::new(file);
-                    }
-                }
-            }
-            let written = out.write_all(text.as_bytes());
-            if written.is_err() {
-                self.output.failed = true;
-                self.last_exit = 23;
-            }
-        }
+        print_format(job, &facts);
     }
 
     /// Says what has gathered, above the progress line.
@@ -411,6 +389,33 @@ impl Desk {
         for text in self.said.drain(..) {
             progress.say(&text);
         }
+    }
+}
+
+/// `-w`.
+fn print_format(job: &Job, facts: &writeout::Facts<'_>) {
+    let Some(terms) = job.terms() else { return };
+    let Some(format) = &terms.format else { return };
+    let mut out: Box<dyn std::io::Write> = Box::new(Stdout);
+    for (target, text) in format.render(facts) {
+        match &target {
+            writeout::Target::Stdout => out = Box::new(Stdout),
+            writeout::Target::Stderr => out = Box::new(std::io::stderr()),
+            writeout::Target::File { name, append } => {
+                let opened = File::options()
+                    .create(true)
+                    .append(*append)
+                    .write(true)
+                    .truncate(!*append)
+                    .open(name);
+                // As curl: where that can't be, the text goes where it went before.
+                if let Ok(file) = opened {
+                    out = Box::new(file);
+                }
+            }
+        }
+        // As curl: what goes wrong here is no failure of the transfer.
+        let _ = out.write_all(text.as_bytes());
     }
 }
 

@@ -36,6 +36,13 @@ pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -
             return Verdict::HeadAlone;
         }
     }
+    if let (Some(most), Some(length)) = (terms.most_announced, job.content_length)
+        && length > most
+    {
+        let message = format!("the body is larger than {most} bytes");
+        job.fail("file_too_large", 63, "--max-filesize allows more", message);
+        return Verdict::HeadAlone;
+    }
     if let Some(verdict) = continued(job, answer) {
         return verdict;
     }
