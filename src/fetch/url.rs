@@ -159,6 +159,10 @@ impl Url {
 
     /// Reads another URL into this one; after an error this one is as it was.
     pub fn set(&mut self, text: &str, rules: &UrlRules) -> Result<(), UrlError> {
+        if !rules.path_as_is && url_fast::parse_again(text, self) {
+            self.userinfo = None;
+            return Ok(());
+        }
         let (scheme, rest) = split_scheme(text)?;
         let known = scheme.or(rules.default_scheme);
         let guess = known.unwrap_or_else(|| guess_scheme(rest));

@@ -68,6 +68,21 @@ pub(super) fn parse(scheme: Scheme, rest: &str, out: &mut Url) -> bool {
     true
 }
 
+/// Reads `text` into `out` if it has scheme and authority in common with what that holds: those need
+/// no second look. `false`, and `out` untouched, when it has not or its target is not ordinary.
+pub(super) fn parse_again(text: &str, out: &mut Url) -> bool {
+    let path = out.path as usize;
+    let (Some(authority), Some(tail)) = (text.get(..path), text.get(path..)) else { return false };
+    let ordinary = !tail.is_empty() && target(tail.as_bytes());
+    if !ordinary || out.zone().is_some() || out.text.get(..path) != Some(authority) {
+        return false;
+    }
+    out.text.truncate(path);
+    out.text.push_str(tail);
+    out.target_end = out.text.len() as u32;
+    true
+}
+
 /// The length of a plain host and whether it has capitals.
 fn host(bytes: &[u8]) -> Option<(usize, bool)> {
     let mut label = 0;

@@ -333,6 +333,51 @@ fn check_fast(text: &str) {
     } else {
         assert_eq!(fast, Url::blank(), "{text:?} left something behind");
     }
+    // After another of the same origin, with credentials or a zone, and after a stranger.
+    for before in ["http://h/", "https://h:99/x?y", "http://user:word@h/", "http://[fe80::1%25lo]/"]
+    {
+        let mut again: Url = before.parse().unwrap();
+        if let Ok(mut same) = slow(text) {
+            assert!(!url_fast::parse_again(text, &mut again) || again.host() == same.host());
+            same.text.truncate(same.path as usize);
+            same.text.push_str("/before");
+            again = same;
+        }
+        let held = again.clone();
+        if url_fast::parse_again(text, &mut again) {
+            let mut fresh = slow(text).unwrap();
+            fresh.userinfo.clone_from(&held.userinfo);
+            assert_eq!(again, fresh, "{text:?} after {held:?}");
+        } else {
+            assert_eq!(again, held, "{text:?} left something behind");
+        }
+    }
+}
+
+/// What stands before the path is looked at once, as long as it stays the same.
+#[test]
+fn the_same_authority_is_not_read_again() {
+    let rules = UrlRules::default();
+    let mut url = Url::blank();
+    for (text, again) in [
+        ("http://user:word@h/a", false),
+        ("http://h/b", true),
+        ("http://h/b/../c", false),
+        ("http://h@other/", false),
+        ("http://h", false),
+        ("http://h/?q", true),
+        ("http://h:8080/", false),
+        ("http://h:8080/x#y", false),
+        ("http://h:80/", false),
+        ("https://h/", false),
+        ("https://h/%41", true),
+        ("http://[fe80::1%25lo]/", false),
+        ("http://[fe80::1%25lo]/x", false),
+    ] {
+        assert_eq!(url_fast::parse_again(text, &mut url.clone()), again, "{text} after {url}");
+        url.set(text, &rules).unwrap();
+        assert_eq!(url, Url::parse(text, &rules).unwrap());
+    }
 }
 
 proptest! {

@@ -20,6 +20,10 @@ pub fn url(data: &[u8]) {
         assert!(masked.len() <= text.len() + 3, "{masked}");
         let Ok(url) = Url::parse(&text, &rules) else { continue };
         sound(&url);
+        // What is known of the authority is not read again.
+        let mut twice = url.clone();
+        twice.set(&text, &rules).expect("it was valid a moment ago");
+        assert_eq!(twice, url, "{text:?}");
         let again = Url::parse(url.as_str(), &rules).expect("it was valid a moment ago");
         assert_eq!(again.as_str(), url.as_str(), "{text:?}");
         assert_eq!(
