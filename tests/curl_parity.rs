@@ -47,6 +47,17 @@ struct Answer {
     then: Then,
 }
 
+impl Answer {
+    /// With the server's port, where it is named.
+    fn at(&self, port: u16) -> Self {
+        let mut answer = self.clone();
+        while let Some(at) = answer.bytes.windows(6).position(|six| six == b"{port}") {
+            answer.bytes.splice(at..at + 6, port.to_string().into_bytes());
+        }
+        answer
+    }
+}
+
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Then {
     #[default]
@@ -248,7 +259,8 @@ impl Server {
             stop: Arc::default(),
         };
         listener.set_nonblocking(true).unwrap();
-        let script: Arc<Mutex<VecDeque<Answer>>> = Arc::new(Mutex::new(answers.to_vec().into()));
+        let filled = answers.iter().map(|answer| answer.at(server.port));
+        let script: Arc<Mutex<VecDeque<Answer>>> = Arc::new(Mutex::new(filled.collect()));
         let this = server.clone();
         std::thread::spawn(move || {
             while !this.stop.load(Ordering::Relaxed) {

@@ -410,6 +410,19 @@ impl Fetcher {
         self.driver.engine().connections()
     }
 
+    /// Takes over what of these options concerns requests and no connection, for requests that are
+    /// submitted from now on and redirects from now on: [`schemes`](Options::schemes),
+    /// [`redirects`](Options::redirects), [`netrc`](Options::netrc) with
+    /// [`netrc_required`](Options::netrc_required), and [`expect_timeout`](Options::expect_timeout).
+    pub fn set_rules(&mut self, options: &Options) {
+        let own = &mut self.state.options;
+        own.schemes = options.schemes;
+        own.redirects = options.redirects;
+        own.netrc.clone_from(&options.netrc);
+        own.netrc_required = options.netrc_required;
+        own.expect_timeout = options.expect_timeout;
+    }
+
     /// What it was made with.
     pub const fn options(&self) -> &Options {
         &self.state.options

@@ -361,6 +361,28 @@ pub struct Engine {
     pub record_wire: Option<PathBuf>,
 }
 
+impl Engine {
+    /// Whether a fetcher that was made with this will do for the other: they differ in nothing but
+    /// what concerns requests.
+    pub fn connects_like(&self, other: &Self) -> bool {
+        let alike = Self {
+            limit_rate: other.limit_rate,
+            limit_rate_total: other.limit_rate_total,
+            attempts: other.attempts,
+            expect_timeout: other.expect_timeout,
+            proto: other.proto,
+            proto_redir: other.proto_redir,
+            max_redirs: other.max_redirs,
+            location_trusted: other.location_trusted,
+            post301: other.post301,
+            post302: other.post302,
+            post303: other.post303,
+            ..self.clone()
+        };
+        alike == *other
+    }
+}
+
 /// Bounds that were named.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Limits {

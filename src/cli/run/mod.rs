@@ -33,8 +33,8 @@ use watch::Watch;
 use super::exit::{BatchEnd, Exit};
 use super::input::Entry;
 use super::plan::{
-    Batch, Continue, Display, Engine, Group, Hosts, Keep, List, Netrc, Plan, Records, Transfers,
-    Way, Where,
+    Batch, Continue, Display, Engine, Group, Hosts, Keep, List, Plan, Records, Transfers, Way,
+    Where,
 };
 use super::progress::{Progress, State};
 use super::record::Writer;
@@ -560,7 +560,7 @@ fn close(
         colour: stdio::colours(setting.display.color),
     };
     if desk.batch && setting.display.summary && !desk.output.closed {
-        eprint!("{}", summary.text());
+        eprint!("{}", stdio::wrapped(&summary.text(), stdio::stderr_width()));
     }
     if let Some(path) = &setting.records.summary {
         use std::io::Write;
@@ -611,12 +611,16 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
     let mut transfers_done = 0;
     let mut signal = None;
     let mut groups = groups.into_iter().peekable();
-    let mut last: Option<(Engine, Option<Netrc>, Fetcher, memory::Bounds)> = None;
+    let mut last: Option<(Engine, Fetcher, memory::Bounds)> = None;
     while let Some(group) = groups.next() {
-        // Groups that are fetched in the same way share connections, and with -Z their time.
-        let Group { targets, ask, keep, engine } = group;
+        // Groups that connect in the same way share connections, and with -Z their time.
+        let Group { targets, mut ask, keep, engine } = group;
+        ask.profile.attempts = Some(engine.attempts);
         let (mut fetcher, held) = match last.take() {
-            Some((same, netrc, fetcher, held)) if same == engine && netrc == ask.netrc => {
+            Some((earlier, mut fetcher, held)) if earlier.connects_like(&engine) => {
+                // What there is to warn of was said for the first of them.
+                let said = &mut Vec::new();
+                fetcher.set_rules(&setup::options(&engine, ask.netrc.as_ref(), 4096, said)?);
                 (fetcher, held)
             }
             _ => {
@@ -648,6 +652,8 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
                 groups.next_if(|next| next.engine == engine && next.ask.netrc == netrc)
         {
             let at = commons.len();
+            let mut next = next;
+            next.ask.profile.attempts = Some(next.engine.attempts);
             all.extend(next.targets.into_iter().map(|target| (at, target)));
             commons.push(Arc::new(
                 Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?,
@@ -696,7 +702,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         counts = std::mem::take(&mut desk.counts);
         transfers_done = desk.transfers;
         results = desk.results.take();
-        last = Some((engine, netrc, fetcher, held));
+        last = Some((engine, fetcher, held));
     }
     Ok(match signal {
         Some(number) => Exit::signal(number),
