@@ -82,7 +82,8 @@ impl Progress {
             smooth(self.rates.1, state.bytes.saturating_sub(self.last.2) as f64 / seconds);
         self.last = (now, state.done, state.bytes);
         self.next = now + EVERY;
-        bar.set_message(line(&state, self.rates, now.duration_since(self.begun)));
+        let line = line(&state, self.rates, now.duration_since(self.begun));
+        bar.set_message(fitting(&line, stdio::stderr_width()).to_owned());
         bar.tick();
     }
 
@@ -136,7 +137,7 @@ fn line(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> String {
     if let Some(limit) = state.limit {
         let _ = write!(text, " of {limit}");
     }
-    // What a narrow terminal cuts off comes last.
+    // What a narrow terminal has no room for comes last.
     if state.repeats > 0 {
         let _ = write!(text, "  {} repeated", state.repeats);
     }
@@ -144,6 +145,14 @@ fn line(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> String {
         let _ = write!(text, "  {count} {kind}");
     }
     text
+}
+
+/// As many of a line's pieces, which two blanks part, as a terminal has room for.
+fn fitting(line: &str, width: Option<usize>) -> &str {
+    let Some(width) = width.filter(|width| line.chars().count() > *width) else { return line };
+    let ends = line.match_indices("  ").map(|(at, _)| at).filter(|at| *at > 0);
+    let end = ends.take_while(|at| line[..*at].chars().count() <= width).last();
+    end.map_or(line, |end| &line[..end])
 }
 
 /// How long it may take still.
@@ -179,6 +188,11 @@ mod tests {
         assert_eq!(
             text,
             " 43% 0:44, 0:58 left  51234 done, 12 failed  1176/s  52 MB  1.2 MB/s  24 in flight of 24  31 repeated  9 refused"
+        );
+        assert_eq!(fitting(&text, Some(200)), text);
+        assert_eq!(
+            fitting(&text, Some(80)),
+            " 43% 0:44, 0:58 left  51234 done, 12 failed  1176/s  52 MB  1.2 MB/s"
         );
         let one =
             State { bytes: 1_000_000, total: Some(5_000_000), in_flight: 1, ..State::default() };

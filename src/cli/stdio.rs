@@ -145,9 +145,62 @@ pub fn cpu_time() -> std::time::Duration {
     std::time::Duration::ZERO
 }
 
+/// Columns of the terminal that standard error is, if it is one.
+#[cfg(unix)]
+pub fn stderr_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col.into())
+}
+
+/// Columns of the terminal that standard error is: unknown here.
+#[cfg(not(unix))]
+pub fn stderr_width() -> Option<usize> {
+    None
+}
+
+/// Breaks lines that are longer than `width` between words; what follows is set in as far as the
+/// line, and two more. Colours take no room.
+pub fn wrapped(text: &str, width: Option<usize>) -> std::borrow::Cow<'_, str> {
+    let Some(width) = width.filter(|width| *width >= 40) else { return text.into() };
+    let mut out = String::with_capacity(text.len() + 64);
+    for line in text.split_inclusive('\n') {
+        let inset = line.len() - line.trim_start_matches(' ').len();
+        let mut at = 0;
+        for (number, word) in line.trim_start_matches(' ').split(' ').enumerate() {
+            let room = columns(word.trim_end());
+            if number == 0 {
+                out.extend(std::iter::repeat_n(' ', inset));
+                at = inset;
+            } else if at + 1 + room > width {
+                out.push('\n');
+                out.extend(std::iter::repeat_n(' ', inset + 2));
+                at = inset + 2;
+            } else {
+                out.push(' ');
+                at += 1;
+            }
+            out.push_str(word);
+            at += room;
+        }
+    }
+    out.into()
+}
+
+/// How many columns a text takes: a character is one, an order of colour (`ESC [ … m`) none.
+fn columns(text: &str) -> usize {
+    let mut orders = false;
+    text.chars()
+        .filter(|&c| {
+            let counts = !orders && c != '\u{1b}';
+            orders = if orders { c != 'm' } else { c == '\u{1b}' };
+            counts
+        })
+        .count()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Tone, painted, safe};
+    use super::{Tone, painted, safe, wrapped};
 
     #[test]
     fn colours_only_where_they_are_wanted() {
@@ -159,5 +212,16 @@ mod tests {
     fn terminals_get_no_orders_from_servers() {
         assert_eq!(safe("plain é text\t."), "plain é text\t.");
         assert_eq!(safe("\u{1b}[2J\r\n\u{9b}x\u{202e}"), "\\u{1b}[2J\\r\\n\\u{9b}x\\u{202e}");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        let text = "one two\n  a line that is longer than forty columns, \u{1b}[31mred\u{1b}[0m and set in\n";
+        assert_eq!(wrapped(text, None), text);
+        assert_eq!(wrapped(text, Some(200)), text);
+        assert_eq!(
+            wrapped(text, Some(40)),
+            "one two\n  a line that is longer than forty\n    columns, \u{1b}[31mred\u{1b}[0m and set in\n"
+        );
     }
 }
