@@ -11,13 +11,14 @@
 //! there for many pauses' time. A server that twice gives just as much, however fast it was asked,
 //! counts in windows, whose length the longest pause tells.
 //!
-//! Where nothing is accepted, whatever the rate, a window is used up or a door is closed: the
-//! server is asked now and then, and what was known of its rate stays.
+//! Where nothing is accepted, whatever the rate, that is a matter of [windows and closed
+//! doors](super::door), and what was known of the rate stays.
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::bucket::{Buckets, Sent};
+use super::door::{Door, Window};
 use super::{MILLI, RECENT, SECOND, mul_div, nanos};
 use crate::base::Instant;
 
@@ -39,17 +40,12 @@ const CAREFUL: u64 = 8;
 const BOLDEST: u64 = 256;
 /// The time between two careful steps that nobody minds.
 const BOLDLY: Duration = Duration::from_millis(500);
-/// The least and the longest time between two questions whether a window has ended.
-const BLOCKED_GAP: u64 = 50_000_000;
-const BLOCKED_GAP_MOST: u64 = 2 * SECOND;
 /// Requests between two careful steps up: each may cost one 429.
 const CAREFUL_REQUESTS: u64 = 250;
 /// Rates that differ by less than such a part need not be told apart.
 const VAGUE: u64 = 24;
 /// The requests between two steps while they are to be.
 const EXPLORE_REQUESTS: u64 = 8;
-/// How long a rate is kept that may be the measure of a closed door instead of a window.
-const UNCONFIRMED: Duration = Duration::from_secs(3);
 /// The first step, in 1/1024, of a rise that may cost a pause: one more or less costs the same.
 const FIRST_STEP: u64 = 32;
 /// What a 429 with a pause may cost: its pause in so many, and ever less.
@@ -96,16 +92,8 @@ pub(super) struct Learned {
     /// The last 429, and the pause that it asked for: the price of a step too far.
     complained_at: Instant,
     pub(super) pause: Duration,
-    /// Since when nothing was accepted, and how many were refused since.
-    blocked: Option<Instant>,
-    asked: u32,
-    /// When requests last began to be accepted, and how many were sent since but refused.
-    cycle_at: Instant,
-    cycle: u64,
-    /// The server counts in windows: how many requests a second they give.
-    window: Option<Window>,
-    /// How long the last one seemed to be.
-    length: Duration,
+    /// Whether anything is accepted at all.
+    door: Door,
 }
 
 /// What a pause ended.
@@ -115,14 +103,6 @@ enum Ended {
     First,
     /// A run at this rate that began after such a pause: when the first refused request was sent.
     Run { at: Instant, before: u64, rest: Duration },
-}
-
-/// What was accepted between the beginnings of two windows, or of two openings of a door.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    rate: u64,
-    /// Two of them were alike.
-    confirmed: bool,
 }
 
 impl Learned {
@@ -171,23 +151,13 @@ impl Learned {
             failed: 0,
             complained_at: now,
             pause,
-            blocked: None,
-            asked: 0,
-            cycle_at: all.0,
-            cycle: all.1,
-            window: None,
-            length: Duration::ZERO,
+            door: Door::new(all.0, all.1),
         }
     }
 
     /// Nanoseconds from one request to the next.
     pub(super) fn gap(&self, now: Instant) -> u64 {
-        match self.blocked {
-            Some(since) => {
-                BLOCKED_GAP + (nanos(now - since) / 8).min(BLOCKED_GAP_MOST - BLOCKED_GAP)
-            }
-            None => MILLI * SECOND / self.rate.max(1),
-        }
+        self.door.gap(now).unwrap_or(MILLI * SECOND / self.rate.max(1))
     }
 
     /// A request is sent.
@@ -195,7 +165,7 @@ impl Learned {
         if let Some(buckets) = &mut self.buckets {
             buckets.take(now);
         }
-        self.cycle += 1;
+        self.door.take();
         if now >= self.flow_at {
             if let Some(ended) = self.ended.take() {
                 self.resumed(now, ended);
@@ -218,10 +188,10 @@ impl Learned {
                 if let Some(buckets) = &mut self.buckets {
                     buckets.all_answered();
                 }
-                let accepted = self.cycle.saturating_sub(1).max(1);
+                let (since, accepted) = self.door.accepted();
                 self.last_passed = accepted;
-                let slowest = per_second(accepted, self.flow_at - self.cycle_at);
-                let fastest = per_second(accepted, self.complained_at - self.cycle_at);
+                let slowest = per_second(accepted, self.flow_at - since);
+                let fastest = per_second(accepted, self.complained_at - since);
                 // A window whose end the pause names gives `slowest`; a small bucket far more.
                 self.rate = fastest.min(slowest * 4);
             }
@@ -278,10 +248,10 @@ impl Learned {
         if let Some(buckets) = &mut self.buckets {
             buckets.accepted(sent_at);
         }
-        if let Some(since) = self.blocked
-            && sent_at > since
-        {
-            self.opened(since, sent_at);
+        let was_shut = self.door.is_shut();
+        let window = self.door.opened(sent_at, !self.is_costly());
+        if was_shut && !self.door.is_shut() {
+            self.opened(sent_at, window);
         }
         if let Some(buckets) = &mut self.buckets
             && self.pause >= COSTLY
@@ -304,14 +274,7 @@ impl Learned {
     }
 
     /// A request passed after none did: a new window, or a door that was closed.
-    fn opened(&mut self, since: Instant, sent_at: Instant) {
-        self.blocked = None;
-        let asked = core::mem::take(&mut self.asked);
-        let length = sent_at - self.cycle_at;
-        let rate = mul_div(self.cycle.saturating_sub(1) * MILLI, SECOND, nanos(length).max(1));
-        let waited = sent_at - since;
-        // A bucket would have let some pass meanwhile.
-        let missed = mul_div(rate, nanos(waited), SECOND * MILLI);
+    fn opened(&mut self, sent_at: Instant, window: Option<Window>) {
         if self.is_costly() {
             // Who asks for a pause and accepts nothing after it was shut: what it refused then
             // tells nothing about its rate.
@@ -323,24 +286,19 @@ impl Learned {
             self.rate = least.max(SLOWEST);
             self.complaints = 1;
         }
-        let is_window = asked >= 3 && missed >= 3 && waited * 16 >= length;
-        if is_window && !self.is_costly() && rate >= SLOWEST {
-            // It was used up long before its end: this is all it has.
-            let before = core::mem::replace(&mut self.length, length);
-            let confirmed = before.abs_diff(length) <= length / 4;
-            let rate = rate - rate / 64;
-            self.window = Some(Window { rate, confirmed });
-            self.rate = rate;
+        if let Some(window) = window {
+            self.rate = window.rate;
             // Or the door was closed for a while: then it gives far more.
-            self.step = if confirmed { CAREFUL } else { BOLDEST };
+            self.step = if window.confirmed { CAREFUL } else { BOLDEST };
             self.complained_at = sent_at;
         }
         let possible = self.buckets.as_ref().and_then(|buckets| buckets.range());
-        if let Some((_, high)) = possible.filter(|_| !self.is_costly() && self.window.is_none()) {
+        if let Some((_, high)) =
+            possible.filter(|_| !self.is_costly() && self.door.window().is_none())
+        {
             // What was refused meanwhile tells how much is too much.
             self.rate = self.rate.min(high).max(SLOWEST);
         }
-        (self.cycle_at, self.cycle) = (sent_at, 1);
         (self.flow_at, self.flowing) = (sent_at, 1);
         self.changed(sent_at);
     }
@@ -355,7 +313,7 @@ impl Learned {
         }
         self.flowing = self.flowing.saturating_sub(1);
         self.longest = self.longest.max(resume - now);
-        self.cycle = self.cycle.saturating_sub(1);
+        self.door.refused();
         self.flow_at = self.flow_at.max(resume);
         self.pause = self.pause.max(resume - now);
     }
@@ -370,11 +328,11 @@ impl Learned {
     ) {
         let costly = resume - now >= COSTLY;
         let before = self.rate;
-        let pace = if self.blocked.is_some() { 0 } else { before };
+        let pace = if self.door.is_shut() { 0 } else { before };
         if let Some(buckets) = &mut self.buckets {
             buckets.refused(sent_at);
         }
-        self.cycle = self.cycle.saturating_sub(1);
+        self.door.refused();
         let rest = core::mem::replace(&mut self.pause, resume - now);
         self.longest = self.longest.max(self.pause);
         let began = core::mem::replace(&mut self.flow_at, resume);
@@ -393,8 +351,7 @@ impl Learned {
         }
         if passed == 0 {
             // Not one: a used up window, or a closed door.
-            self.blocked.get_or_insert(sent_at);
-            self.asked += 1;
+            self.door.shut(sent_at);
             self.changed(now);
             return;
         }
@@ -433,7 +390,7 @@ impl Learned {
     fn is_vague(&self) -> bool {
         let far_apart = |range| !self.is_near(range);
         let vague = |buckets: &Buckets| buckets.range().is_none_or(far_apart);
-        self.window.is_none() && self.buckets.as_deref().is_some_and(vague)
+        self.door.window().is_none() && self.buckets.as_deref().is_some_and(vague)
     }
 
     /// Whether these need not be told apart, or nothing tells them apart.
@@ -443,7 +400,7 @@ impl Learned {
 
     /// The rate to try, by what is possible, where a step too far costs no more than an answer.
     fn wanted(&self) -> u64 {
-        if let Some(window) = self.window {
+        if let Some(window) = self.door.window() {
             return window.rate;
         }
         let range = self.buckets.as_ref().and_then(|buckets| buckets.range());
@@ -460,11 +417,11 @@ impl Learned {
 
     /// Goes faster when the server did not mind for long enough.
     pub(super) fn raise(&mut self, now: Instant) {
-        if now < self.flow_at || self.blocked.is_some() || self.told {
+        if now < self.flow_at || self.door.is_shut() || self.told {
             return;
         }
         let quiet = now - self.changed_at.max(self.flow_at);
-        if self.is_costly() && self.complaints == 1 && self.window.is_none() {
+        if self.is_costly() && self.complaints == 1 && self.door.window().is_none() {
             // One 429 says little: the next one tells the rest, and until then nothing is lost.
             if self.paced >= CLIMB_REQUESTS && quiet >= CLIMB_EVERY {
                 self.stood = self.rate;
@@ -495,25 +452,21 @@ impl Learned {
             return;
         }
         // In a window, what is too fast shows only at its end.
-        let shows_late = self.window.is_some_and(|window| window.confirmed);
+        let shows_late = self.door.window().is_some_and(|window| window.confirmed);
         let (enough, wait) = if self.stepped && self.step > CAREFUL * 2 && !shows_late {
             (16, BOLDLY)
         } else {
             let least = Duration::from_secs(1 << self.failed);
             let least = least.max(self.pause * ((PAUSES_APART << self.failed) as u32));
-            let least = match self.window {
-                Some(window) if window.confirmed => least.max(self.length + self.length / 4),
-                Some(_) => least.max(UNCONFIRMED),
-                None => least,
-            };
+            let least = least.max(self.door.keeps());
             let wait = ((now - self.complained_at) / 16).clamp(least, SLOWLY.max(least));
             (CAREFUL_REQUESTS.min(self.rate / MILLI * 8).max(32), wait)
         };
         if self.paced >= enough && quiet >= wait {
             self.step_up(now);
-            if self.window.is_some_and(|window| self.rate > window.rate * 2) {
-                // It was a door.
-                self.window = None;
+            if self.door.window().is_some_and(|window| self.rate > window.rate * 2) {
+                // It was shut for a while.
+                self.door.forget_window();
             }
         }
     }

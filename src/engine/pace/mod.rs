@@ -12,6 +12,7 @@
 //! (Retry-After), the HTTPAPI draft of RateLimit fields. Integers only; no clock; no allocation.
 
 mod bucket;
+mod door;
 mod learned;
 
 use alloc::boxed::Box;

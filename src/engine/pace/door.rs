@@ -1,0 +1,119 @@
+//! Whether a server accepts anything at all, and what it gives from one such time to the next.
+//!
+//! Owns the questions at a closed door: where nothing is accepted, whatever the rate, a window is used
+//! up or the server is shut. It is asked now and then; what was accepted between two openings tells
+//! which it was, and of a window how much it gives. It knows no buckets and sets no rate.
+
+use core::time::Duration;
+
+use super::{MILLI, SECOND, mul_div, nanos};
+use crate::base::Instant;
+
+/// The least and the longest time between two questions whether a window has ended.
+const BLOCKED_GAP: u64 = 50_000_000;
+const BLOCKED_GAP_MOST: u64 = 2 * SECOND;
+/// How long a rate is kept that may be the measure of a closed door instead of a window.
+const UNCONFIRMED: Duration = Duration::from_secs(3);
+
+/// What is known of openings.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    /// Since when nothing was accepted, and how many were refused since.
+    blocked: Option<Instant>,
+    asked: u32,
+    /// When requests last began to be accepted, and how many were sent since but refused.
+    since: Instant,
+    count: u64,
+    /// The server counts in windows: how many requests a second they give.
+    window: Option<Window>,
+    /// How long the last one seemed to be.
+    length: Duration,
+}
+
+/// What was accepted between the beginnings of two windows, or of two openings of a door.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) rate: u64,
+    /// Two of them were alike.
+    pub(super) confirmed: bool,
+}
+
+impl Door {
+    /// So many requests were sent since then, the refused one included.
+    pub(super) fn new(since: Instant, count: u64) -> Self {
+        let (window, length) = (None, Duration::ZERO);
+        Self { blocked: None, asked: 0, since, count, window, length }
+    }
+
+    /// Nanoseconds from one question to the next, where it is shut.
+    pub(super) fn gap(&self, now: Instant) -> Option<u64> {
+        let since = self.blocked?;
+        Some(BLOCKED_GAP + (nanos(now - since) / 8).min(BLOCKED_GAP_MOST - BLOCKED_GAP))
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.blocked.is_some()
+    }
+
+    pub(super) fn window(&self) -> Option<Window> {
+        self.window
+    }
+
+    /// It gives far more than a window would.
+    pub(super) fn forget_window(&mut self) {
+        self.window = None;
+    }
+
+    /// How long a rate that a window tells is kept at least, before more is asked for.
+    pub(super) fn keeps(&self) -> Duration {
+        match self.window {
+            Some(window) if window.confirmed => self.length + self.length / 4,
+            Some(_) => UNCONFIRMED,
+            None => Duration::ZERO,
+        }
+    }
+
+    /// A request is sent.
+    pub(super) fn take(&mut self) {
+        self.count += 1;
+    }
+
+    /// One that was sent was refused.
+    pub(super) fn refused(&mut self) {
+        self.count = self.count.saturating_sub(1);
+    }
+
+    /// What was accepted since it last opened, and when that was, as long as the last one that was
+    /// sent is not answered.
+    pub(super) fn accepted(&self) -> (Instant, u64) {
+        (self.since, self.count.saturating_sub(1).max(1))
+    }
+
+    /// Not one passed since the last pause.
+    pub(super) fn shut(&mut self, sent_at: Instant) {
+        self.blocked.get_or_insert(sent_at);
+        self.asked += 1;
+    }
+
+    /// A request passed that was sent after none did: whether a window has begun, unless an opening
+    /// says nothing of windows.
+    pub(super) fn opened(&mut self, sent_at: Instant, may_be_window: bool) -> Option<Window> {
+        let since = self.blocked.take_if(|since| sent_at > *since)?;
+        let asked = core::mem::take(&mut self.asked);
+        let length = sent_at - self.since;
+        let rate = mul_div(self.count.saturating_sub(1) * MILLI, SECOND, nanos(length).max(1));
+        let waited = sent_at - since;
+        // A bucket would have let some pass meanwhile.
+        let missed = mul_div(rate, nanos(waited), SECOND * MILLI);
+        (self.since, self.count) = (sent_at, 1);
+        let is_window = asked >= 3 && missed >= 3 && waited * 16 >= length;
+        if !is_window || !may_be_window || rate < super::learned::SLOWEST {
+            return None;
+        }
+        // It was used up long before its end: this is all it has.
+        let before = core::mem::replace(&mut self.length, length);
+        let confirmed = before.abs_diff(length) <= length / 4;
+        self.window = Some(Window { rate: rate - rate / 64, confirmed });
+        self.window
+    }
+}
