@@ -1,0 +1,157 @@
+//! The server: connections, workers, a link, a bucket of requests.
+
+use super::{Beyond, CHUNK, Event, MS, SECOND, World};
+
+impl World {
+    /// A SYN.
+    pub(super) fn arrive(&mut self, id: usize) {
+        let half = self.model.rtt * 500;
+        let random = self.rng.u32(0..1000) < self.model.random_resets;
+        let refused = match self.hard_limit() {
+            Some((limit, beyond)) if self.connections >= limit => match beyond {
+                Beyond::Refuse => Some(true),
+                Beyond::Reset => Some(false),
+                Beyond::Status503 => None,
+            },
+            _ if random => Some(false),
+            _ => None,
+        };
+        let refused = if self.outage() { Some(true) } else { refused };
+        match refused {
+            Some(true) => self.after(half, Event::Refused(id)),
+            Some(false) => {
+                self.after(half, Event::Opened(id));
+                self.after(half + 100_000, Event::Reset(id));
+            }
+            None => {
+                self.connections += 1;
+                self.conns[id].at_server = true;
+                self.after(half, Event::Opened(id));
+            }
+        }
+    }
+
+    /// The limit may have fallen.
+    pub(super) fn recount(&mut self) {
+        let half = self.model.rtt * 500;
+        let limit =
+            if self.outage() { 0 } else { self.hard_limit().map_or(u32::MAX, |(limit, _)| limit) };
+        for id in (0..self.conns.len()).rev() {
+            if self.connections <= limit {
+                break;
+            }
+            if self.conns[id].at_server {
+                self.leave(id);
+                self.after(half, Event::Reset(id));
+            }
+        }
+    }
+
+    pub(super) fn leave(&mut self, id: usize) {
+        if std::mem::take(&mut self.conns[id].at_server) {
+            self.connections -= 1;
+        }
+    }
+
+    pub(super) fn request(&mut self, id: usize) {
+        if !self.conns[id].at_server {
+            return;
+        }
+        let half = self.model.rtt * 500;
+        let random = self.rng.u32(0..1000) < self.model.random_503;
+        if let Some((limit, Beyond::Status503)) = self.hard_limit()
+            && self.working + self.waiting.len() as u32 >= limit
+        {
+            self.after(half + MS, Event::Done(id, 503));
+            return;
+        }
+        if random {
+            self.after(half + MS, Event::Done(id, 503));
+            return;
+        }
+        if let Some(rate) = self.model.rate {
+            let second = self.now / SECOND;
+            if rate.closed.is_some_and(|(from, to)| (from..to).contains(&second)) {
+                self.after(half + MS, Event::Done(id, 429));
+                return;
+            }
+            let per_second = rate.at(second);
+            if let Some(window) = rate.window {
+                if self.now / (window * SECOND) != self.tokens_at / (window * SECOND) {
+                    self.tokens = (per_second * window) as f64;
+                }
+            } else {
+                let earned = (self.now - self.tokens_at) as f64 * per_second as f64;
+                self.tokens = (self.tokens + earned / SECOND as f64).min(rate.burst as f64);
+            }
+            self.tokens_at = self.now;
+            if self.tokens < 1.0 {
+                self.after(half + MS, Event::Done(id, 429));
+                return;
+            }
+            self.tokens -= 1.0;
+        }
+        let workers = self.model.workers.map_or(u32::MAX, |workers| workers(self.now / SECOND));
+        if self.working < workers {
+            self.work(id);
+        } else {
+            self.waiting.push_back(id);
+        }
+    }
+
+    fn work(&mut self, id: usize) {
+        self.working += 1;
+        let mut time = self.draw(self.model.service * MS, self.model.spread);
+        if let Some(bears) = self.model.thrash
+            && self.working > bears
+        {
+            let (n, bears) = (u64::from(self.working), u64::from(bears));
+            time = time * n * n / (bears * bears);
+        }
+        self.after(time.max(1), Event::Worked(id));
+    }
+
+    pub(super) fn worked(&mut self, id: usize) {
+        let half = self.model.rtt * 500;
+        self.working -= 1;
+        let workers = self.model.workers.map_or(u32::MAX, |workers| workers(self.now / SECOND));
+        while self.working < workers {
+            let Some(next) = self.waiting.pop_front() else { break };
+            self.work(next);
+        }
+        if !self.conns[id].at_server {
+            return;
+        }
+        if self.model.bandwidth.is_some() {
+            self.link.push_back((id, self.conns[id].body));
+            if !self.link_busy {
+                self.link_busy = true;
+                self.after(0, Event::Chunk);
+            }
+        } else {
+            self.after(half, Event::FirstByte(id));
+            self.after(half, Event::Done(id, 200));
+        }
+    }
+
+    pub(super) fn chunk(&mut self) {
+        let half = self.model.rtt * 500;
+        let Some((id, left)) = self.link.pop_front() else {
+            self.link_busy = false;
+            return;
+        };
+        let bandwidth = self.model.bandwidth.unwrap_or(u64::MAX);
+        let chunk = left.min(CHUNK);
+        let time = chunk * SECOND / bandwidth;
+        if !self.conns[id].first_byte {
+            self.conns[id].first_byte = true;
+            self.after(time + half, Event::FirstByte(id));
+        }
+        if left > chunk {
+            self.link.push_back((id, left - chunk));
+        } else {
+            self.after(time + half, Event::Done(id, 200));
+        }
+        self.after(time.max(1), Event::Chunk);
+    }
+}
