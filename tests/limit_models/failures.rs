@@ -6,7 +6,7 @@ use gannet::base::Instant;
 use gannet::engine::limit::{Complaint, Limit, LimitConfig, Sample};
 
 use crate::world::{Beyond, Model, Spread, World};
-use crate::{alone, client, percent, search};
+use crate::{alone, client, naive, percent, search};
 
 const AT: fn(u64) -> Instant = |ms| Instant::from_nanos(ms * 1_000_000);
 
@@ -162,6 +162,30 @@ fn failures_by_chance_do_not_stall() {
             assert!(part >= least, "{} from {start}: {part:.0} %; {words}", model.name);
         }
     }
+}
+
+/// One connection in a hundred is reset, whatever the level: one that meets the search on its way up
+/// is a limit only if it comes again.
+#[test]
+fn a_stray_reset_does_not_end_growth() {
+    let mut parts = Vec::new();
+    for service in [20, 50] {
+        for requests_per_connection in [u32::MAX, 100, 10] {
+            let base = Model { service, requests_per_connection, ..Model::default() };
+            let model = Model { random_resets: 10, ..base };
+            let best = alone(&model, naive(128), 8, 77).0.served;
+            for start in [4, 1] {
+                for seed in 100..106 {
+                    let (stats, _) = alone(&model, client(search(start, seed)), 8, seed);
+                    parts.push(percent(stats.served, best));
+                }
+            }
+        }
+    }
+    let mean = parts.iter().sum::<f64>() / parts.len() as f64;
+    let least = parts.iter().copied().fold(f64::MAX, f64::min);
+    println!("{mean:.1} % of {}, {least:.1} % at least", parts.len());
+    assert!(mean >= 95.0 && least >= 75.0, "{mean:.1} %, {least:.1} % at least");
 }
 
 /// One 503 in a hundred requests, while it grows: one in a round is no limit yet.

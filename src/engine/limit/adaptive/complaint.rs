@@ -129,12 +129,13 @@ impl Adaptive {
             return;
         }
         let wall = survivors + 1;
-        let (since, times) = match self.wall {
-            Some(old) if old.level.abs_diff(wall) <= 1 => (old.since, old.times),
-            _ => (now, 0),
+        let growing = matches!(self.mode, Mode::Start);
+        let (since, times, growing) = match self.wall {
+            Some(old) if old.level.abs_diff(wall) <= 1 => (old.since, old.times, old.growing),
+            _ => (now, 0, growing),
         };
         let again = u32::from(self.burst.is_some_and(|burst| burst.count == 1));
-        self.wall = Some(Wall { level: wall, what, since, times: times + again });
+        self.wall = Some(Wall { level: wall, what, since, times: times + again, growing });
         self.finding = Finding::Complaint { level: wall, what };
         if matches!(self.mode, Mode::Start) {
             self.learn_base();

@@ -76,6 +76,8 @@ struct Wall {
     since: Instant,
     /// How often it complained there, one after the other. Once may be chance.
     times: u32,
+    /// Whether it was met on the way up, where nothing had been borne before.
+    growing: bool,
 }
 
 /// Complaints that have one cause: all that was started before the cut.

@@ -322,14 +322,15 @@ impl Adaptive {
         let round = Duration::from_nanos(self.time);
         let together = sample.in_flight >= to && sample.sent_at >= began;
         if together && (!sample.reused || sample.sent_at > began + round * 3) {
-            // The server bears more than it did. How much more is asked as in the beginning.
-            self.wall = None;
+            // The server bears more than it did, or what came once was chance. How much more is asked
+            // as in the beginning.
+            let was_chance = self.wall.take().is_some_and(|wall| wall.times <= 1 && wall.growing);
             self.burst = None;
             self.level = to;
             self.settled_at = now;
             self.finding = Finding::Growing;
             self.begin_start(now);
-            self.careful_above = to - 1;
+            self.careful_above = if was_chance { 0 } else { to - 1 };
             if self.level >= self.cap() {
                 self.settle_at_cap(now);
             }
