@@ -840,3 +840,22 @@ fn the_table_of_options_is_whole() {
     }
     assert_eq!(rows.len(), names.len());
 }
+
+#[test]
+fn times_of_write_out_add_up() {
+    let server = spawn(Script::new()).unwrap();
+    let format = "%{time_queue} %{time_redirect} %{time_namelookup} %{time_connect} \
+                  %{time_pretransfer} %{time_starttransfer} %{time_total}\\n";
+    for path in ["/bytes/100000", "/delay/80", "/redirect/2"] {
+        let run =
+            Gannet::new().args(["-sL", "-o", "/dev/null", "-w", format, &server.url(path)]).run();
+        assert_eq!(run.code, 0, "{}", run.err);
+        let times: Vec<f64> = run.out.split_whitespace().map(|t| t.parse().unwrap()).collect();
+        assert!(times[1..].is_sorted(), "{path}: {format}: {}", run.out);
+        assert!(times[0] <= times[2] && times[6] > 0.0, "{path}: {}", run.out);
+        assert_eq!(times[1] > 0.0, path.starts_with("/redirect"), "{path}: {}", run.out);
+        if path == "/delay/80" {
+            assert!((0.08..10.0).contains(&times[5]), "{path}: {}", run.out);
+        }
+    }
+}

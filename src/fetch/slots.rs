@@ -698,8 +698,10 @@ impl Handler for Pass<'_> {
             slot.wire_bytes += report.wire_bytes;
             slot.attempts += report.attempts;
             slot.tries.extend_from_slice(report.tries);
-            slot.redirect_time += report.times.total;
-            slot.spent += attempt_time(&report.times);
+            // The total begins where a connection was there; to who asks, opening it took time, too.
+            let attempt = attempt_time(&report.times);
+            slot.redirect_time += report.times.queue + report.times.total.max(attempt);
+            slot.spent += attempt;
             slot.begin_station();
             self.state.places.entries[index].place = Place::Here;
             self.state.between.push(index as u32);

@@ -378,7 +378,8 @@ impl Desk {
                 pre_transfer: ready,
                 start_transfer: ready + times.first_byte,
                 redirect: outcome.redirect_time,
-                total: times.total + outcome.redirect_time,
+                // As curl: never less than its parts. What earlier attempts took is in the total.
+                total: (queue + times.total).max(ready + times.first_byte + times.body),
             },
         };
         print_format(job, &facts);
