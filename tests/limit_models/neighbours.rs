@@ -124,3 +124,26 @@ fn a_rise_is_found_at_any_moment() {
         assert!(mean >= 92.5 && least >= 72.0, "{spread:?}: {mean} %, {least} % at least");
     }
 }
+
+/// A machine with other work now and then, as the one that runs such tests: what is slow for a tenth
+/// of the time is no crowd.
+#[test]
+fn a_server_that_stands_still_at_times() {
+    let (mut bounded, mut free) = (Vec::new(), Vec::new());
+    for stalls in [20, 50, 100, 300] {
+        for service in [20, 50] {
+            let base = Model { service, stalls: Some(stalls), ..Model::default() };
+            for (limit, course) in [(6, fixed::<6> as fn(u64) -> u32), (24, fixed::<24>)] {
+                let hard = Some((course, Beyond::Reset));
+                bounded.extend(parts(&Model { hard, ..base.clone() }, &[limit], 100..101));
+            }
+            let workers = Model { workers: Some(fixed::<8>), ..base.clone() };
+            bounded.extend(parts(&workers, &[8, 16], 100..101));
+            free.extend(parts(&base, &[128], 100..101));
+        }
+    }
+    let (mean, least) = sum_up("bounded, with stalls", &bounded);
+    assert!(mean >= 96.0 && least >= 90.0, "{mean} %, {least} % at least");
+    let (mean, least) = sum_up("free, with stalls", &free);
+    assert!(mean >= 88.0 && least >= 65.0, "{mean} %, {least} % at least");
+}

@@ -76,6 +76,9 @@ pub(crate) struct Model {
     /// Random failures, in thousandths: fresh connections reset, requests answered 503.
     pub(crate) random_resets: u32,
     pub(crate) random_503: u32,
+    /// The machine has other work: in one of ten spans of so many milliseconds nothing happens at the
+    /// server for that long.
+    pub(crate) stalls: Option<u64>,
     /// Seconds in which every connection is refused and reset.
     pub(crate) outage: Option<(u64, u64)>,
     /// The level that is best, if it has one.
@@ -102,6 +105,7 @@ impl Default for Model {
             requests_per_connection: u32::MAX,
             random_resets: 0,
             random_503: 0,
+            stalls: None,
             outage: None,
             best: None,
             seconds: 30,

@@ -108,7 +108,25 @@ impl World {
             let (n, bears) = (u64::from(self.working), u64::from(bears));
             time = time * n * n / (bears * bears);
         }
-        self.after(time.max(1), Event::Worked(id));
+        let time = self.stalled(time.max(1));
+        self.after(time, Event::Worked(id));
+    }
+
+    /// How long it takes until so much work is done.
+    fn stalled(&self, mut work: u64) -> u64 {
+        let Some(span) = self.model.stalls.map(|ms| ms * MS) else { return work };
+        let mut now = self.now;
+        loop {
+            let end = (now / span + 1) * span;
+            // Which of ten is as good as chance.
+            let chance = (now / span).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+            let goes_on = !chance.is_multiple_of(10);
+            if goes_on && work <= end - now {
+                return now + work - self.now;
+            }
+            work -= if goes_on { end - now } else { 0 };
+            now = end;
+        }
     }
 
     pub(super) fn worked(&mut self, id: usize) {
