@@ -529,6 +529,18 @@ const char *gannet_version(void);
 struct gannet *gannet_new(const struct gannet_options *options, struct gannet_error *error);
 
 /*
+ Bytes of heap that a loop made with these options holds at most, over TLS as well, while it
+ asks at most `hosts` different servers, with URLs and heads of requests of at most `request_bytes`
+ together; 0 and an error where the options can't work. Nothing is made or opened. Not in it: the
+ certificates that are trusted, remembered TLS sessions, cached names, decoders of compressed
+ answers, bodies that are sent, and what the caller keeps. `options` may be NULL.
+ */
+size_t gannet_most_bytes(const struct gannet_options *options,
+                         size_t hosts,
+                         size_t request_bytes,
+                         struct gannet_error *error);
+
+/*
  Closes everything at once; no callback comes any more. NULL is fine. Not within a callback.
  */
 void gannet_free(struct gannet *handle);

@@ -153,6 +153,11 @@ int main(int argc, char **argv) {
     CHECK(!gannet_new(&bad, &error) && strstr(error.text, "nonsense"));
     bad = (gannet_options){.size = sizeof bad, .read_buffer = 1};
     CHECK(!gannet_new(&bad, &error) && error.code == GANNET_E_CONFIG);
+    CHECK(!gannet_most_bytes(&bad, 8, 256, &error) && error.code == GANNET_E_CONFIG);
+    bad = (gannet_options){.size = sizeof bad, .preset = GANNET_TINY};
+    CHECK(gannet_most_bytes(&bad, 8, 256, &error) > 100000);
+    CHECK(gannet_most_bytes(&bad, 8, 256, NULL) < gannet_most_bytes(&bad, 80, 256, NULL));
+    CHECK(gannet_most_bytes(&bad, 80, 256, NULL) < gannet_most_bytes(NULL, 80, 256, NULL));
     bad = (gannet_options){.size = sizeof bad, .ca_pem = "no", .ca_pem_len = 2};
     CHECK(!gannet_new(&bad, NULL));
     CHECK(gannet_turn(NULL, 0, NULL, &error) == GANNET_E_ARGUMENT);

@@ -25,10 +25,10 @@ use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 
 use border::{Fail, bytes, fail, guarded, read_sized, text};
-use engine::engine::{Config, PerHost, Retry};
+use engine::engine::{Config, Load, PerHost, Retry};
 use engine::fetch::{
-    Body, Control, Fetcher, Field, Follow, KnownHost, Options, Profile, Remote, Request, Ticket,
-    Url, UrlRules,
+    Body, Control, Fetcher, Field, Follow, KnownHost, Options, Profile, Remote, Request, StartError,
+    Ticket, Url, UrlRules,
 };
 use engine::net::DriverConfig;
 use engine::net::observe::{Event, Level, level};
@@ -92,6 +92,32 @@ pub unsafe extern "C" fn gannet_new(
     };
     // SAFETY: as above.
     unsafe { guarded(error, core::ptr::null_mut(), make).0 }
+}
+
+/// Bytes of heap that a loop made with these options holds at most, over TLS as well, while it
+/// asks at most `hosts` different servers, with URLs and heads of requests of at most `request_bytes`
+/// together; 0 and an error where the options can't work. Nothing is made or opened. Not in it: the
+/// certificates that are trusted, remembered TLS sessions, cached names, decoders of compressed
+/// answers, bodies that are sent, and what the caller keeps. `options` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gannet_most_bytes(
+    options: *const gannet_options,
+    hosts: usize,
+    request_bytes: usize,
+    error: *mut gannet_error,
+) -> usize {
+    // SAFETY: the header's promises: `options` and `error` are NULL or what they are said to be.
+    let inside = || unsafe {
+        let options = if options.is_null() {
+            Options::default()
+        } else {
+            read_options(&read_sized(options, "options")?)?
+        };
+        options.engine.check().and_then(|()| options.driver.check()).map_err(StartError::Config)?;
+        Ok(options.most_bytes(&Load { hosts, request_bytes, ..Load::default() }))
+    };
+    // SAFETY: as above.
+    unsafe { guarded(error, 0, inside).0 }
 }
 
 /// Closes everything at once; no callback comes any more. NULL is fine. Not within a callback.

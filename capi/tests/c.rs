@@ -231,7 +231,7 @@ fn the_guides_programs_against_what_is_installed() {
     let guide = std::fs::read_to_string(folder().join("../docs/c.md")).unwrap();
     let programs: Vec<&str> =
         guide.split("```c\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(programs.len(), 2);
+    assert_eq!(programs.len(), 3);
     let mut built = Vec::new();
     for (n, source) in programs.into_iter().enumerate() {
         let (program, path) = (dir.path().join(n.to_string()), dir.path().join(format!("{n}.c")));
@@ -259,6 +259,35 @@ fn the_guides_programs_against_what_is_installed() {
         (0..300).map(|n| format!("{}\n", server.url(&format!("/bytes/1000?{n}")))).collect();
     let output = run(&built[1], &[], &list);
     assert!(text(&output).starts_with("300000 bytes\n"), "{}", text(&output));
+    let output = run(&built[2], &[], "");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains(" bytes at most\n"), "{}", text(&output));
+}
+
+/// A thousand URLs into files, in a poll loop that has a timer of its own, bounded by a mebibyte.
+#[test]
+fn a_mirror_beside_a_timer() {
+    let server = spawn(Script::new()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled("mirror", dir.path(), &[]);
+    let (list, out) = (dir.path().join("list"), dir.path().join("out"));
+    std::fs::create_dir(&out).unwrap();
+    // The last of them is not there: it leaves no file.
+    let mut urls: String =
+        (1..1_000).map(|n| format!("{}\n", server.url(&format!("/bytes/{n}")))).collect();
+    writeln!(urls, "{}", server.url("/status/404")).unwrap();
+    std::fs::write(&list, urls).unwrap();
+    let arguments = [&list, &out].map(|path| path.display().to_string());
+    let output = run(&program, &arguments, "");
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("999 files, 1 failed, 499500 bytes"), "{told}");
+    assert!(told.contains("1000: 404"), "{told}");
+    for n in 1..1_000 {
+        let length = std::fs::metadata(out.join(format!("{n:05}"))).unwrap().len();
+        assert_eq!(length, n, "file {n}");
+    }
+    assert!(!out.join("01000").exists());
 }
 
 #[test]
