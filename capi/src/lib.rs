@@ -27,8 +27,8 @@ use std::sync::Arc;
 use border::{Fail, bytes, fail, guarded, read_sized, text};
 use engine::engine::{Config, Load, PerHost, Retry};
 use engine::fetch::{
-    Body, Control, Fetcher, Field, Follow, KnownHost, Options, Profile, Remote, Request, StartError,
-    Ticket, Url, UrlRules,
+    Body, Control, Fetcher, Field, Follow, KnownHost, Options, Profile, Remote, Request,
+    StartError, Ticket, Url, UrlRules,
 };
 use engine::net::DriverConfig;
 use engine::net::observe::{Event, Level, level};
