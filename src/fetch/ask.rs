@@ -71,7 +71,9 @@ pub(super) fn submit(
     let user = |name: &str| profile.fields.iter().filter(along).find(|field| field.is(name));
     let is_default = |name: &str| profile.fields.is_empty() || user(name).is_none();
     let removes = |name: &str| {
-        profile.fields.iter().any(|field| matches!(field, Field::Remove { .. }) && field.is(name))
+        // One that says something counts before one that takes it away, as for curl.
+        let mut own = profile.fields.iter().filter(|field| field.is(name)).peekable();
+        own.peek().is_some() && own.all(|field| matches!(field, Field::Remove { .. }))
     };
     let has_body = profile.body.is_some() && !slot.body_dropped;
 
