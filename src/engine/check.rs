@@ -236,6 +236,10 @@ impl Engine {
                 return Err(format!("{} hosts wait for one address", group.waiting.len()));
             }
         }
+        let busy: u32 = self.hosts.iter().map(|(_, host)| host.busy).sum();
+        if busy != self.busy {
+            return Err(format!("{} running, counted {busy}", self.busy));
+        }
         let securing: u32 = self.hosts.iter().map(|(_, host)| host.securing).sum();
         if securing != self.securing {
             return Err(format!("{} handshakes in all, counted {securing}", self.securing));

@@ -433,6 +433,7 @@ impl Engine {
         let host_key = conn.host;
         let host = &mut self.hosts[host_key];
         host.busy -= 1;
+        self.busy -= 1;
         host.elsewhere -= 1;
         host.proven += u32::from(served == 1);
         host.stats.responses += 1;

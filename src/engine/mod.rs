@@ -220,6 +220,8 @@ pub struct Engine {
     closing: u32,
     /// Handshakes under way.
     securing: u32,
+    /// Requests that are on a connection.
+    busy: u32,
     /// A host in the ring waits for a slot of the global cap.
     starving: bool,
     overall_pace: Pace,
@@ -270,6 +272,7 @@ impl Engine {
             pulse: pulse::Pulse::default(),
             closing: 0,
             securing: 0,
+            busy: 0,
             starving: false,
             overall_pace: Pace::new(&config.overall_pace),
             overall_budget: Budget::new(&config.overall_budget, Instant::ZERO),
@@ -384,7 +387,7 @@ impl Engine {
 
     /// How many requests are on a connection.
     pub fn running(&self) -> u32 {
-        self.hosts.iter().map(|(_, host)| host.busy).sum()
+        self.busy
     }
 
     /// How many connections there are, those that are opening and closing included.

@@ -497,6 +497,7 @@ impl Engine {
             }
         }
         host.busy += 1;
+        self.busy += 1;
         host.elsewhere += 1;
         host.pace.take(now);
         self.overall_pace.take(now);
@@ -676,6 +677,7 @@ impl Engine {
             State::Busy(_) => {
                 host.conns -= 1;
                 host.busy -= 1;
+                self.busy -= 1;
                 group.busy -= 1;
             }
             State::Idle { .. } | State::Ready => host.conns -= 1,
