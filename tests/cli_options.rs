@@ -859,3 +859,21 @@ fn times_of_write_out_add_up() {
         }
     }
 }
+
+#[test]
+fn a_batch_that_cant_be_begun_ends_with_the_code_for_usage() {
+    for option in [
+        ["--cacert", "missing"],
+        ["--cert", "missing"],
+        ["--netrc-file", "missing"],
+        ["--interface", "192.0.2.1"],
+        ["--resolve", "x"],
+        ["--connect-to", "x"],
+        ["--dns-servers", "x"],
+    ] {
+        let list = "http://127.0.0.1:1/\n";
+        let run = Gannet::new().args(["-i", "-", "--results", "-"]).args(option).stdin(list).run();
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{option:?}: {}", run.err);
+        assert!(run.err.contains(option[1]), "{option:?}: {}", run.err);
+    }
+}

@@ -69,7 +69,11 @@ pub fn run(plan: Plan) -> Exit {
     let mut setting = Setting { display, records, warnings, signals, begun: Instant::now() };
     proxy_warning(&mut setting.warnings);
     let result = match way {
-        Way::Batch(batch) => self::batch(*batch, &mut setting),
+        // A batch has its own codes: what can't be begun is a matter of usage, or of writing here.
+        Way::Batch(batch) => self::batch(*batch, &mut setting).map_err(|refusal| Refusal {
+            exit: if refusal.exit == Exit::WRITE { Exit::WRITE } else { Exit::USAGE },
+            ..refusal
+        }),
         Way::Transfers(transfers) => self::transfers(transfers, &mut setting),
     };
     result.unwrap_or_else(|refusal| {
