@@ -17,7 +17,7 @@ const LEAST: usize = 512;
 /// Requests that are held for each that runs, at least.
 const EACH: usize = 4;
 /// Between two changes: the loop has to feel the one before.
-const PATIENCE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// How far, and since when there has been no lack and no change.
 #[derive(Clone, Copy, Debug)]
@@ -75,19 +75,19 @@ mod tests {
             // However late it begins.
             (99, 512, false, 512),
             (100, 511, false, 512),
-            (104, 512, false, 512),
-            (105, 512, false, 1_024),
-            (109, 1_024, false, 1_024),
-            (110, 1_024, true, 512),
-            (115, 512, true, 512),
+            (119, 512, false, 512),
             (120, 512, false, 1_024),
-            (125, 1_024, false, 2_048),
-            (130, 2_048, false, 4_096),
-            (135, 4_096, false, 4_096),
+            (139, 1_024, false, 1_024),
+            (140, 1_024, true, 512),
+            (160, 512, true, 512),
+            (180, 512, false, 1_024),
+            (200, 1_024, false, 2_048),
+            (220, 2_048, false, 4_096),
+            (240, 4_096, false, 4_096),
             // The list's end comes near.
-            (140, 3_000, true, 4_096),
-            (144, 4_096, true, 4_096),
-            (145, 4_096, true, 2_048),
+            (260, 3_000, true, 4_096),
+            (279, 4_096, true, 4_096),
+            (280, 4_096, true, 2_048),
         ] {
             reach.waits(held, 64, pressed, 4_096, at(ms));
             assert_eq!(reach.get(64), then, "at {ms}");
