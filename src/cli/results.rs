@@ -130,6 +130,15 @@ impl Results {
     }
 }
 
+/// However a run ends: what was recorded is written.
+impl Drop for Results {
+    fn drop(&mut self) {
+        if !self.buffer.is_empty() {
+            let _ = self.flush();
+        }
+    }
+}
+
 /// What an earlier run has done.
 #[derive(Debug, Default)]
 pub struct Done {

@@ -292,9 +292,10 @@ impl Files {
     /// It did not become whole. What can be continued stays; `remove`: nothing stays.
     pub fn give_up(&mut self, mut sink: FileSink, remove: bool) {
         self.busy.remove(&sink.key);
-        if sink.appended.is_some() {
+        if let Some(length) = sink.appended {
+            // What was there is the user's.
             if remove {
-                let _ = fs::remove_file(&sink.path);
+                let _ = sink.file.set_len(length);
             }
             return;
         }
@@ -411,8 +412,12 @@ impl FileSink {
 
     /// Feeds what is there to `hash`, before an earlier run's part goes on.
     pub fn read_back(&self, mut hash: impl FnMut(&[u8])) -> io::Result<()> {
-        let Some(part) = &self.part else { return Ok(()) };
-        let mut file = File::open(part)?;
+        let (path, length) = match (&self.part, self.appended) {
+            (Some(part), _) => (part, u64::MAX),
+            (None, Some(length)) => (&self.path, length),
+            (None, None) => return Ok(()),
+        };
+        let mut file = File::open(path)?.take(length);
         let mut block = vec![0; 1 << 16];
         loop {
             match file.read(&mut block)? {

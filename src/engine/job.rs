@@ -263,10 +263,19 @@ pub(super) struct Progress {
     pub(super) part: Option<ByteRange>,
     /// By what the rest can be verified; `None`: start again.
     pub(super) validator: Option<Validator>,
+    /// Where there is no validator to trust in: what it said of its version nevertheless.
+    pub(super) marks: Option<Box<Marks>>,
     /// `Content-Encoding` of what was delivered.
     pub(super) coding: Option<Box<[u8]>>,
     /// What is there was left by an earlier run: its head has not been seen in this one.
     pub(super) inherited: bool,
+}
+
+/// What a head says of its version, too weak to verify anything, strong enough to contradict.
+#[derive(Debug)]
+pub(super) struct Marks {
+    pub(super) etag: Option<Box<[u8]>>,
+    pub(super) last_modified: Option<Box<[u8]>>,
 }
 
 impl Progress {

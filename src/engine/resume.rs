@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use super::job::{ByteRange, Job, Validator};
+use super::job::{ByteRange, Job, Marks, Validator};
 use super::{Advice, Resume};
 use crate::proto::{self, Body, Fields, Head};
 
@@ -145,7 +145,13 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         Some(Validator::LastModified(date)) => {
             head.fields.get("last-modified").is_none_or(|value| value == &**date)
         }
-        Some(Validator::OnTrust) => true,
+        Some(Validator::OnTrust) => progress.marks.as_ref().is_none_or(|marks| {
+            let agree = |mark: &Option<Box<[u8]>>, name| {
+                let now = head.fields.get(name);
+                mark.is_none() || now.is_none() || mark.as_deref() == now
+            };
+            agree(&marks.etag, "etag") && agree(&marks.last_modified, "last-modified")
+        }),
         None => false,
     };
     let same_coding =
@@ -178,6 +184,13 @@ pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advic
         }
         _ => None,
     };
+    job.progress.marks = (job.progress.validator == Some(Validator::OnTrust)).then(|| {
+        let kept = |name| head.fields.get(name).filter(|value| value.len() <= KEPT);
+        Box::new(Marks {
+            etag: kept("etag").map(Box::from),
+            last_modified: kept("last-modified").map(Box::from),
+        })
+    });
     job.progress.total = match (verified_part, body) {
         (Some((_, given)), _) => Some(given.last + 1),
         (None, Body::Length(bytes)) => Some(bytes),

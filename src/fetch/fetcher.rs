@@ -122,16 +122,16 @@ impl Fetcher {
         })
     }
 
-    /// How many more requests it wants now: as many as there is [`room`](Self::room) for, or fewer
-    /// while those it holds keep it busy, since those that wait only cost memory then. A list is
-    /// read on while this is more than zero.
+    /// How many more requests it takes now.
     pub fn wants(&self) -> usize {
-        self.room().min(self.driver.wants())
+        self.state.places.room()
     }
 
-    /// How many more requests it takes now.
-    pub fn room(&self) -> usize {
-        self.state.places.room()
+    /// How many more are of use now, to whoever turns it four times a second at least: those that
+    /// it takes, or fewer while it has enough to do, since those that wait only cost memory then.
+    #[cfg(feature = "cli")]
+    pub(crate) fn reaches(&self) -> usize {
+        self.wants().min(self.driver.reaches())
     }
 
     /// How many requests it has.
@@ -166,7 +166,7 @@ impl Fetcher {
         if !self.state.options.schemes.contains(request.url.scheme()) {
             return Err(Error::new(ErrorKind::SchemeRefused(request.url.scheme()), Phase::Queue));
         }
-        if self.room() == 0 {
+        if self.wants() == 0 {
             return Err(Error::new(ErrorKind::Full, Phase::Queue));
         }
         let ticket = self.state.take(request);

@@ -119,7 +119,7 @@ impl Fetcher {
 
     /// The same for a request of one's own.
     pub fn fetch(&mut self, request: &Request) -> Result<Ticket, Error> {
-        while self.room() == 0 && !self.is_idle() {
+        while self.wants() == 0 && !self.is_idle() {
             if self.collect().is_err() {
                 break;
             }

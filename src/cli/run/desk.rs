@@ -222,6 +222,9 @@ impl Visitor for Desk {
         }
         job.void_body();
         job.forget_heads();
+        // What was judged of the answer before is void as well.
+        job.trouble = None;
+        job.output = None;
         if job.poured > 0 {
             job.fail("eof_in_body", 18, "", "the connection was lost, and what has left for standard output can't be taken back");
             ctl.cancel(ticket);

@@ -57,7 +57,8 @@ impl Common {
     /// Of a group's or a batch's options.
     pub fn new(ask: Ask, keep: Keep, auth_hosts: Hosts, batch: bool) -> Result<Self, String> {
         let mut profile = ask.profile.clone();
-        profile.on_trust = ask.resume == Continue::Auto;
+        // What has left for standard output can't be looked at again.
+        profile.on_trust = batch && ask.resume == Continue::Auto && keep.output != Where::Stdout;
         if let Some(condition) = &ask.time_cond {
             let name = if condition.unless { "If-Unmodified-Since" } else { "If-Modified-Since" };
             let date = http_date::format(u64::try_from(condition.date).unwrap_or(0));
@@ -655,6 +656,9 @@ impl TransferEntries {
         match common.ask.resume {
             Continue::No => {}
             Continue::Auto if target.upload.is_none() => {
+                if matches!(dest, Dest::File { .. }) {
+                    own.get_or_insert_with(|| (*common.profile).clone()).on_trust = true;
+                }
                 go_on(&dest, &mut desk.jobs[index], &common.profile, &mut own, true);
             }
             // Of what is uploaded the first bytes are left out, and the server is told so.

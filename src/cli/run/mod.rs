@@ -249,7 +249,7 @@ fn drive(
         }
         let mut starved = false;
         while feeding
-            && fetcher.wants() > 0
+            && fetcher.reaches() > 0
             && desk.in_flight() < bounds.window
             && (desk.lines_held < desk.held.lines || desk.in_flight() == 0)
             && desk.feed_due(now).is_ok()
@@ -289,7 +289,7 @@ fn drive(
                 break;
             }
         }
-        let full = feeding && (fetcher.room() == 0 || desk.in_flight() >= bounds.window);
+        let full = feeding && (fetcher.wants() == 0 || desk.in_flight() >= bounds.window);
         if desk.batch
             && let Some(warning) = clump.look(now, full, || clump::fullest(fetcher.host_stats()))
             && !desk.display.silent

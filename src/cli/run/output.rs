@@ -95,7 +95,12 @@ impl Output {
             }
             GoOn::At(offset) => {
                 job.go_on = GoOn::At(offset);
-                self.files.append(&path, offset)?
+                let sink = self.files.append(&path, offset)?;
+                if let Some(hash) = &mut job.hash {
+                    sink.read_back(|bytes| hash.update(bytes))
+                        .map_err(|error| FileError::Io(path.clone(), error))?;
+                }
+                sink
             }
         };
         if !job.decoded && job.status == 200 {

@@ -378,8 +378,13 @@ impl Desk {
                 pre_transfer: ready,
                 start_transfer: ready + times.first_byte,
                 redirect: outcome.redirect_time,
-                // As curl: never less than its parts. What earlier attempts took is in the total.
-                total: (queue + times.total).max(ready + times.first_byte + times.body),
+                // As curl: never less than its parts. What earlier attempts took is in the time
+                // before the last one, and in the total.
+                total: {
+                    let parts = ready + times.first_byte + times.body;
+                    let one = if outcome.attempts > 1 { times.total } else { queue + times.total };
+                    one.max(parts)
+                },
             },
         };
         print_format(job, &facts);

@@ -67,8 +67,10 @@ pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
         return;
     }
     let (size, sha256) = (more.size, more.sha256);
-    if let Some(size) = size.filter(|size| *size != job.received) {
-        let message = format!("the body has {} bytes, the list says {size}", job.received);
+    let before = if let GoOn::At(offset) = job.go_on { offset } else { 0 };
+    let whole = before + job.received;
+    if let Some(size) = size.filter(|size| *size != whole) {
+        let message = format!("the body has {whole} bytes, the list says {size}");
         job.fail("checksum", 23, "the file on the server is not the expected one", message);
     } else if sha256.is_some() && sha256 != digest {
         job.fail(

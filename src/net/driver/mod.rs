@@ -216,12 +216,10 @@ impl<N: Net> Driver<N> {
         self.engine.host(origin)
     }
 
-    /// How many more requests it wants now: as many as [`Engine::wants`] says, or fewer while the
-    /// loop has enough to do with those it holds, since those that wait only cost memory then.
-    /// Those are taken too.
-    pub fn wants(&self) -> usize {
-        let reach = self.reach.get(self.engine.running());
-        self.engine.wants().min(reach.saturating_sub(self.engine.held()))
+    /// How many more requests are within reach of what runs.
+    #[cfg(feature = "cli")]
+    pub(crate) fn reaches(&self) -> usize {
+        self.reach.get(self.engine.running()).saturating_sub(self.engine.held())
     }
 
     /// Takes a request; it is started by the next turn.
