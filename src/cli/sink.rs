@@ -571,6 +571,21 @@ mod tests {
         assert_eq!(list(dir.path()), ["b"]);
     }
 
+    /// A batch with `-C -` and a digest that did not fit once removed the file of the user.
+    #[test]
+    fn what_was_there_is_never_removed() {
+        let (dir, mut files) = files(Existing::Default);
+        let path = dir.path().join("b");
+        fs::write(&path, b"hel").unwrap();
+        let mut sink = files.append(&path, 3).unwrap();
+        let mut seen = Vec::new();
+        sink.write(b"xx").unwrap();
+        sink.read_back(|bytes| seen.extend_from_slice(bytes)).unwrap();
+        assert_eq!(seen, b"hel", "what came since is not read back");
+        files.give_up(sink, true);
+        assert_eq!(fs::read(&path).unwrap(), b"hel");
+    }
+
     #[test]
     fn names_that_are_taken() {
         let (dir, mut default) = files(Existing::Default);
