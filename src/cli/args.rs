@@ -67,7 +67,7 @@ pub struct Input {
     /// Take {} and [] in URLs as they are
     #[arg(short = 'g', long)]
     pub globoff: bool,
-    /// Jobs of a list that are read ahead (4096)
+    /// Jobs of a list that are read ahead, at most (4096)
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub window: Option<u32>,
     /// Only the hosts of part K of N
@@ -186,7 +186,7 @@ pub struct Output {
         short = 'C',
         long,
         value_name = "OFFSET",
-        long_help = "Go on with a transfer at this offset. With - the offset is the length of the file that is there: a part file that gannet left is continued after a check by its validator; on a finished name it does as curl."
+        long_help = "Go on with a transfer at this offset. With - the offset is the length of the file that is there: a part file that gannet left is continued after a check by its validator; on a finished name it does as curl. A retry of a body that goes to a file then asks for the rest only, also where there is no validator, unless the server says that it is another version."
     )]
     pub continue_at: Option<String>,
     /// Wait until each file is on the disk before it counts

@@ -6,7 +6,8 @@
 //! wait for hosts that bear no more, and those further down the list are for others. A loop that
 //! is at work for most of its time has enough to do. So the reach is short until the loop
 //! waits although it holds all that it reaches for. Owns that number, and bounds nothing: what is
-//! submitted beyond it is taken as well.
+//! submitted beyond it is taken as well. Nothing wakes the loop for it: whoever heeds it turns the
+//! loop a few times a second, as the command does.
 
 use core::time::Duration;
 
