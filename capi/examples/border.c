@@ -158,6 +158,9 @@ int main(int argc, char **argv) {
     CHECK(gannet_most_bytes(&bad, 8, 256, &error) > 100000);
     CHECK(gannet_most_bytes(&bad, 8, 256, NULL) < gannet_most_bytes(&bad, 80, 256, NULL));
     CHECK(gannet_most_bytes(&bad, 80, 256, NULL) < gannet_most_bytes(NULL, 80, 256, NULL));
+    /* More than anybody has is told as that: it never comes round to little. */
+    CHECK(gannet_most_bytes(NULL, SIZE_MAX, 256, NULL) == SIZE_MAX);
+    CHECK(gannet_most_bytes(NULL, 8, SIZE_MAX / 3, NULL) == SIZE_MAX);
     bad = (gannet_options){.size = sizeof bad, .ca_pem = "no", .ca_pem_len = 2};
     CHECK(!gannet_new(&bad, NULL));
     CHECK(gannet_turn(NULL, 0, NULL, &error) == GANNET_E_ARGUMENT);

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem::size_of;
 use core::net::{IpAddr, SocketAddr};
+use core::ops::{Add, Mul};
 use core::time::Duration;
 
 use super::conn::{Conn, ConnKey};
@@ -73,7 +74,36 @@ pub(crate) const fn grown(n: usize) -> usize {
     match n {
         0 => 0,
         1..=4 => 4,
-        n => n.next_power_of_two(),
+        n => match n.checked_next_power_of_two() {
+            Some(n) => n,
+            None => usize::MAX,
+        },
+    }
+}
+
+/// A sum of bytes that stops at the largest number: a load that nothing could hold is told as that,
+/// and never as little.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes(pub(crate) usize);
+
+impl Add for Bytes {
+    type Output = Self;
+    fn add(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+}
+
+impl Add<usize> for Bytes {
+    type Output = Self;
+    fn add(self, more: usize) -> Self {
+        self + Self(more)
+    }
+}
+
+impl Mul<Bytes> for usize {
+    type Output = Bytes;
+    fn mul(self, each: Bytes) -> Bytes {
+        Bytes(self.saturating_mul(each.0))
     }
 }
 
@@ -157,7 +187,8 @@ impl Config {
     /// + a few queues
     /// ```
     ///
-    /// What sockets and TLS take comes on top: `net::DriverConfig::most_bytes`.
+    /// What sockets and TLS take comes on top: `net::DriverConfig::most_bytes`. More than
+    /// `usize` can tell is told as [`usize::MAX`].
     ///
     /// ```
     /// use gannet::engine::{Config, Load};
@@ -168,10 +199,12 @@ impl Config {
         let jobs = self.max_jobs as usize;
         let conns = self.max_connections as usize;
         let failures = (self.attempts as usize).saturating_sub(1);
-        let tries = if failures == 0 { 0 } else { grown(failures + 1) * size_of::<Try>() };
+        let tries = if failures == 0 { 0 } else { grown(failures.saturating_add(1)) };
         // Only a body that is being received can be cut: as many as there are connections at a
         // time, but each may wait for another attempt while others run.
-        let a_job = grown(load.request_bytes) + tries + if failures == 0 { 0 } else { REMEMBERED };
+        let a_job = tries * Bytes(size_of::<Try>())
+            + grown(load.request_bytes)
+            + if failures == 0 { 0 } else { REMEMBERED };
         // An address has a search of its own where there are connections to share out.
         let search = if self.max_connections <= FEW { 0 } else { Limit::MOST_BYTES };
         let limits = search
@@ -179,29 +212,32 @@ impl Config {
                 PerHost::Fixed(_) => 0,
                 PerHost::Auto { .. } => Limit::MOST_BYTES,
             };
-        let a_host = 2 * load.name_bytes
+        let a_host = 2 * Bytes(load.name_bytes)
             + 8
-            + load.addresses * size_of::<SocketAddr>()
+            + load.addresses * Bytes(size_of::<SocketAddr>())
             + limits
             + if self.retry_statuses { Pace::most_bytes(self.max_connections) } else { 0 }
-            + load.addresses.saturating_sub(1) * (size_of::<Group>() + search);
+            + load.addresses.saturating_sub(1) * Bytes(size_of::<Group>() + search);
         let table = size_of::<HostKey>() + 1 + size_of::<(IpAddr, u32)>() + 1;
         let held = self.limits.head_bytes.max(self.limits.trailer_bytes) as usize;
-        let a_dial = load.addresses * size_of::<SocketAddr>() + 4 * size_of::<ConnKey>();
-        let queued = grown(2 * conns + load.hosts) * size_of::<Action>()
-            + grown(jobs + conns) * size_of::<Command>();
+        let a_dial = load.addresses * Bytes(size_of::<SocketAddr>()) + 4 * size_of::<ConnKey>();
+        let actions = (2 * Bytes(conns) + load.hosts).0;
+        let commands = (Bytes(jobs) + conns).0;
+        let queued = grown(actions) * Bytes(size_of::<Action>())
+            + grown(commands) * Bytes(size_of::<Command>());
         // Requests from within handlers wait beside the others for the end of their input.
-        let from_handlers = grown(jobs) * size_of::<Accepted>();
-        grown(jobs) * (slot::<Job>() + size_of::<Vec<u8>>())
+        let from_handlers = grown(jobs) * Bytes(size_of::<Accepted>());
+        let most = grown(jobs) * Bytes(slot::<Job>() + size_of::<Vec<u8>>())
             + from_handlers
             + jobs * a_job
-            + grown(load.hosts) * (slot::<Host>() + size_of::<Group>() + 2 * table)
+            + grown(load.hosts) * Bytes(slot::<Host>() + size_of::<Group>() + 2 * table)
             + load.hosts * a_host
-            + grown(conns) * (slot::<Conn>() + slot::<Dial>())
-            + conns * (held + a_dial)
+            + grown(conns) * Bytes(slot::<Conn>() + slot::<Dial>())
+            + conns * (a_dial + held)
             // One head whose folded lines are being unfolded.
             + held
-            + queued
+            + queued;
+        most.0
     }
 }
 
@@ -218,6 +254,32 @@ mod tests {
         });
         assert!(sizes[0] < sizes[1] && sizes[1] < sizes[2], "{sizes:?}");
         assert!(sizes[0] <= 58 * 1024, "tiny: {}", sizes[0]);
+    }
+
+    /// Each of these alone, and all at once, with the largest configuration.
+    #[test]
+    fn an_absurd_load_is_told_as_more_and_never_wraps() {
+        let most = usize::MAX;
+        let usual = Load::default();
+        let config = Config {
+            max_jobs: u32::MAX,
+            max_connections: u32::MAX,
+            attempts: u32::MAX,
+            ..Config::wide()
+        };
+        for many in [most, most / 2 + 1, most / 2, most / 3, most / 255] {
+            for load in [
+                Load { hosts: many, ..usual },
+                Load { name_bytes: many, ..usual },
+                Load { addresses: many, ..usual },
+                Load { request_bytes: many, ..usual },
+                Load { hosts: many, name_bytes: many, addresses: many, request_bytes: many },
+            ] {
+                assert_eq!(config.most_bytes(&load), most, "{load:?}");
+                assert!(Config::tiny().most_bytes(&load) >= many, "{load:?}");
+            }
+        }
+        assert_eq!([grown(0), grown(3), grown(5), grown(most / 2 + 2)], [0, 4, 8, most]);
     }
 
     #[test]

@@ -81,7 +81,7 @@ use observe::Notes;
 use pace::Pace;
 
 #[cfg(feature = "std")]
-pub(crate) use bounds::grown;
+pub(crate) use bounds::{Bytes, grown};
 pub use bounds::{ConfigError, Load};
 pub use config::{Config, LowSpeed, PerHost, Retry};
 pub use conn::{Conn, ConnKey};

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{AddressRules, DecodeLimits, NameOptions, Netrc, RedirectRules, Schemes};
-use crate::engine::{Config, ConfigError, Load};
+use crate::engine::{Bytes, Config, ConfigError, Load, grown};
 use crate::net::DriverConfig;
 use crate::net::mio::SocketOptions;
 use crate::tls;
@@ -102,12 +102,13 @@ impl Options {
     /// ```
     pub fn most_bytes(&self, load: &Load) -> usize {
         // The request's URL, the station's, the one before, the trail; each with its parts' places.
-        let a_request = super::slots::SLOT_BYTES + 8 * load.request_bytes;
-        let jobs = self.engine.max_jobs as usize;
+        let a_request = 8 * Bytes(load.request_bytes) + super::slots::SLOT_BYTES;
+        let jobs = grown(self.engine.max_jobs as usize).max(4);
         let handshake = self.tls.max_handshake_bytes;
-        self.driver.most_bytes(&self.engine, load, Some(handshake))
-            + jobs.next_power_of_two().max(4) * a_request
-            + load.hosts.next_power_of_two() * 2
+        let most = Bytes(self.driver.most_bytes(&self.engine, load, Some(handshake)))
+            + jobs * a_request
+            + grown(load.hosts) * Bytes(2);
+        most.0
     }
 }
 

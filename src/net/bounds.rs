@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::Ready;
 use super::link::Link;
-use crate::engine::{Config, ConfigError, ConnKey, HostKey, Load};
+use crate::engine::{Bytes, Config, ConfigError, ConnKey, HostKey, Load, grown};
 
 /// The largest TLS record with its head.
 pub(super) const RECORD: usize = 16 * 1024 + 256 + 5;
@@ -108,7 +108,8 @@ impl DriverConfig {
     ///
     /// `tls_handshake_bytes`: `tls::Options::max_handshake_bytes`, where TLS is used. Trust
     /// anchors are not counted, nor remembered sessions (`tls::Options::sessions`), nor the
-    /// resolver's cache, nor what the kernel holds.
+    /// resolver's cache, nor what the kernel holds. More than `usize` can tell is told as
+    /// [`usize::MAX`].
     ///
     /// ```
     /// use gannet::engine::{Config, Load};
@@ -124,28 +125,27 @@ impl DriverConfig {
         load: &Load,
         tls_handshake_bytes: Option<usize>,
     ) -> usize {
-        use crate::engine::grown;
         let conns = engine.max_connections as usize;
-        let sent = load.request_bytes + engine.send_bytes as usize;
+        let sent = Bytes(load.request_bytes) + engine.send_bytes as usize;
         // A socket's slot in `net::mio`, with its registration.
         let a_socket = 64;
-        let mut most = engine.most_bytes(load)
+        let a_link = size_of::<Option<Link>>() + size_of::<ConnKey>() + size_of::<Ready>();
+        let mut most = Bytes(engine.most_bytes(load))
             + self.read_buffer
-            + grown(sent)
-            + grown(conns)
-                * (size_of::<Option<Link>>()
-                    + size_of::<ConnKey>()
-                    + a_socket
-                    + size_of::<Ready>())
-            + grown(load.hosts) * size_of::<HostKey>()
+            + grown(sent.0)
+            + grown(conns) * Bytes(a_link + a_socket)
+            + grown(load.hosts) * Bytes(size_of::<HostKey>())
             + conns * sent;
         if let Some(handshake) = tls_handshake_bytes {
             // A message of a handshake is held as it came, and once more by rustls.
-            let unfinished = (2 * handshake).max(RECORD);
-            most +=
-                RECORD + handshake.max(RECORD) + 2 * grown(sent) + conns * (SESSION + unfinished);
+            let unfinished = (2 * Bytes(handshake)).0.max(RECORD);
+            most = most
+                + RECORD
+                + handshake.max(RECORD)
+                + 2 * Bytes(grown(sent.0))
+                + conns * (Bytes(SESSION) + unfinished);
         }
-        most
+        most.0
     }
 }
 
@@ -171,5 +171,17 @@ mod tests {
         let most = |tls| DriverConfig::tiny().most_bytes(&Config::tiny(), &Load::default(), tls);
         assert!(most(None) <= 64 * 1024, "plain: {}", most(None));
         assert!(most(Some(16 * 1024)) <= 512 * 1024, "TLS: {}", most(Some(16 * 1024)));
+    }
+
+    #[test]
+    fn an_absurd_load_is_told_as_more_and_never_wraps() {
+        let (driver, engine, usual) = (DriverConfig::tiny(), Config::tiny(), Load::default());
+        for many in [usize::MAX, usize::MAX / 2 + 1, usize::MAX / 3] {
+            let load = Load { request_bytes: many, ..usual };
+            assert_eq!(driver.most_bytes(&engine, &load, Some(1)), usize::MAX);
+            assert_eq!(driver.most_bytes(&engine, &usual, Some(many)), usize::MAX);
+            let far = DriverConfig { read_buffer: many, ..driver };
+            assert!(far.most_bytes(&engine, &usual, None) >= many);
+        }
     }
 }
