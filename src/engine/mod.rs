@@ -39,6 +39,7 @@ mod config;
 mod conn;
 mod dial;
 mod draft;
+mod due;
 mod error;
 mod exchange;
 mod handler;
@@ -72,10 +73,10 @@ use crate::base::{Arena, Instant, List, Map, Seeded, Timers};
 use crate::proto::RequestError;
 
 use budget::Budget;
-use conn::{Overdue, State};
+use conn::State;
 use dial::Dial;
 use intake::Intake;
-use job::{JobState, Queue};
+use job::JobState;
 use limit::Limit;
 use observe::Notes;
 use pace::Pace;
@@ -203,6 +204,8 @@ pub struct Engine {
     host_timers: Timers,
     conn_timers: Timers,
     dial_timers: Timers,
+    /// The kind of deadlines that the next call begins with.
+    ticked: u8,
     actions: VecDeque<Action>,
     intake: Intake,
     /// What happened, for whoever looks on.
@@ -261,6 +264,7 @@ impl Engine {
             host_timers: Timers::new(),
             conn_timers: Timers::new(),
             dial_timers: Timers::new(),
+            ticked: 0,
             actions: VecDeque::new(),
             intake: Intake::new(&config),
             notes: Notes::default(),
@@ -413,144 +417,6 @@ impl Engine {
     /// What the driver is asked to do next; `None`: nothing more for the moment.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
-    }
-
-    /// When [`tick`](Self::tick) wants to be called at the latest.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        [&self.job_timers, &self.host_timers, &self.conn_timers, &self.dial_timers]
-            .into_iter()
-            .filter_map(Timers::next)
-            .chain(self.draining.filter(|_| !self.jobs.is_empty()))
-            .min()
-    }
-
-    /// Time has passed: whatever is overdue happens.
-    pub fn tick(&mut self, now: Instant, handler: &mut dyn Handler) {
-        self.tick_some(now, u32::MAX, handler);
-    }
-
-    /// The same, but at most so many deadlines; how many there were.
-    pub(crate) fn tick_some(&mut self, now: Instant, most: u32, handler: &mut dyn Handler) -> u32 {
-        let mut left = most;
-        if self.draining.is_some_and(|deadline| deadline <= now) {
-            self.cancel_all(now, handler);
-        }
-        while left > 0
-            && let Some(index) = self.job_timers.pop_due(now)
-        {
-            left -= 1;
-            if let Some(job) = self.jobs.at(index) {
-                let host = self.jobs[job].host;
-                self.hosts[host].elsewhere -= 1;
-                self.enqueue(job, Queue::Again);
-            }
-        }
-        while left > 0
-            && let Some(index) = self.host_timers.pop_due(now)
-        {
-            left -= 1;
-            if let Some(host) = self.hosts.at(index) {
-                self.ring_host(host);
-            }
-        }
-        while left > 0
-            && let Some(index) = self.dial_timers.pop_due(now)
-        {
-            left -= 1;
-            if let Some(dial) = self.dials.at(index) {
-                self.dial_due(dial, now, handler);
-            }
-        }
-        while left > 0
-            && let Some(index) = self.conn_timers.pop_due(now)
-        {
-            left -= 1;
-            if let Some(conn) = self.conns.at(index) {
-                self.conn_due(conn, now, handler);
-            }
-        }
-        most - left
-    }
-
-    /// The process slept for `gap` (a laptop's lid, SIGSTOP): phases get that time back, so that
-    /// not all of them end at once.
-    pub fn slept(&mut self, gap: Duration) {
-        self.conn_timers.shift(gap);
-        self.dial_timers.shift(gap);
-        for index in 0..self.dials_high() {
-            if let Some(dial) = self.dials.at(index) {
-                self.dials[dial].until += gap;
-            }
-        }
-        let keys: Vec<ConnKey> = self.conns.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            match &mut self.conns[key].state {
-                State::Opening(_) | State::Ready => {}
-                State::Securing { until, .. }
-                | State::Idle { until, .. }
-                | State::Closing { until } => *until += gap,
-                State::Busy(exchange) => exchange.shift(gap),
-            }
-        }
-    }
-
-    fn dials_high(&self) -> usize {
-        self.dials.iter().map(|(key, _)| key.index() + 1).max().unwrap_or(0)
-    }
-
-    /// A connection's armed deadline passed: it may have moved in the meantime.
-    fn conn_due(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
-        let Some((at, overdue)) = self.deadline_of(key) else { return };
-        if at > now {
-            self.conn_timers.set(key.index(), at);
-            return;
-        }
-        match overdue {
-            Overdue::Gone => self.drop_conn(key, true, now),
-            Overdue::Retires => {
-                let conn = &self.conns[key];
-                if let State::Idle { since, .. } = conn.state {
-                    self.hosts[conn.host].habits.outlived_rest(now - since);
-                }
-                self.retire(key, now);
-            }
-            Overdue::Continues => {
-                if let Some(exchange) = self.conns[key].exchange_mut() {
-                    exchange.sending =
-                        conn::Sending::Flushing { next: 0, any: true, ended: false, progress: now };
-                }
-                self.actions.push_back(Action::Transmit(key));
-                self.arm(key);
-            }
-            Overdue::Fails(Kind::TooSlow) => {
-                let config = &self.config;
-                let fast = self.conns[key]
-                    .exchange_mut()
-                    .is_some_and(|exchange| exchange.fast_enough(config, now));
-                if fast {
-                    self.arm(key);
-                } else {
-                    self.fail_conn(key, Failing::new(Kind::TooSlow), now, handler);
-                }
-            }
-            Overdue::Fails(kind) => self.fail_conn(key, Failing::new(kind), now, handler),
-        }
-    }
-
-    fn deadline_of(&self, key: ConnKey) -> Option<(Instant, Overdue)> {
-        let conn = &self.conns[key];
-        let attempt = conn.exchange().and_then(|exchange| self.jobs[exchange.job].attempt_timeout);
-        conn.deadline(&self.config, attempt)
-    }
-
-    /// Arms the deadline of a connection's state. An entry that is armed earlier stays: when it
-    /// fires, the true deadline is looked at, so that a state which is left in time costs no
-    /// heap operation.
-    fn arm(&mut self, key: ConnKey) {
-        let Some((at, _)) = self.deadline_of(key) else { return };
-        if self.conn_timers.get(key.index()).is_none_or(|armed| armed > at) {
-            self.conn_timers.set(key.index(), at);
-        }
     }
 }
 

@@ -1,0 +1,227 @@
+//! Deadlines: which is next, and what happens when it has passed.
+//!
+//! Owns the order in which things that are overdue have their turn. What a deadline means for a
+//! connection, a race or a queue is theirs.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::conn::{self, ConnKey, Overdue, State};
+use super::error::Kind;
+use super::handler::Handler;
+use super::job::Queue;
+use super::{Action, Engine, Failing};
+use crate::base::{Instant, Timers};
+
+/// What has deadlines: jobs, hosts, races of addresses, connections.
+const KINDS: u8 = 4;
+
+impl Engine {
+    /// When [`tick`](Self::tick) wants to be called at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [&self.job_timers, &self.host_timers, &self.conn_timers, &self.dial_timers]
+            .into_iter()
+            .filter_map(Timers::next)
+            .chain(self.draining.filter(|_| !self.jobs.is_empty()))
+            .min()
+    }
+
+    /// Time has passed: whatever is overdue happens.
+    pub fn tick(&mut self, now: Instant, handler: &mut dyn Handler) {
+        self.tick_some(now, u32::MAX, handler);
+    }
+
+    /// The same, but at most so many deadlines; how many there were.
+    pub(crate) fn tick_some(&mut self, now: Instant, most: u32, handler: &mut dyn Handler) -> u32 {
+        let mut left = most;
+        if self.draining.is_some_and(|deadline| deadline <= now) {
+            self.cancel_all(now, handler);
+        }
+        // The kinds one after the other; the next call goes on with the one after that at which
+        // this one ran out.
+        let first = self.ticked;
+        for kind in (first..KINDS).chain(0..first) {
+            while left > 0 && self.tick_one(kind, now, handler) {
+                left -= 1;
+            }
+            if left == 0 {
+                self.ticked = (kind + 1) % KINDS;
+                return most;
+            }
+        }
+        self.ticked = 0;
+        most - left
+    }
+
+    /// Does one thing of a kind that is overdue, if there is one.
+    fn tick_one(&mut self, kind: u8, now: Instant, handler: &mut dyn Handler) -> bool {
+        let timers = match kind {
+            0 => &mut self.job_timers,
+            1 => &mut self.host_timers,
+            2 => &mut self.dial_timers,
+            _ => &mut self.conn_timers,
+        };
+        let Some(index) = timers.pop_due(now) else { return false };
+        match kind {
+            0 => {
+                if let Some(job) = self.jobs.at(index) {
+                    let host = self.jobs[job].host;
+                    self.hosts[host].elsewhere -= 1;
+                    self.enqueue(job, Queue::Again);
+                }
+            }
+            1 => {
+                if let Some(host) = self.hosts.at(index) {
+                    self.ring_host(host);
+                }
+            }
+            2 => {
+                if let Some(dial) = self.dials.at(index) {
+                    self.dial_due(dial, now, handler);
+                }
+            }
+            _ => {
+                if let Some(conn) = self.conns.at(index) {
+                    self.conn_due(conn, now, handler);
+                }
+            }
+        }
+        true
+    }
+
+    /// The process slept for `gap` (a laptop's lid, SIGSTOP): phases get that time back, so that
+    /// not all of them end at once.
+    pub fn slept(&mut self, gap: Duration) {
+        self.conn_timers.shift(gap);
+        self.dial_timers.shift(gap);
+        for index in 0..self.dials_high() {
+            if let Some(dial) = self.dials.at(index) {
+                self.dials[dial].until += gap;
+            }
+        }
+        let keys: Vec<ConnKey> = self.conns.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            match &mut self.conns[key].state {
+                State::Opening(_) | State::Ready => {}
+                State::Securing { until, .. }
+                | State::Idle { until, .. }
+                | State::Closing { until } => *until += gap,
+                State::Busy(exchange) => exchange.shift(gap),
+            }
+        }
+    }
+
+    fn dials_high(&self) -> usize {
+        self.dials.iter().map(|(key, _)| key.index() + 1).max().unwrap_or(0)
+    }
+
+    /// A connection's armed deadline passed: it may have moved in the meantime.
+    fn conn_due(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
+        let Some((at, overdue)) = self.deadline_of(key) else { return };
+        if at > now {
+            self.conn_timers.set(key.index(), at);
+            return;
+        }
+        match overdue {
+            Overdue::Gone => self.drop_conn(key, true, now),
+            Overdue::Retires => {
+                let conn = &self.conns[key];
+                if let State::Idle { since, .. } = conn.state {
+                    self.hosts[conn.host].habits.outlived_rest(now - since);
+                }
+                self.retire(key, now);
+            }
+            Overdue::Continues => {
+                if let Some(exchange) = self.conns[key].exchange_mut() {
+                    exchange.sending =
+                        conn::Sending::Flushing { next: 0, any: true, ended: false, progress: now };
+                }
+                self.actions.push_back(Action::Transmit(key));
+                self.arm(key);
+            }
+            Overdue::Fails(Kind::TooSlow) => {
+                let config = &self.config;
+                let fast = self.conns[key]
+                    .exchange_mut()
+                    .is_some_and(|exchange| exchange.fast_enough(config, now));
+                if fast {
+                    self.arm(key);
+                } else {
+                    self.fail_conn(key, Failing::new(Kind::TooSlow), now, handler);
+                }
+            }
+            Overdue::Fails(kind) => self.fail_conn(key, Failing::new(kind), now, handler),
+        }
+    }
+
+    pub(super) fn deadline_of(&self, key: ConnKey) -> Option<(Instant, Overdue)> {
+        let conn = &self.conns[key];
+        let attempt = conn.exchange().and_then(|exchange| self.jobs[exchange.job].attempt_timeout);
+        conn.deadline(&self.config, attempt)
+    }
+
+    /// Arms the deadline of a connection's state. An entry that is armed earlier stays: when it
+    /// fires, the true deadline is looked at, so that a state which is left in time costs no
+    /// heap operation.
+    pub(super) fn arm(&mut self, key: ConnKey) {
+        let Some((at, _)) = self.deadline_of(key) else { return };
+        if self.conn_timers.get(key.index()).is_none_or(|armed| armed > at) {
+            self.conn_timers.set(key.index(), at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Advice, Config, Ctl, JobRef, Report};
+    use super::*;
+    use crate::proto::{Body, Head};
+
+    /// Nothing is ever told to it here.
+    struct Nobody;
+    impl Handler for Nobody {
+        fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+            Advice::SkipBody
+        }
+        fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+        fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Report<'_>) {}
+    }
+
+    #[test]
+    fn when_all_are_overdue_each_kind_has_its_turn() {
+        let mut engine = Engine::new(Config::default());
+        let (now, each) = (Instant::from_nanos(10), 100);
+        for thing in 0..each {
+            for timers in [
+                &mut engine.job_timers,
+                &mut engine.host_timers,
+                &mut engine.dial_timers,
+                &mut engine.conn_timers,
+            ] {
+                timers.set(thing, now);
+            }
+        }
+        let left = |engine: &Engine| {
+            [&engine.job_timers, &engine.host_timers, &engine.dial_timers, &engine.conn_timers]
+                .map(Timers::len)
+        };
+        for round in 1..=3 {
+            for _ in 0..4 {
+                assert_eq!(engine.tick_some(now, 7, &mut Nobody), 7);
+            }
+            assert_eq!(left(&engine), [each - 7 * round; 4]);
+        }
+        // Where there is time for all of them, nothing is left.
+        assert_eq!(engine.tick_some(now, u32::MAX, &mut Nobody), 4 * 79);
+        assert_eq!(left(&engine), [0; 4]);
+        // One kind that never comes to an end leaves the others their turn.
+        engine.conn_timers.set(0, now);
+        let mut calls = 0;
+        while !engine.conn_timers.is_empty() {
+            (0..32).for_each(|thing| engine.job_timers.set(thing, now));
+            engine.tick_some(now, 32, &mut Nobody);
+            calls += 1;
+            assert!(calls <= 4);
+        }
+    }
+}
