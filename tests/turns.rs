@@ -182,6 +182,62 @@ fn a_slow_handler_gets_as_many_as_fit_and_none_waits_for_ever() {
     assert!(most > Some(UNFORESEEN), "{most:?}");
 }
 
+/// Calls off what asks for a path that is never answered, a few in each turn: the first act of the turn is then all that
+/// fits into it.
+#[test]
+fn who_calls_off_many_does_not_stop_the_others() {
+    const CALLED_OFF: usize = 8;
+    let mut server = Server::new(|request| {
+        let silent = request.target.starts_with("/silent");
+        let answer = Answer::ok("0123456789");
+        if silent { answer.after(Duration::from_secs(3_600)) } else { answer }
+    });
+    server.latency = Duration::from_millis(5);
+    let (mut driver, host, mut slow) = simulated(server, MOST);
+    // Its ends are quick but those that are called off.
+    let worked = slow.worked.take();
+    let mut slow = OnlyCalledOff { worked: worked.unwrap(), ends: 0, called_off: 0 };
+    for _ in 0..CONNECTIONS - 1 {
+        driver.submit(&Request::get(host, "/")).unwrap();
+    }
+    let (mut turns, mut answered) = (0, Vec::new());
+    while slow.ends < usize::from(CONNECTIONS) - 1 {
+        for _ in 0..CALLED_OFF {
+            let job = driver.submit(&Request::get(host, "/silent")).unwrap();
+            driver.ctl().cancel(job);
+        }
+        let before = slow.ends;
+        driver.turn(None, &mut slow).unwrap();
+        answered.extend(Some(slow.ends - before).filter(|&count| count > 0));
+        turns += 1;
+        assert!(turns < 1_000, "{} of {CONNECTIONS} in so many turns", slow.ends);
+    }
+    assert_eq!(slow.called_off, turns * CALLED_OFF);
+    assert!(answered[0] >= usize::from(CONNECTIONS) / 2, "{answered:?}");
+}
+
+/// Takes its time over what was called off, none over what was answered.
+struct OnlyCalledOff {
+    worked: Rc<Cell<Duration>>,
+    ends: usize,
+    called_off: usize,
+}
+
+impl Handler for OnlyCalledOff {
+    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        Advice::Deliver(Resume::Never)
+    }
+    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
+        if report.result == Ok(200) {
+            self.ends += 1;
+        } else {
+            self.called_off += 1;
+            self.worked.set(self.worked.get() + EACH);
+        }
+    }
+}
+
 #[test]
 fn deadlines_that_come_together_are_told_in_several_turns() {
     let silent = Server::new(|_| Answer::ok("late").after(Duration::from_secs(3_600)));

@@ -35,7 +35,8 @@ pub struct DriverConfig {
     pub most_rest: Duration,
     /// The time that one turn works, its wait not counted. A turn that has worked for so long leaves
     /// what else is ready or overdue to the next, which is then wanted at once, and which begins with
-    /// it. Between two looks at the clock it serves 32 connections, or a single one while they
+    /// it. A half at least is for what is ready, however long it took to end what was called off
+    /// or can't be begun since the last turn. Between two looks at the clock it serves 32 connections, or a single one while they
     /// take long (a handshake, a handler that is slow): a turn overruns this by at most so much, and
     /// by the connections that it opens. Nothing is interrupted, and at least one connection is
     /// served in each turn. [`Duration::MAX`]: as long as it takes.

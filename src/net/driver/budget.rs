@@ -2,7 +2,9 @@
 //!
 //! The clock is read after so many steps (a connection pumped, a request sent), and once when the
 //! turn is over; where they turn out to take long (handshakes, a handler that is slow), after each
-//! one. Each turn in which all were quick doubles the steps again.
+//! one. Each turn in which all were quick doubles the steps again. A half of the time is for what
+//! comes before the wait (what was submitted or called off, and its handlers), the other is kept
+//! for what is ready: neither who submits nor who answers can keep the other waiting.
 
 use core::time::Duration;
 
@@ -44,7 +46,7 @@ impl Budget {
 
     /// A turn begins.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.until = now + self.most;
+        self.until = now + self.most / 2;
         self.looked = now;
         self.unlooked = 0;
         if !core::mem::take(&mut self.slow) {
@@ -53,9 +55,11 @@ impl Budget {
         self.spent = false;
     }
 
-    /// It has waited until `now`: that is not its work.
+    /// It has waited until `now`: that is not its work. What came before leaves a half at least.
     pub(super) fn waited(&mut self, waited: Duration, now: Instant) {
-        self.until += waited;
+        let half = self.most - self.most / 2;
+        self.until = (self.until + waited).max(now) + half;
+        self.spent = false;
         self.looked = now;
         self.unlooked = 0;
     }
@@ -105,6 +109,7 @@ mod tests {
     /// were, and how often the clock was read.
     fn turn(budget: &mut Budget, clock: &mut Instant, each: Duration, most: u32) -> (u32, u32) {
         budget.begin(*clock);
+        budget.waited(Duration::ZERO, *clock);
         let (mut steps, mut looks) = (0, 0);
         while !budget.is_spent() && steps < most {
             *clock += each;
@@ -147,15 +152,35 @@ mod tests {
         let mut budget = Budget::new(ms(10));
         let mut now = Instant::from_nanos(7);
         budget.begin(now);
-        now += ms(6);
+        now += ms(4);
         now += ms(1_000);
         budget.waited(ms(1_000), now);
-        now += ms(3);
+        now += ms(5);
         budget.look(now);
         assert!(!budget.is_spent(), "9 of 10 ms");
         now += ms(1);
         budget.look(now);
         assert!(budget.is_spent());
+    }
+
+    #[test]
+    fn what_comes_before_the_wait_has_one_half_and_leaves_the_other() {
+        let mut budget = Budget::new(ms(10));
+        for (before, spent, then) in [(4, false, 6), (5, true, 5), (9, true, 5), (1_000, true, 5)] {
+            let mut now = Instant::from_nanos(7);
+            budget.begin(now);
+            now += ms(before);
+            budget.look(now);
+            assert_eq!(budget.is_spent(), spent, "{before}");
+            now += ms(70);
+            budget.waited(ms(70), now);
+            assert!(!budget.is_spent());
+            for (more, spent) in [(then - 1, false), (1, true)] {
+                now += ms(more);
+                budget.look(now);
+                assert_eq!(budget.is_spent(), spent, "{before}, {more}");
+            }
+        }
     }
 
     #[test]
