@@ -127,6 +127,12 @@ impl Fetcher {
         self.state.places.room()
     }
 
+    /// Begins to find out how far ahead requests are of use, for [`reaches`](Self::reaches).
+    #[cfg(feature = "cli")]
+    pub(crate) fn reach_ahead(&mut self) {
+        self.driver.reach_ahead();
+    }
+
     /// How many more are of use now, to whoever turns it four times a second at least: those that
     /// it takes, or fewer while it has enough to do, since those that wait only cost memory then.
     #[cfg(feature = "cli")]

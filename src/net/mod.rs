@@ -14,6 +14,7 @@ pub mod mio;
 #[cfg(feature = "dns")]
 mod names;
 pub mod observe;
+#[cfg(feature = "cli")]
 mod reach;
 #[cfg(feature = "remote")]
 pub mod remote;

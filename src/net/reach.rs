@@ -7,7 +7,8 @@
 //! is at work for most of its time has enough to do. So the reach is short until the loop
 //! waits although it holds all that it reaches for. Owns that number, and bounds nothing: what is
 //! submitted beyond it is taken as well. Nothing wakes the loop for it: whoever heeds it turns the
-//! loop a few times a second, as the command does.
+//! loop a few times a second, as the command does. Those who embed the library are told of the
+//! engine's room alone (`wants`), and nothing is kept up for them.
 
 use core::time::Duration;
 

@@ -236,6 +236,7 @@ fn drive(
     let mut called_off: Option<Instant> = None;
     let mut watched = false;
     let mut clump = clump::Clump::default();
+    fetcher.reach_ahead();
     loop {
         let now = Instant::now();
         let end =

@@ -18,6 +18,7 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 
 use super::link::Link;
+#[cfg(feature = "cli")]
 use super::reach::Reach;
 use super::rest::Rest;
 use super::tap::{Tap, Tapped, What};
@@ -55,7 +56,9 @@ pub struct Driver<N> {
     ready: Vec<Ready>,
     pub(super) now: Instant,
     rest: Rest,
-    reach: Reach,
+    /// How far ahead to hold requests; only where somebody goes by it.
+    #[cfg(feature = "cli")]
+    reach: Option<Reach>,
     budget: Budget,
     /// Requests or commands came in since the last turn.
     stirred: bool,
@@ -102,7 +105,8 @@ impl<N: Net> Driver<N> {
             ready: Vec::new(),
             now,
             rest: Rest::default(),
-            reach: Reach::new(),
+            #[cfg(feature = "cli")]
+            reach: None,
             budget,
             stirred: false,
             tap: None,
@@ -216,10 +220,21 @@ impl<N: Net> Driver<N> {
         self.engine.host(origin)
     }
 
+    /// Begins to find out how far ahead requests are of use: for a loop that asks
+    /// [`reaches`](Self::reaches), and turns a few times a second whatever
+    /// [`next_deadline`](Self::next_deadline) says.
+    #[cfg(feature = "cli")]
+    pub(crate) fn reach_ahead(&mut self) {
+        self.reach.get_or_insert_with(Reach::new);
+    }
+
     /// How many more requests are within reach of what runs.
     #[cfg(feature = "cli")]
     pub(crate) fn reaches(&self) -> usize {
-        self.reach.get(self.engine.running()).saturating_sub(self.engine.held())
+        match &self.reach {
+            Some(reach) => reach.get(self.engine.running()).saturating_sub(self.engine.held()),
+            None => usize::MAX,
+        }
     }
 
     /// Takes a request; it is started by the next turn.

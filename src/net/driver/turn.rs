@@ -54,9 +54,12 @@ impl<N: Net> Driver<N> {
         // something else to happen.
         let ended = self.engine.finished() != finished;
         let timeout = if ended { Some(Duration::ZERO) } else { timeout };
-        let (held, running) = (self.engine.held(), self.engine.running());
-        let (pressed, most) = (self.engine.is_pressed(), self.engine.config().max_jobs);
-        self.reach.waits(held, running, pressed, most as usize, begins);
+        #[cfg(feature = "cli")]
+        if let Some(reach) = &mut self.reach {
+            let (held, running) = (self.engine.held(), self.engine.running());
+            let (pressed, most) = (self.engine.is_pressed(), self.engine.config().max_jobs);
+            reach.waits(held, running, pressed, most as usize, begins);
+        }
         let rest = self.rest.before(timeout, self.engine.short_time(), self.config.most_rest);
         let mut more = self.wait(rest, timeout)?;
         let woke = self.net.now();
