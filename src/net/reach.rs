@@ -15,9 +15,10 @@ use core::time::Duration;
 use crate::base::Instant;
 
 /// The shortest reach.
-const LEAST: usize = 512;
-/// Requests that are held for each that runs, at least.
-const EACH: usize = 4;
+const LEAST: usize = 128;
+/// Requests that are held for each that runs, at least: a turn answers one at most of each
+/// connection, and the list is read after each.
+const EACH: usize = 2;
 /// Between two changes: the loop has to feel the one before.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -71,27 +72,28 @@ mod tests {
     #[test]
     fn it_reaches_further_only_while_the_loop_waits_with_full_hands() {
         let mut reach = Reach::new();
-        assert_eq!(reach.get(64), 512);
-        assert_eq!(reach.get(1_000), 4_000, "what runs has something behind it");
+        assert_eq!(reach.get(64), 128);
+        assert_eq!(reach.get(1_000), 2_000, "what runs has something behind it");
         for (ms, held, pressed, then) in [
             // However late it begins.
-            (99, 512, false, 512),
-            (100, 511, false, 512),
-            (119, 512, false, 512),
-            (120, 512, false, 1_024),
-            (139, 1_024, false, 1_024),
-            (140, 1_024, true, 512),
-            (160, 512, true, 512),
-            (180, 512, false, 1_024),
-            (200, 1_024, false, 2_048),
-            (220, 2_048, false, 4_096),
-            (240, 4_096, false, 4_096),
+            // However late it begins.
+            (99, 128, false, 128),
+            (100, 127, false, 128),
+            (119, 128, false, 128),
+            (120, 128, false, 256),
+            (139, 256, false, 256),
+            (140, 256, true, 128),
+            (160, 128, true, 128),
+            (180, 128, false, 256),
+            (200, 256, false, 512),
+            (220, 512, false, 1_000),
+            (240, 1_000, false, 1_000),
             // The list's end comes near.
-            (260, 3_000, true, 4_096),
-            (279, 4_096, true, 4_096),
-            (280, 4_096, true, 2_048),
+            (260, 900, true, 1_000),
+            (279, 1_000, true, 1_000),
+            (280, 1_000, true, 500),
         ] {
-            reach.waits(held, 64, pressed, 4_096, at(ms));
+            reach.waits(held, 64, pressed, 1_000, at(ms));
             assert_eq!(reach.get(64), then, "at {ms}");
         }
     }
