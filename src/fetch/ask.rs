@@ -55,14 +55,15 @@ pub(super) fn submit(
     index: usize,
 ) -> Result<JobKey, Error> {
     let host = {
-        let slot = &state.slots[index];
-        let name = slot.url.host_and_zone();
+        let url = state.slots[index].url();
+        let name = url.host_and_zone();
         let origin =
-            Origin { scheme: slot.url.scheme().of_engine(), host: &name, port: slot.url.port() };
+            Origin { scheme: url.scheme().of_engine(), host: &name, port: url.port() };
         driver.host(&origin)
     };
     state.introduce(driver, directory, host, index);
     let slot = &state.slots[index];
+    let url = slot.url();
     let profile = &*slot.request.profile;
     let options = &state.options;
     let at_home = slot.at_home();
@@ -80,9 +81,9 @@ pub(super) fn submit(
     let authority;
     let authorization;
     let mut lines = Lines::new();
-    if slot.url.zone().is_some() && is_default("host") {
+    if url.zone().is_some() && is_default("host") {
         // The zone is our own business.
-        authority = slot.url.authority();
+        authority = url.authority();
         lines.push("Host", authority.as_bytes());
     }
     if is_default("authorization")
@@ -165,7 +166,7 @@ pub(super) fn submit(
     let request = engine::Request {
         host,
         method: slot.method(),
-        target: slot.url.target(),
+        target: url.target(),
         fields: lines.as_slice(),
         body,
         tag: index as u64,
@@ -201,10 +202,11 @@ fn who(state: &State, slot: &Slot, profile: &Profile, trusted: bool) -> Option<A
         return Some(auth.clone());
     }
     let options = &state.options;
+    let url = slot.url();
     let first = slot.request.url.userinfo().filter(|_| trusted);
-    let userinfo = slot.url.userinfo().or(first);
+    let userinfo = url.userinfo().or(first);
     let netrc = |user: Option<&[u8]>| {
-        options.netrc.as_ref().and_then(|netrc| netrc.lookup(slot.url.host(), user))
+        options.netrc.as_ref().and_then(|netrc| netrc.lookup(url.host(), user))
     };
     match userinfo {
         // The file completes what the URL says; where it is to count, it knows better.

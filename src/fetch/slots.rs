@@ -8,6 +8,7 @@ use core::mem::size_of;
 use core::net::SocketAddr;
 use core::ops::ControlFlow;
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::ask::attempt_time;
 use super::decode::{self, Decoder};
@@ -37,8 +38,8 @@ pub(super) const SLOT_BYTES: usize = size_of::<Slot>() + size_of::<Entry>() + 8;
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) request: Request,
-    /// The present station.
-    pub(super) url: Url,
+    /// The present station, where redirects led elsewhere than the request.
+    moved: Option<Box<Url>>,
     /// The station before. Boxed, as all that most requests never have: thousands of slots wait.
     previous: Option<Box<Url>>,
     trail: Trail,
@@ -95,7 +96,7 @@ impl Slot {
     fn new(request: &Request) -> Self {
         Self {
             request: request.clone(),
-            url: request.url.clone(),
+            moved: None,
             previous: None,
             trail: Trail::default(),
             became_get: false,
@@ -126,8 +127,11 @@ impl Slot {
     fn reuse(&mut self, request: &Request) {
         self.request.url.clone_from(&request.url);
         self.request.tag = request.tag;
-        self.request.profile.clone_from(&request.profile);
-        self.url.clone_from(&request.url);
+        // Nearly all share one: its counter is left alone then.
+        if !Arc::ptr_eq(&self.request.profile, &request.profile) {
+            self.request.profile = Arc::clone(&request.profile);
+        }
+        self.moved = None;
         self.previous = None;
         self.trail.clear();
         self.became_get = false;
@@ -160,9 +164,14 @@ impl Slot {
         &self.request.profile
     }
 
+    /// The present station.
+    pub(super) fn url(&self) -> &Url {
+        self.moved.as_deref().unwrap_or(&self.request.url)
+    }
+
     /// Whether the present station is of the first one's origin.
     pub(super) fn at_home(&self) -> bool {
-        self.trail.hops() == 0 || self.url.same_origin(&self.request.url)
+        self.trail.hops() == 0 || self.url().same_origin(&self.request.url)
     }
 
     /// What to do with a body that nobody wants. Where only the head was asked for, by a method
@@ -174,7 +183,7 @@ impl Slot {
     fn asked(&self) -> Asked<'_> {
         let profile = self.profile();
         Asked {
-            url: &self.url,
+            url: self.url(),
             nature: if self.became_get { "GET" } else { profile.nature() },
             named: profile.method.as_deref().filter(|_| !self.drops_named),
             follow: profile.follow,
@@ -192,7 +201,7 @@ impl Slot {
         match &self.previous {
             // A secure page is not told to an insecure one (RFC 9110 section 10.1.3).
             Some(previous) if profile.auto_referer => {
-                let told = previous.scheme() == self.url.scheme()
+                let told = previous.scheme() == self.url().scheme()
                     || previous.scheme() == super::Scheme::Http;
                 told.then(|| previous.without_fragment())
             }
@@ -204,7 +213,7 @@ impl Slot {
     fn follow(&mut self, hop: Hop, options: &Options) -> Result<(), RedirectError> {
         let method = self.method().to_owned();
         let mut trail = core::mem::take(&mut self.trail);
-        let step = trail.step(&self.url, &method, &hop, &options.redirects);
+        let step = trail.step(self.url(), &method, &hop, &options.redirects);
         self.trail = trail;
         step?;
         if let (Some(from), Some(to)) = (self.remote, hop.url.address())
@@ -222,7 +231,8 @@ impl Slot {
         if !self.body_dropped && !replayable {
             return Err(RedirectError::BodyNotReplayable);
         }
-        self.previous = Some(Box::new(core::mem::replace(&mut self.url, hop.url)));
+        let from = self.moved.replace(Box::new(hop.url));
+        self.previous = Some(from.unwrap_or_else(|| Box::new(self.request.url.clone())));
         Ok(())
     }
 
@@ -232,7 +242,7 @@ impl Slot {
             result,
             status: self.status,
             url: &self.request.url,
-            final_url: &self.url,
+            final_url: self.url(),
             referer: self.referer(),
             method: self.method(),
             redirects: self.trail.hops(),
@@ -499,7 +509,7 @@ impl Handler for Pass<'_> {
             Ok(None) => {}
             Ok(Some(hop)) => {
                 let slot = &self.state.slots[index];
-                let told = Redirect { url: &slot.url, method: slot.method(), head, to: &hop.url };
+                let told = Redirect { url: slot.url(), method: slot.method(), head, to: &hop.url };
                 if self.visitor.follow(ticket, &told) {
                     let mut ctl = Control { ctl, places: &mut self.state.places };
                     self.visitor.redirect(&mut ctl, ticket, &told);
@@ -544,7 +554,7 @@ impl Handler for Pass<'_> {
         slot.shown = true;
         let slot = &self.state.slots[index];
         let answer = Answer {
-            url: &slot.url,
+            url: slot.url(),
             method: slot.method(),
             head,
             body,

@@ -78,7 +78,7 @@ fn led(url: &str, remote: &str, to: &str, address: &str, guard: bool) -> Result<
     fetcher.start(0).unwrap();
     let origin = engine::Origin {
         scheme: engine::Scheme::Http,
-        host: fetcher.state.slots[0].url.host(),
+        host: fetcher.state.slots[0].url().host(),
         port: 80,
     };
     let host = fetcher.driver.host(&origin);
