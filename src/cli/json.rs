@@ -155,6 +155,11 @@ fn long(mut number: u64, out: &mut Vec<u8>) {
 
 /// Appends a duration in milliseconds, with three decimals.
 pub fn millis(time: std::time::Duration, out: &mut Vec<u8>) {
+    // Phases that did not happen: most of a request on a kept connection.
+    if time.is_zero() {
+        out.push(b'0');
+        return;
+    }
     let micros = time.subsec_micros();
     number(time.as_secs().saturating_mul(1000) + u64::from(micros / 1000), out);
     let rest = micros % 1000;

@@ -92,11 +92,11 @@ impl Results {
     }
 
     /// To be called after each record.
-    pub fn written(&mut self, now: Instant) -> io::Result<()> {
+    pub fn written(&mut self) -> io::Result<()> {
         if self.each || self.buffer.len() >= BLOCK {
             return self.flush();
         }
-        self.since.get_or_insert(now);
+        self.since.get_or_insert_with(Instant::now);
         Ok(())
     }
 

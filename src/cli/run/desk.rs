@@ -3,7 +3,7 @@
 //! Owns the jobs under way. What an answer means is judged in [`verdict`](super::verdict), where it
 //! goes is [`Output`]'s, what is said of it in the end stands in [`tell`](super::tell).
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -15,6 +15,7 @@ use super::rates::Rates;
 use super::sending::{self, Sending};
 use super::verdict::{self, Verdict};
 use super::watch::Shared;
+use crate::cli::date;
 use crate::cli::plan::{Display, Records};
 use crate::cli::record;
 use crate::cli::results::Results;
@@ -58,11 +59,13 @@ pub struct Desk {
     pub held: Held,
     /// Bytes of lines that are under way.
     pub lines_held: u64,
+    /// The time that those have who are taken in one round, in milliseconds since 1970.
+    pub round: Option<i64>,
 }
 
 impl Desk {
     /// A job to fill in.
-    pub fn take(&mut self, terms: &Arc<Terms>) -> usize {
+    pub fn take(&mut self, terms: &Rc<Terms>) -> usize {
         let index = self.free.pop().unwrap_or_else(|| {
             self.jobs.push(Box::default());
             self.tickets.push(None);
@@ -70,7 +73,8 @@ impl Desk {
         });
         let job = &mut self.jobs[index];
         job.clear();
-        job.place = Place::Taken(Arc::clone(terms));
+        job.started = *self.round.get_or_insert_with(date::now_millis);
+        job.place = Place::Taken(Rc::clone(terms));
         index
     }
 

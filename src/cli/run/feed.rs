@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::cli::sink::Files;
 use crate::cli::template::Template;
 use crate::cli::values::Shard;
 use crate::cli::writeout::Format;
-use crate::cli::{date, glob::Glob, names};
+use crate::cli::{glob::Glob, names};
 use crate::fetch::date as http_date;
 use crate::fetch::{
     Body, Field, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError, UrlRules, mask,
@@ -45,7 +46,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Common {
     pub ask: Ask,
-    pub terms: Arc<Terms>,
+    pub terms: Rc<Terms>,
     pub profile: Arc<Profile>,
     /// The same without credentials, for hosts that may not have them.
     bare: Arc<Profile>,
@@ -101,7 +102,7 @@ impl Common {
         let rules = ask.rules;
         Ok(Self {
             ask,
-            terms: Arc::new(terms),
+            terms: Rc::new(terms),
             profile: Arc::new(profile),
             bare: Arc::new(bare),
             auth_hosts,
@@ -152,7 +153,7 @@ pub struct BatchEntries {
 
 /// The URLs of the command line.
 pub struct TransferEntries {
-    pub commons: Vec<Arc<Common>>,
+    pub commons: Vec<Rc<Common>>,
     /// Of which group each is.
     pub targets: VecDeque<(usize, Target)>,
     pub glob: Option<(usize, Target, Glob, u64)>,
@@ -339,7 +340,6 @@ impl BatchEntries {
         let job = &mut desk.jobs[index];
         job.n = *n;
         job.set_url(&self.entry.url, &masked);
-        job.started = date::now_millis();
         job.more = self.entry.more.take();
         if let Some(message) = bad {
             desk.early(
@@ -604,7 +604,6 @@ impl TransferEntries {
         job.n = *n;
         job.url_number = target.number + self.further;
         job.set_url(typed, &mask(typed));
-        job.started = date::now_millis();
         let terms = &common.terms;
         if let Err(message) = desk.output.make_ready(&mut desk.jobs[index], terms) {
             let kind = "write_failed";

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
@@ -112,7 +112,7 @@ pub enum Place {
     /// None is: what is left there are buffers.
     #[default]
     Free,
-    Taken(Arc<Terms>),
+    Taken(Rc<Terms>),
 }
 
 /// A URL.
@@ -243,10 +243,10 @@ impl Default for Job {
 
 impl Job {
     /// What was asked of it, while it is under way.
-    pub fn terms(&self) -> Option<Arc<Terms>> {
+    pub fn terms(&self) -> Option<Rc<Terms>> {
         match &self.place {
             Place::Free => None,
-            Place::Taken(terms) => Some(Arc::clone(terms)),
+            Place::Taken(terms) => Some(Rc::clone(terms)),
         }
     }
 

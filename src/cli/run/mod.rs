@@ -18,7 +18,7 @@ mod verdict;
 mod watch;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use desk::Desk;
@@ -142,6 +142,7 @@ impl Setting {
             offline: None,
             held,
             lines_held: 0,
+            round: None,
         }
     }
 
@@ -249,6 +250,7 @@ fn drive(
             fetcher.cancel_all();
         }
         let mut starved = false;
+        desk.round = None;
         while feeding
             && fetcher.reaches() > 0
             && desk.in_flight() < bounds.window
@@ -271,6 +273,8 @@ fn drive(
                     }
                 },
                 Step::Dealt => {
+                    // Perhaps one of a million that an earlier run has done.
+                    desk.round = None;
                     // A list of a million bad lines must not keep the sockets waiting.
                     if desk.output.closed || !desk.said.is_empty() {
                         break;
@@ -645,7 +649,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         for unknown in first.terms.format.iter().flat_map(|format| &format.unknown) {
             setting.warnings.push(format!("unknown variable in -w: '{unknown}'"));
         }
-        let mut commons = vec![Arc::new(first)];
+        let mut commons = vec![Rc::new(first)];
         // A line among the bodies on a terminal helps nobody.
         let quiet = setting.display.verbose
             || setting.display.progress == When::Auto
@@ -660,7 +664,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             let mut next = next;
             next.ask.profile.attempts = Some(next.engine.attempts);
             all.extend(next.targets.into_iter().map(|target| (at, target)));
-            commons.push(Arc::new(
+            commons.push(Rc::new(
                 Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?,
             ));
         }

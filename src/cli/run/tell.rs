@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::desk::Desk;
 use super::job::{Dest, Job};
@@ -200,7 +200,7 @@ impl Desk {
             resumed_at: outcome.resumed_at,
         };
         self.writer.write(&record, &mut results.buffer);
-        let result = results.written(Instant::now());
+        let result = results.written();
         self.results_done(result);
     }
 
@@ -244,7 +244,7 @@ impl Desk {
                 ..Record::default()
             };
             self.writer.write(&record, &mut results.buffer);
-            let result = results.written(Instant::now());
+            let result = results.written();
             self.results_done(result);
         }
         if !self.batch {
@@ -290,7 +290,7 @@ impl Desk {
                 ..Record::default()
             };
             self.writer.write(&record, &mut results.buffer);
-            let result = results.written(Instant::now());
+            let result = results.written();
             self.results_done(result);
         }
         if !self.batch && self.display.errors {
