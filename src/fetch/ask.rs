@@ -57,8 +57,7 @@ pub(super) fn submit(
     let host = {
         let url = state.slots[index].url();
         let name = url.host_and_zone();
-        let origin =
-            Origin { scheme: url.scheme().of_engine(), host: &name, port: url.port() };
+        let origin = Origin { scheme: url.scheme().of_engine(), host: &name, port: url.port() };
         driver.host(&origin)
     };
     state.introduce(driver, directory, host, index);

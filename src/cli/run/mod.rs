@@ -664,9 +664,8 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             let mut next = next;
             next.ask.profile.attempts = Some(next.engine.attempts);
             all.extend(next.targets.into_iter().map(|target| (at, target)));
-            commons.push(Rc::new(
-                Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?,
-            ));
+            commons
+                .push(Rc::new(Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?));
         }
         setting.warn();
         let measured = commons.iter().any(|common| common.terms.format.is_some());
