@@ -406,6 +406,8 @@ impl Learned {
         let range = self.buckets.as_ref().and_then(|buckets| buckets.range());
         let Some((low, high)) = range else { return self.rate };
         if self.is_near((low, high)) {
+            let likely = self.buckets.as_ref().and_then(|buckets| buckets.best(high)).unwrap_or(low);
+            let low = if self.narrows { low } else { likely.max(low) };
             return low - low / 128;
         }
         let complaints = self.complaints;
@@ -453,7 +455,7 @@ impl Learned {
         }
         // In a window, what is too fast shows only at its end.
         let shows_late = self.door.window().is_some_and(|window| window.confirmed);
-        let (enough, wait) = if self.stepped && self.step > CAREFUL * 2 && !shows_late {
+        let (enough, wait) = if self.stepped && self.step > CAREFUL && !shows_late {
             (16, BOLDLY)
         } else {
             let least = Duration::from_secs(1 << self.failed);
