@@ -243,6 +243,17 @@ impl Limit {
         }
     }
 
+    /// The server closed a connection that had served, while there was work for it.
+    ///
+    /// One is stale, and no complaint. Many at once mean that the server bears fewer than it did, or
+    /// began anew: it is not to meet as many fresh ones in their place at once. `left` counts those
+    /// that have served and are still open.
+    pub fn lost(&mut self, now: Instant, left: u32) {
+        if let Self::Adaptive(adaptive) = self {
+            adaptive.lost(now, left);
+        }
+    }
+
     /// The host has no work any more: what is being measured is void.
     pub fn idle(&mut self, now: Instant) {
         self.ledger_mut().idle();

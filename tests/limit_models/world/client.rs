@@ -170,11 +170,26 @@ impl World {
                 self.failed(id, Complaint::FreshReset);
             }
             _ => {
-                let client = self.conns[id].client;
+                let (client, host) = (self.conns[id].client, self.conns[id].host);
                 self.drop(id);
+                let (now, left) = (self.instant(), self.served_on(client, host));
+                let it = &mut self.clients[client];
+                if it.hosts[host].jobs > 0 && !it.resting {
+                    it.hosts[host].limit.lost(now, left);
+                }
                 self.schedule(client);
             }
         }
+    }
+
+    /// Connections of a host that have served and are open.
+    fn served_on(&self, client: usize, host: usize) -> u32 {
+        let serves = |it: &&Conn| {
+            (it.client, it.host) == (client, host)
+                && it.requests > 1
+                && matches!(it.state, State::Busy | State::Idle)
+        };
+        self.conns.iter().filter(serves).count() as u32
     }
 
     /// Takes a connection out of all counts; a job that it carried goes back.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::super::Complaint;
 use super::super::explain::Finding;
 use super::{
-    Adaptive, Burst, Chance, Doubt, GIVEN, Mode, NOT_PERSISTENT, PROBE_LONGEST, PROOF, Wall,
+    Adaptive, Burst, Chance, Doubt, GIVEN, Losses, Mode, NOT_PERSISTENT, PROBE_LONGEST, PROOF, Wall,
 };
 use crate::base::Instant;
 
@@ -106,12 +106,34 @@ impl Adaptive {
             survivors.min(self.level - self.level.div_ceil(10))
         };
         self.proven = 0;
-        self.burst = Some(Burst { cut: now, top: survivors + 1, count: 1 });
+        // Of those that were open then, as many fail as do not survive.
+        let top = if growing || probing { survivors + 1 } else { open };
+        self.burst = Some(Burst { cut: now, top, count: 1 });
         let was_probe = matches!(self.mode, Mode::Probe { .. });
         self.cut(now, what, survivors);
         if was_probe && survivors == self.level {
             self.give_way(now);
         }
+    }
+
+    /// A connection that had served was closed by the server. Where many are within two rounds, what
+    /// is left is where growth begins again: to open as many anew at once would be to ask for as many
+    /// refusals, if it bears fewer now.
+    pub(in crate::engine::limit) fn lost(&mut self, now: Instant, left: u32) {
+        if now - self.losses.since > Duration::from_nanos(self.time) * 2 {
+            self.losses = Losses { since: now, count: 0 };
+        }
+        self.losses.count = self.losses.count.saturating_add(1);
+        let many = (self.level / 8).max(3);
+        let left = left.max(u32::from(self.config.floor));
+        if self.losses.count < many || left >= self.level {
+            return;
+        }
+        self.level = left;
+        self.settled_at = now;
+        (self.proof, self.proof_fresh) = (0, 0);
+        self.begin_start(now);
+        self.careful_above = left;
     }
 
     /// Falls to the number of connections that survived.

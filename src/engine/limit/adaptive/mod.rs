@@ -89,6 +89,13 @@ struct Burst {
     count: u32,
 }
 
+/// Connections that had served and were closed by the server, shortly one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Losses {
+    since: Instant,
+    count: u32,
+}
+
 /// A first complaint while it grows: one in a round may be chance.
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
@@ -155,6 +162,7 @@ pub struct Adaptive {
     wall: Option<Wall>,
     burst: Option<Burst>,
     doubt: Option<Doubt>,
+    losses: Losses,
     ladder: Ladder,
     window: Window,
     /// All of the windows at the level, of late.
@@ -233,6 +241,7 @@ impl Adaptive {
             wall: None,
             burst: None,
             doubt: None,
+            losses: Losses { since: now, count: 0 },
             ladder: Ladder::default(),
             window: Window::new(now, now, 1, u32::MAX),
             held: Sums::default(),
