@@ -131,12 +131,18 @@ impl Engine {
     /// A kept connection was closed by its server: learn when it does that.
     pub(super) fn idle_closed(&mut self, key: ConnKey, now: Instant) {
         let conn = &self.conns[key];
+        let host_key = conn.host;
         if let State::Idle { since, .. } = conn.state {
-            let host = &mut self.hosts[conn.host];
+            let host = &mut self.hosts[host_key];
             host.stats.idle_closes += 1;
             host.habits.closed_idle(since, now, conn.served);
         }
         self.drop_conn(key, true, now);
+        let host = &mut self.hosts[host_key];
+        if !host.has_no_queue() {
+            host.limit.lost(now, host.proven);
+            self.note_limit(host_key, now);
+        }
     }
 
     /// The deadline of a connection's state has passed, or something else is wrong with it.
@@ -190,6 +196,7 @@ impl Engine {
             Kind::StaleReuse => {
                 host.stats.stale += 1;
                 host.habits.closed_idle(rested, started, served);
+                host.limit.lost(now, host.proven);
             }
             Kind::ResetBeforeResponse | Kind::EmptyReply => {
                 host.stats.fresh_resets += 1;

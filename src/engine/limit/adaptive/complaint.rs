@@ -125,11 +125,13 @@ impl Adaptive {
         }
         self.losses.count = self.losses.count.saturating_add(1);
         let many = (self.level / 8).max(3);
-        let left = left.max(u32::from(self.config.floor));
-        if self.losses.count < many || left >= self.level {
+        // None is left where it began anew: as at the first time.
+        let to = if left == 0 { u32::from(self.config.start) } else { left };
+        let to = to.max(u32::from(self.config.floor));
+        if self.losses.count < many || to >= self.level {
             return;
         }
-        self.level = left;
+        self.level = to;
         self.settled_at = now;
         (self.proof, self.proof_fresh) = (0, 0);
         self.begin_start(now);
