@@ -383,3 +383,69 @@ fn whatever_happens_the_bounds_hold() {
         }
     }
 }
+
+/// What nobody feels is measured, and measures vary: the level below which no trial goes must not pull
+/// it up and down.
+#[test]
+fn what_nobody_feels_does_not_swing() {
+    let rows = [20, 30, 50, 100, 200].into_iter().flat_map(|it| [(it, 1), (it, 2), (it, 3)]);
+    for (micros, seed) in rows {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut limit = Limit::new(&LimitConfig::origin(128), seed, AT(0));
+        let mut sent = std::collections::VecDeque::new();
+        let (mut now, mut least, mut most, mut changes, mut last) = (AT(0), u32::MAX, 0, 0, 0);
+        for n in 0..200_000 {
+            while sent.len() < limit.allowed() as usize {
+                sent.push_back(now);
+                limit.sent(now, sent.len() as u32, true);
+            }
+            let at = sent.pop_front().unwrap();
+            // One of twenty takes five times as long.
+            let work =
+                if rng.u8(0..20) == 0 { micros * 5 } else { micros / 2 + rng.u64(0..micros) };
+            now = (now + Duration::from_micros(work)).max(at + Duration::from_micros(100));
+            limit.first_byte(now, now - at, true, at);
+            limit.done(now, &sample(at, sent.len() as u32 + 1));
+            if n > 50_000 {
+                least = least.min(limit.allowed());
+                most = most.max(limit.allowed());
+                changes += u32::from(limit.allowed() != last);
+                last = limit.allowed();
+            }
+        }
+        println!("{micros} us: {least} to {most}, {changes} changes; {}", limit.explain());
+        assert!(most <= least * 5 / 2 + 2, "{micros} us: {least} to {most}");
+    }
+}
+
+/// azcopy began with so many connections that small lines suffered, and halved that number
+/// (azure-storage-azcopy#606, from eight times the processors to four): a start is no matter where the
+/// search ends. Where a line of 4 MB/s is full with three connections, a hundred make each wait thirty
+/// times as long; where a server bears anything, four are a hundredth of it.
+#[test]
+fn the_start_decides_nothing() {
+    let base = Model { service: 20, body: 40_000, ..Model::default() };
+    let rows = [
+        Model { name: "a small line", bandwidth: Some(4_000_000), ..base.clone() },
+        Model { name: "a large line", bandwidth: Some(50_000_000), ..base.clone() },
+        Model { name: "anything", ..base },
+    ];
+    for model in rows {
+        let ends = [1, 4, 16, 64, 128].map(|start| {
+            let (stats, words) = alone(&model, client(search(start, 3)), 60, 3);
+            let late = stats.seconds[50..59].iter().sum::<u64>() / 9;
+            println!(
+                "{} from {start}: {late}/s, {:.0} ms; {words}",
+                model.name,
+                stats.latency_ms()
+            );
+            (late, stats.latency_ms())
+        });
+        let best = ends.iter().map(|end| end.0).max().unwrap();
+        let quickest = ends.iter().map(|end| end.1).fold(f64::MAX, f64::min);
+        for (late, waited) in ends {
+            assert!(late * 100 >= best * 95, "{}: {late} a second of {best}", model.name);
+            assert!(waited <= quickest * 2.5, "{}: {waited:.0} ms, {quickest:.0}", model.name);
+        }
+    }
+}

@@ -406,7 +406,8 @@ impl Learned {
         let range = self.buckets.as_ref().and_then(|buckets| buckets.range());
         let Some((low, high)) = range else { return self.rate };
         if self.is_near((low, high)) {
-            let likely = self.buckets.as_ref().and_then(|buckets| buckets.best(high)).unwrap_or(low);
+            let likely =
+                self.buckets.as_ref().and_then(|buckets| buckets.best(high)).unwrap_or(low);
             let low = if self.narrows { low } else { likely.max(low) };
             return low - low / 128;
         }

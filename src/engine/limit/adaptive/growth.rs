@@ -147,9 +147,9 @@ impl Adaptive {
                 crowded: Duration::from_nanos(self.wait.unwrap_or(self.time)),
             }
         };
-        // The lowest level seen was the start, and more than that never helped: perhaps less
+        // The lowest level seen was the start, and more than that hardly helped: perhaps less
         // does as well.
-        self.unsure = self.started_at >= level;
+        self.unsure = self.started_at * 3 >= level * 2;
         self.noise = knee.noise;
         self.last_was_down = true;
         let vague = knee.noise > NOISY;

@@ -32,6 +32,10 @@ const PROBE_EVERY_MIN: Duration = Duration::from_secs(1);
 const TRIAL_EVERY_MIN: Duration = Duration::from_millis(400);
 /// The longest.
 const TRIAL_EVERY_MAX: Duration = Duration::from_secs(60);
+/// Between two trials, so many times as long as the last one took; and at a level beyond which the
+/// server complained, where one with less only costs, unless the level is beyond a knee.
+const APART: u32 = 4;
+const APART_AT_WALL: u32 = 12;
 /// Requests served between two trials that are likely to cost a request: less than half a percent.
 const SERVED_BETWEEN_PROBES: u64 = 220;
 /// A trial that takes longer decides with what it has.
@@ -46,6 +50,8 @@ const PROBE_LONGEST: Duration = Duration::from_secs(12);
 const GIVEN: u32 = 48;
 /// Requests served before a complaint that came once is put to the test.
 const SERVED_BEFORE_SECOND_PROBE: u64 = 32;
+/// Of so many samples the mean hardly varies.
+const MANY: u32 = 256;
 /// Of the concurrency added, so much in 1/1024 must at least turn up as goodput.
 const WORTH: u64 = 307;
 /// Samples of a held level are averaged over so many.
@@ -170,9 +176,10 @@ pub struct Adaptive {
     held_level: u32,
     /// Since when the level is held without a trial.
     held_at: Instant,
-    /// How long the last trial took, and when the next may begin: trials take a fifth of the time
-    /// at most.
+    /// How long the last trial took, when the next may begin at a wall,
+    /// and when it may now.
     trial: Duration,
+    rested_at: Instant,
     trial_after: Instant,
     /// Nanoseconds a unit takes without a crowd.
     base: Option<u64>,
@@ -248,6 +255,7 @@ impl Adaptive {
             held_level: 0,
             held_at: now,
             trial: Duration::ZERO,
+            rested_at: now,
             trial_after: now,
             base: None,
             noise: 0,
@@ -437,7 +445,12 @@ impl Adaptive {
         if self.wall.is_some() || self.time == 0 {
             return floor;
         }
-        let least = mul_div(u64::from(self.in_flight), nanos(SHORT), self.time).min(SHORT_MOST);
+        // Of many answers at this level, where there are: what the last few took varies.
+        let (level, time) = match self.held.reading().filter(|held| held.count >= MANY) {
+            Some(held) if self.held_level == self.level => (self.level, held.mean_time),
+            _ => (self.in_flight, self.time),
+        };
+        let least = mul_div(u64::from(level), nanos(SHORT), time).min(SHORT_MOST);
         (least as u32).min(self.cap()).max(floor)
     }
 

@@ -10,9 +10,9 @@ use super::super::Sample;
 use super::super::explain::Finding;
 use super::super::meter::{Reading, Sums, UNIT, Window, mul_div};
 use super::{
-    AGE_PART, Adaptive, CROWDED, HELD_MAX, Mode, NOISY, PROBE_EVERY_MIN, PROBE_LONGEST,
-    SERVED_BEFORE_SECOND_PROBE, SERVED_BETWEEN_PROBES, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN,
-    TRIAL_LONGEST, WORTH,
+    AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, HELD_MAX, MANY, Mode, NOISY,
+    PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE, SERVED_BETWEEN_PROBES,
+    TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
 };
 use crate::base::Instant;
 
@@ -37,7 +37,9 @@ impl Adaptive {
         // Not all hosts of a list at once, and no rhythm with another client.
         let wait = wait * self.rng.u32(896..1152) / 1024;
         self.hold_until(now, now + wait);
-        self.trial_after = now + wait.max(self.trial * 4);
+        // A probe that was refused has nothing to do with trials, and does not put them off.
+        let rest = now + wait.max(self.trial * APART);
+        self.trial_after = if self.at_wall() { self.rested_at } else { rest };
     }
 
     pub(super) fn hold_until(&mut self, now: Instant, due: Instant) {
@@ -91,7 +93,8 @@ impl Adaptive {
             mul_div(reading.per_unit, UNIT, base.unwrap_or(reading.per_unit))
         };
         let floor = self.least();
-        if self.level < floor {
+        // What the last few took varies: it takes many for that, and a level far below.
+        if self.level * 2 < floor && self.held.count >= MANY {
             self.begin_start(now);
             return;
         }
@@ -142,7 +145,12 @@ impl Adaptive {
             let knee = mul_div(u64::from(self.level), UNIT * 9 / 8, crowd) as u32;
             let least = if alarm || doubled { self.level / 2 } else { self.level - self.level / 4 };
             let to = if self.vague { least } else { step.min(knee.max(least)) }.max(floor);
-            if reading.count >= self.needed(to) {
+            // At a wall less serves less, if it did not grow past a knee on the way there. Where times
+            // vary, to know takes long, and is asked for when long enough was served before.
+            let takes = Duration::from_nanos(self.time) * self.needed(to) / to.max(1);
+            let since = now - self.first_answer.unwrap_or(now);
+            let hurried = alarm || doubled || self.vague || !self.at_wall();
+            if reading.count >= self.needed(to) && (hurried || takes * APART_AT_WALL <= since) {
                 self.try_down(now, to, reading);
                 return;
             }
@@ -221,6 +229,7 @@ impl Adaptive {
             return;
         };
         self.trial = now - began;
+        self.rested_at = now + self.trial * APART_AT_WALL;
         let ideal = mul_div(u64::from(to), UNIT, u64::from(self.level));
         let real = if to > self.level {
             after.gain(before)
