@@ -5,7 +5,8 @@
 //! pays only where sockets would otherwise have nothing to do: where the requests that are held
 //! wait for hosts that bear no more, and those further down the list are for others. A loop that
 //! is at work for most of its time has enough to do. So the reach is short until the loop
-//! waits although it holds all that it reaches for. Owns that number, and bounds nothing: what is
+//! waits although it holds all that it reaches for; and one that had to be taken up again as soon as it
+//! was shortened is kept for a while. Owns that number, and bounds nothing: what is
 //! submitted beyond it is taken as well. Nothing wakes the loop for it: whoever heeds it turns the
 //! loop a few times a second, as the command does. Those who embed the library are told of the
 //! engine's room alone (`wants`), and nothing is kept up for them.
@@ -21,18 +22,29 @@ const LEAST: usize = 128;
 const EACH: usize = 2;
 /// Between two changes: the loop has to feel the one before.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// A shorter reach that is too short shows within this time.
+const SHOWS: Duration = Duration::from_millis(500);
+/// So long a reach that had to be taken up again is kept at least, and at most.
+const KEPT: Duration = Duration::from_secs(1);
+const KEPT_MOST: Duration = Duration::from_secs(16);
 
 /// How far, and since when there has been no lack and no change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
     now: usize,
     since: Option<Instant>,
+    /// When it was last made shorter.
+    shorter: Option<Instant>,
+    /// It is not made shorter before this, and kept for so long the next time.
+    kept_until: Instant,
+    kept: Duration,
 }
 
 impl Reach {
     /// A short one.
     pub(super) const fn new() -> Self {
-        Self { now: LEAST, since: None }
+        let (shorter, kept_until) = (None, Instant::ZERO);
+        Self { now: LEAST, since: None, shorter, kept_until, kept: KEPT }
     }
 
     /// How many requests are to be held while so many run.
@@ -55,8 +67,27 @@ impl Reach {
             self.since = Some(now);
         } else if now - since >= PATIENCE {
             self.since = Some(now);
-            self.now = if pressed { self.now / 2 } else { self.now * 2 };
+            if !pressed {
+                self.further(now);
+            } else if now >= self.kept_until {
+                self.shorter = Some(now);
+                self.now /= 2;
+            }
             self.now = self.now.min(most).max(LEAST);
+        }
+    }
+
+    /// Where a shorter reach was full of what waits for slow hosts, the rest of the list had to wait
+    /// with it: that is not tried again soon.
+    fn further(&mut self, now: Instant) {
+        self.now *= 2;
+        match self.shorter.take() {
+            Some(shorter) if now - shorter < SHOWS => {
+                self.kept_until = now + self.kept;
+                self.kept = (self.kept * 2).min(KEPT_MOST);
+            }
+            Some(_) => self.kept = KEPT,
+            None => {}
         }
     }
 }
@@ -76,7 +107,6 @@ mod tests {
         assert_eq!(reach.get(1_000), 2_000, "what runs has something behind it");
         for (ms, held, pressed, then) in [
             // However late it begins.
-            // However late it begins.
             (99, 128, false, 128),
             (100, 127, false, 128),
             (119, 128, false, 128),
@@ -91,10 +121,35 @@ mod tests {
             // The list's end comes near.
             (260, 900, true, 1_000),
             (279, 1_000, true, 1_000),
-            (280, 1_000, true, 500),
+            // It had been too short at once: it is kept for a while.
+            (280, 1_000, true, 1_000),
+            (1_179, 1_000, true, 1_000),
+            (1_199, 1_000, true, 500),
+            // That was enough.
+            (1_779, 1_000, false, 1_000),
+            (1_799, 1_000, true, 500),
         ] {
             reach.waits(held, 64, pressed, 1_000, at(ms));
             assert_eq!(reach.get(64), then, "at {ms}");
         }
+    }
+
+    /// A thousand requests for a host that takes one in 4 ms, at the head of a list for hosts of which the
+    /// loop serves forty in that time.
+    #[test]
+    fn a_slow_hosts_backlog_does_not_make_it_swing() {
+        let mut reach = Reach::new();
+        let (mut listed, mut slow, mut busy, mut served) = (0, 0, 0, 0);
+        for ms in (0..4_000).step_by(4) {
+            slow = usize::max(slow, 1) - 1;
+            while listed < 1_000 && slow < reach.get(8) {
+                (listed, slow) = (listed + 1, slow + 1);
+            }
+            let quick = reach.get(8).saturating_sub(slow).min(40);
+            served += quick;
+            busy = (busy + if quick > 20 { 4 } else { -4_i32 }).clamp(0, 20);
+            reach.waits(reach.get(8).max(slow), 8, busy > 10, 65_536, at(ms));
+        }
+        assert!(served > 36_000, "{served} of 40,000");
     }
 }
