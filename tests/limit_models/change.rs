@@ -144,3 +144,19 @@ fn the_jump_is_followed_both_ways() {
         assert!((7..=10).contains(low), "{low}; {words}");
     }
 }
+
+/// A limit that falls from 32 to 8 resets what is above it: those connections are not opened anew all at
+/// once, to be refused.
+#[test]
+fn what_was_lost_is_not_opened_anew_at_once() {
+    for service in [20, 50, 200] {
+        let base = Model { service, resets_established: true, ..Model::default() };
+        let model = Model { hard: Some((jump, Beyond::Reset)), ..base };
+        for seed in 0..4 {
+            let refused = |seconds| alone(&model, client(search(4, seed)), seconds, seed).0.refused;
+            let (before, after) = (refused(40), refused(42));
+            println!("{service} ms: {} refused in two seconds", after - before);
+            assert!(after - before <= 14, "{service} ms: {} refused", after - before);
+        }
+    }
+}
