@@ -557,6 +557,37 @@ fn wires_are_recorded_and_replayed() {
     assert!(replay.out.contains(" ! closed\n"), "{}", replay.out);
 }
 
+/// Groups that share a connection share its record, and those that do not have each their own.
+#[test]
+fn wires_of_later_groups_are_recorded_too() {
+    let server = spawn(Script::new()).unwrap();
+    let (one, two) = (server.url("/bytes/5"), server.url("/bytes/6"));
+    let groups = |more: &[&str]| {
+        let mut words = vec!["-s", "--record-wire", "w", &one, "--next", "-s"];
+        words.extend(["--record-wire", "w", "-w", "%{size_request} %{local_ip}"]);
+        words.extend(more);
+        words.push(&two);
+        Gannet::new().args(words).run()
+    };
+    let run = groups(&[]);
+    assert_eq!((run.code, run.files("w").len()), (0, 1), "{}", run.err);
+    let wire = fs::read(run.path("w/conn-000001.wire")).unwrap();
+    let alone = Gannet::new().args(["-s", "-w", "%{size_request} %{local_ip}", &two]).run();
+    assert_eq!(run.out.get(5..), Some(&*alone.out), "its own request alone is measured");
+    assert!(alone.out.ends_with(" 127.0.0.1"), "{}", alone.out);
+    let replay = run.gannet().args(["replay", "w/conn-000001.wire"]).run();
+    assert!(replay.out.contains("2 whole answers"), "{}", replay.out);
+    let run = groups(&["--connect-timeout", "3"]);
+    assert_eq!(
+        (run.code, run.files("w")),
+        (0, vec!["conn-000001.wire".to_owned(), "conn-000002.wire".to_owned(),]),
+        "{}",
+        run.err
+    );
+    let first = fs::read(run.path("w/conn-000001.wire")).unwrap();
+    assert!(first.len() < wire.len(), "the first group's alone");
+}
+
 #[test]
 fn verbose_shows_heads_without_secrets() {
     let server = spawn(Script::new()).unwrap();

@@ -176,23 +176,33 @@ impl Files {
         })
     }
 
-    /// Goes on at the end of a file that has its final name, as curl's `-C` does.
-    pub fn append(&mut self, path: &Path, offset: u64) -> Result<FileSink, FileError> {
-        let file =
-            self.open(path, |options| options.write(true).create(true)).and_then(|mut file| {
-                file.seek(SeekFrom::Start(offset))
-                    .map_err(|error| FileError::Io(path.to_owned(), error))?;
-                Ok(file)
-            })?;
+    /// Goes on at the end of a file that has its final name, as curl's `-C` does, wherever what
+    /// was asked for begins. `before`: how long it was before this run came to it, which only an
+    /// earlier attempt knows; what that one left is taken back. A file that is not there is begun.
+    pub fn append(&mut self, path: &Path, before: Option<u64>) -> Result<FileSink, FileError> {
+        let failed = |error| FileError::Io(path.to_owned(), error);
+        if fs::metadata(path).is_err() {
+            return self.begin(path, false, false);
+        }
+        let mut file = self.open(path, |options| options.write(true))?;
+        let meta = file.metadata().map_err(failed)?;
+        let length = before.unwrap_or(meta.len());
+        // A device has no end, and nothing can be taken back from it.
+        if meta.is_file() {
+            if length < meta.len() {
+                file.set_len(length).map_err(failed)?;
+            }
+            file.seek(SeekFrom::Start(length)).map_err(failed)?;
+        }
         Ok(FileSink {
             path: path.to_owned(),
             file,
-            written: offset,
+            written: length,
             part: None,
             key: 0,
             note: None,
             noted: false,
-            appended: Some(offset),
+            appended: Some(length),
         })
     }
 
@@ -280,13 +290,10 @@ impl Files {
         Ok(sink.path)
     }
 
-    /// What was written is void: a file that went on is as long as before, a part is removed.
-    pub fn void(&mut self, sink: FileSink) -> Result<(), FileError> {
-        if let Some(length) = sink.appended {
-            return sink.file.set_len(length).map_err(|error| FileError::Io(sink.path, error));
-        }
-        self.give_up(sink, true);
-        Ok(())
+    /// What was written is void: a part is removed, and a file that went on waits for better.
+    pub fn void(&mut self, sink: FileSink) {
+        let remove = sink.appended.is_none();
+        self.give_up(sink, remove);
     }
 
     /// It did not become whole. What can be continued stays; `remove`: nothing stays.
@@ -390,6 +397,11 @@ impl FileSink {
     /// The name that it is going to have.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How long it was when it went on at its end, if it did.
+    pub const fn appended(&self) -> Option<u64> {
+        self.appended
     }
 
     /// What to keep beside it when it stays a part.
@@ -577,7 +589,7 @@ mod tests {
         let (dir, mut files) = files(Existing::Default);
         let path = dir.path().join("b");
         fs::write(&path, b"hel").unwrap();
-        let mut sink = files.append(&path, 3).unwrap();
+        let mut sink = files.append(&path, None).unwrap();
         let mut seen = Vec::new();
         sink.write(b"xx").unwrap();
         sink.read_back(|bytes| seen.extend_from_slice(bytes)).unwrap();

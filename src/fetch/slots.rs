@@ -641,6 +641,7 @@ impl Handler for Pass<'_> {
         let ticket = self.state.ticket(index);
         let slot = &mut self.state.slots[index];
         slot.delivered = 0;
+        slot.status = None;
         slot.then = Then::Done;
         if core::mem::take(&mut slot.shown) {
             let mut ctl = Control { ctl, places: &mut self.state.places };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::job::{Dest, GoOn, Job, Place, Sink, Terms};
+use super::job::{Dest, Job, Place, Sink, Terms};
 use super::memory::Bounds as Held;
 use super::output::Output;
 use super::rates::Rates;
@@ -51,8 +51,6 @@ pub struct Desk {
     pub insecure: bool,
     /// Who looks on, if anybody does.
     pub watch: Option<Shared>,
-    /// Bytes of requests, as of the last transfer's end.
-    pub sent_before: u64,
     /// The network seems to be down, for so long.
     pub offline: Option<Duration>,
     /// What may be held.
@@ -220,15 +218,7 @@ impl Visitor for Desk {
 
     fn restart(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, _: engine::Kind) {
         let job = &mut self.jobs[ticket.tag as usize];
-        // What had its final name before is still asked to go on at its end.
-        if !matches!(job.go_on, GoOn::At(_)) {
-            job.go_on = GoOn::No;
-        }
-        job.void_body();
-        job.forget_heads();
-        // What was judged of the answer before is void as well.
-        job.trouble = None;
-        job.output = None;
+        job.begin_again();
         if job.poured > 0 {
             job.fail("eof_in_body", 18, "", "the connection was lost, and what has left for standard output can't be taken back");
             ctl.cancel(ticket);

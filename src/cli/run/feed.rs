@@ -510,7 +510,7 @@ fn go_on(
         std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
     if also_final && let Some(length) = length.filter(|length| *length > 0) {
         own.get_or_insert_with(|| (**base).clone()).range = Some(RangeSpec::from_offset(length));
-        job.go_on = GoOn::At(length);
+        job.go_on = GoOn::At { offset: length, before: None };
     } else if let Some(left) = Files::leftover(path, &job.url) {
         let profile = own.get_or_insert_with(|| (**base).clone());
         if profile.range.is_none() && !profile.compressed {
@@ -666,7 +666,7 @@ impl TransferEntries {
             Continue::At(offset) => {
                 own.get_or_insert_with(|| (*common.profile).clone()).range =
                     Some(RangeSpec::from_offset(offset));
-                desk.jobs[index].go_on = GoOn::At(offset);
+                desk.jobs[index].go_on = GoOn::At { offset, before: None };
             }
         }
         if let Some(upload) = &target.upload {

@@ -92,8 +92,12 @@ pub enum GoOn {
     No,
     /// A part of an earlier run, by its validator.
     Part(Leftover),
-    /// At the end of what has its final name, as curl.
-    At(u64),
+    /// At the end of what has its final name, as curl; asked for from an offset on.
+    At {
+        offset: u64,
+        /// How long the file was before anything of this run came to it, once that is known.
+        before: Option<u64>,
+    },
 }
 
 /// Our own reason why a URL failed.
@@ -328,8 +332,26 @@ impl Job {
         if self.typed.is_empty() { &self.url } else { &self.typed }
     }
 
-    /// What came is void, with all its heads.
-    pub fn forget_heads(&mut self) {
+    /// Nothing that came so far counts: neither what was received, nor its heads, nor what was
+    /// judged of it. What is asked, and what left for good, stays.
+    pub fn begin_again(&mut self) {
+        // What had its final name before is still asked to go on at its end.
+        if !matches!(self.go_on, GoOn::At { .. }) {
+            self.go_on = GoOn::No;
+        }
+        self.void_body();
+        self.forget_head();
+        self.forget_heads();
+        self.status = 0;
+        self.trouble = None;
+        self.output = None;
+        self.truncated = false;
+        self.unchanged = false;
+        self.unmet = false;
+        self.decoded = false;
+    }
+
+    fn forget_heads(&mut self) {
         self.heads.clear();
         self.raw.clear();
         self.dumped = 0;
@@ -465,8 +487,7 @@ impl Job {
         }
     }
 
-    /// What was delivered is void.
-    pub fn void_body(&mut self) {
+    fn void_body(&mut self) {
         self.received = 0;
         self.body.clear();
         self.body_cut = false;

@@ -28,7 +28,7 @@ use rates::Rates;
 use sending::Sending;
 use setup::Refusal;
 use tell::Early;
-use watch::Watch;
+use watch::Shared as Watch;
 
 use super::exit::{BatchEnd, Exit};
 use super::input::Entry;
@@ -138,7 +138,6 @@ impl Setting {
             transfers: 0,
             insecure: engine.insecure,
             watch: None,
-            sent_before: 0,
             offline: None,
             held,
             lines_held: 0,
@@ -181,24 +180,15 @@ fn proxy_warning(warnings: &mut Vec<String>) {
     }
 }
 
-/// Lets somebody look on at the connections, where that is wanted.
-fn look_on(
-    fetcher: &mut Fetcher,
-    desk: &mut Desk,
-    engine: &Engine,
-    measured: bool,
-) -> Result<(), Refusal> {
+/// Lets somebody look on at the connections of a new fetcher.
+fn look_on(fetcher: &mut Fetcher, watch: &Watch, engine: &Engine) -> Result<(), Refusal> {
     if let Some(folder) = &engine.record_wire {
         std::fs::create_dir_all(folder).map_err(|error| Refusal {
             exit: Exit::WRITE,
             message: format!("can't make the folder {}: {error}", folder.display()),
         })?;
     }
-    if desk.display.verbose || engine.record_wire.is_some() || measured {
-        let (watch, tap) = Watch::begin(desk.display.verbose, engine.record_wire.clone());
-        fetcher.set_tap(Some(tap));
-        desk.watch = Some(watch);
-    }
+    fetcher.set_tap(Some(watch.tap(engine.record_wire.clone())));
     Ok(())
 }
 
@@ -505,7 +495,11 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         },
         read,
     );
-    look_on(&mut fetcher, &mut desk, &engine, false)?;
+    if setting.display.verbose || engine.record_wire.is_some() {
+        let watch = Watch::new(setting.display.verbose);
+        look_on(&mut fetcher, &watch, &engine)?;
+        desk.watch = Some(watch);
+    }
     let progress = if setting.display.verbose && setting.display.progress == When::Auto {
         When::Never
     } else {
@@ -619,8 +613,13 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
     let mut further = 0;
     let mut transfers_done = 0;
     let mut signal = None;
-    let mut groups = groups.into_iter().peekable();
     let mut last: Option<(Engine, Fetcher, memory::Bounds)> = None;
+    // One for all groups: a later one may use the connections of those before it.
+    let watched = groups
+        .iter()
+        .any(|group| group.engine.record_wire.is_some() || group.keep.write_out.is_some());
+    let watch = (watched || setting.display.verbose).then(|| Watch::new(setting.display.verbose));
+    let mut groups = groups.into_iter().peekable();
     while let Some(group) = groups.next() {
         // Groups that connect in the same way share connections, and with -Z their time.
         let Group { targets, mut ask, keep, engine } = group;
@@ -636,7 +635,11 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
                 let mut options =
                     setup::options(&engine, ask.netrc.as_ref(), 4096, &mut setting.warnings)?;
                 let held = setting.held(&engine, &mut options, 4096)?;
-                (Fetcher::new(options)?, held)
+                let mut fetcher = Fetcher::new(options)?;
+                if let Some(watch) = &watch {
+                    look_on(&mut fetcher, watch, &engine)?;
+                }
+                (fetcher, held)
             }
         };
         setting.warn();
@@ -644,6 +647,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         desk.counts = counts;
         desk.transfers = transfers_done;
         desk.last_exit = exit;
+        desk.watch.clone_from(&watch);
         let netrc = ask.netrc.clone();
         let first = Common::new(ask, keep, Hosts::All, false).map_err(usage)?;
         for unknown in first.terms.format.iter().flat_map(|format| &format.unknown) {
@@ -668,8 +672,6 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
                 .push(Rc::new(Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?));
         }
         setting.warn();
-        let measured = commons.iter().any(|common| common.terms.format.is_some());
-        look_on(&mut fetcher, &mut desk, &engine, measured)?;
         let entries =
             TransferEntries { commons, targets: all, glob: None, lines: None, parallel, further };
         let mut feed = Feed::transfers(entries);

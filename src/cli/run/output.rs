@@ -93,9 +93,10 @@ impl Output {
                 job.go_on = GoOn::Part(left);
                 sink
             }
-            GoOn::At(offset) => {
-                job.go_on = GoOn::At(offset);
-                let sink = self.files.append(&path, offset)?;
+            GoOn::At { offset, before } => {
+                job.go_on = GoOn::At { offset, before };
+                let sink = self.files.append(&path, before)?;
+                job.go_on = GoOn::At { offset, before: sink.appended() };
                 if let Some(hash) = &mut job.hash {
                     sink.read_back(|bytes| hash.update(bytes))
                         .map_err(|error| FileError::Io(path.clone(), error))?;
@@ -162,15 +163,11 @@ impl Output {
         }
     }
 
-    /// What came is void: a part is removed, a file that went on is as it was before, a body in
-    /// memory is forgotten.
+    /// What came is void: a part is removed, a body in memory is forgotten. A file that went on
+    /// keeps what came until there is something better: it is as curl would have left it.
     pub fn void(&mut self, job: &mut Job) {
         match std::mem::take(&mut job.sink) {
-            Sink::File(sink) => {
-                if let Err(error) = self.files.void(*sink) {
-                    self.file_failed(job, &error);
-                }
-            }
+            Sink::File(sink) => self.files.void(*sink),
             Sink::Whole(spool) => self.held -= spool.held(),
             Sink::None | Sink::Stdout => {}
         }

@@ -302,6 +302,14 @@ impl Desk {
 
     fn write_format(&mut self, job: &Job, outcome: &Outcome<'_>, exit: u8, error: Option<&str>) {
         let Some(terms) = job.terms() else { return };
+        let mut local = None;
+        let mut sent = 0;
+        if let Some(watch) = &self.watch {
+            let mut watch = watch.borrow();
+            local = outcome.conn.and_then(|conn| watch.local(conn.id));
+            // Asked for each, so that it is of this one.
+            sent = watch.sent_since();
+        }
         if terms.format.is_none() {
             return;
         }
@@ -326,14 +334,6 @@ impl Desk {
         let content_type = job.content_type().map(String::from_utf8_lossy);
         let remote = outcome.conn.map(|conn| conn.remote);
         let fresh = outcome.conn.is_some_and(|conn| !conn.reused);
-        let mut local = None;
-        let mut sent = 0;
-        if let Some(watch) = &self.watch {
-            let watch = watch.borrow();
-            local = outcome.conn.and_then(|conn| watch.local(conn.id));
-            sent = watch.sent - self.sent_before;
-            self.sent_before = watch.sent;
-        }
         // The name that it would have had is told, too.
         let wanted_name = match &job.dest {
             Dest::File { path, .. } => Some(path.display().to_string()),

@@ -29,7 +29,7 @@ pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -
         return Verdict::Off;
     }
     // Of a file that goes on, 416 may say that it was whole already.
-    let beyond = status == 416 && matches!(job.go_on, GoOn::At(_));
+    let beyond = status == 416 && matches!(job.go_on, GoOn::At { .. });
     if status >= 400 && terms.keep.fail != Fail::No && !beyond {
         job.fail("http_error", 22, "", format!("the server answered {status}"));
         if terms.keep.fail == Fail::Quietly {
@@ -67,7 +67,7 @@ pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
         return;
     }
     let (size, sha256) = (more.size, more.sha256);
-    let before = if let GoOn::At(offset) = job.go_on { offset } else { 0 };
+    let before = if let GoOn::At { offset, .. } = job.go_on { offset } else { 0 };
     let whole = before + job.received;
     if let Some(size) = size.filter(|size| *size != whole) {
         let message = format!("the body has {whole} bytes, the list says {size}");
@@ -146,7 +146,7 @@ fn fits_glob(glob: &[u8], text: &[u8]) -> bool {
 
 /// Whether this answer to `-C` says that the file here was whole already.
 fn continued_whole(job: &Job, answer: &Answer<'_>) -> bool {
-    let GoOn::At(offset) = job.go_on else { return false };
+    let GoOn::At { offset, .. } = job.go_on else { return false };
     let field = answer.head.fields.get("content-range");
     // Some servers leave the unit away.
     let range = field.and_then(|value| {
@@ -163,7 +163,7 @@ fn continued_whole(job: &Job, answer: &Answer<'_>) -> bool {
 
 /// `-C` on a file that has its final name, as curl judges it.
 fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
-    let GoOn::At(offset) = job.go_on else { return None };
+    let GoOn::At { offset, .. } = job.go_on else { return None };
     if continued_whole(job, answer) {
         job.unchanged = true;
         return Some(Verdict::Nothing);

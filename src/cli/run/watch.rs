@@ -25,6 +25,23 @@ const LONGEST: usize = 16 * 1024;
 pub struct Shared(Arc<Mutex<Watch>>);
 
 impl Shared {
+    /// An onlooker.
+    pub fn new(verbose: bool) -> Self {
+        let mut watch = Watch::default();
+        watch.verbose = verbose;
+        Self(Arc::new(Mutex::new(watch)))
+    }
+
+    /// What to give to a new fetcher, whose wires are recorded in `folder`. Those of an earlier one
+    /// keep their files and numbers.
+    pub fn tap(&self, folder: Option<PathBuf>) -> Tap {
+        let mut watch = self.borrow();
+        watch.folder = folder;
+        watch.before = watch.highest;
+        let theirs = self.clone();
+        Box::new(move |event| theirs.borrow().hear(event))
+    }
+
     /// The onlooker, to oneself. What it knows is good even if whoever held it panicked.
     pub fn borrow(&self) -> MutexGuard<'_, Watch> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,9 +53,16 @@ impl Shared {
 pub struct Watch {
     verbose: bool,
     folder: Option<PathBuf>,
+    /// By their number in this run: those of a fetcher follow those of the one before it.
     conns: HashMap<u64, Conn>,
-    /// Bytes of requests, of all connections.
+    /// The highest number so far,
+    highest: u64,
+    /// and what it was before the fetcher that is at work.
+    before: u64,
+    /// Bytes of requests, of all connections,
     pub sent: u64,
+    /// and how many somebody has asked for.
+    told: u64,
     /// Connections that were opened.
     pub opened: u64,
     /// The first thing that went wrong with recording.
@@ -72,23 +96,21 @@ struct Half {
 }
 
 impl Watch {
-    /// An onlooker, and what to give to the fetcher.
-    pub fn begin(verbose: bool, folder: Option<PathBuf>) -> (Shared, Tap) {
-        let mut watch = Self::default();
-        (watch.verbose, watch.folder) = (verbose, folder);
-        let watch = Shared(Arc::new(Mutex::new(watch)));
-        let theirs = watch.clone();
-        (watch, Box::new(move |event| theirs.borrow().hear(event)))
+    /// Our end of a connection of the fetcher that is at work.
+    pub fn local(&self, conn: u64) -> Option<SocketAddr> {
+        self.conns.get(&(self.before + conn))?.local
     }
 
-    /// Our end of a connection.
-    pub fn local(&self, conn: u64) -> Option<SocketAddr> {
-        self.conns.get(&conn)?.local
+    /// Bytes of requests since it was asked last.
+    pub fn sent_since(&mut self) -> u64 {
+        self.sent - std::mem::replace(&mut self.told, self.sent)
     }
 
     fn hear(&mut self, event: &Tapped<'_>) {
         let folder = self.folder.as_deref();
-        let conn = self.conns.entry(event.conn).or_default();
+        let number = self.before + event.conn;
+        self.highest = self.highest.max(number);
+        let conn = self.conns.entry(number).or_default();
         let begun = *conn.begun.get_or_insert(event.at);
         let micros = (event.at - begun).as_micros() as u64;
         conn.last = micros;
@@ -98,12 +120,12 @@ impl Watch {
                 conn.local = local;
                 conn.remote = Some(remote);
                 if self.verbose {
-                    eprintln!("* #{} connected to {remote}", event.conn);
+                    eprintln!("* #{number} connected to {remote}");
                 }
                 if let Some(folder) = folder {
                     self.buffer.clear();
                     let recorder = Recorder::begin(&mut self.buffer, &remote.to_string());
-                    let path = folder.join(format!("conn-{:06}.wire", event.conn));
+                    let path = folder.join(format!("conn-{number:06}.wire"));
                     match File::create(&path) {
                         Ok(file) => conn.record = Some((recorder, file)),
                         Err(error) => {
@@ -116,7 +138,7 @@ impl Watch {
             What::Secured(tls) => {
                 if self.verbose {
                     let again = if tls.resumed { ", resumed" } else { "" };
-                    eprintln!("* #{} {} with {}{again}", event.conn, tls.version, tls.cipher);
+                    eprintln!("* #{number} {} with {}{again}", tls.version, tls.cipher);
                 }
             }
             What::Sent(bytes) => {
@@ -148,9 +170,9 @@ impl Watch {
             }
             What::End(how) => {
                 if self.verbose && conn.remote.is_some() {
-                    eprintln!("* #{} {}", event.conn, ending(how));
+                    eprintln!("* #{number} {}", ending(how));
                 }
-                if let Some(mut conn) = self.conns.remove(&event.conn)
+                if let Some(mut conn) = self.conns.remove(&number)
                     && let Some((recorder, mut file)) = conn.record.take()
                 {
                     recorder.end(&mut self.buffer, micros, how);
@@ -265,7 +287,8 @@ mod tests {
     #[test]
     fn wires_are_recorded_by_connection() {
         let dir = tempfile::tempdir().unwrap();
-        let (watch, mut tap) = Watch::begin(false, Some(dir.path().to_owned()));
+        let watch = Shared::new(false);
+        let mut tap = watch.tap(Some(dir.path().to_owned()));
         let remote: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let mut say = |what| tap(&Tapped { conn: 1, at: Instant::ZERO, what });
         say(What::Connected { remote, local: Some(remote) });

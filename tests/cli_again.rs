@@ -1,0 +1,222 @@
+//! What goes on where it was cut, and what begins again, through the built command: whose word is
+//! taken for it, and that nothing of an answer that is void is left in files and records.
+
+mod cli_common;
+#[path = "cli_common/scripted.rs"]
+mod scripted;
+
+use std::fs;
+use std::time::Instant;
+
+use cli_common::{Gannet, Run, records, sha256};
+use scripted::{Says, Scripted, cut, hangs_up, says};
+
+const WHOLE: &str = "0123456789";
+/// Ten bytes are promised, five come, and nothing verifies what the other five would be.
+const GIVES_RANGES: &str = "200 OK | Accept-Ranges: bytes";
+
+/// A batch of one URL with `-C -`, its body in the file `f`.
+fn batch(server: &Scripted, more: &[&str]) -> Run {
+    let mut words = vec!["-s", "-i", "-", "--results", "-", "-C", "-", "--retry", "2"];
+    words.extend(["--retry-delay", "0.01", "-o", "f"]);
+    words.extend(more);
+    Gannet::new().args(words).stdin(&server.url("/")).run()
+}
+
+fn rest(fields: &str, body: &str) -> Says {
+    says(&format!("206 Partial Content | Content-Range: bytes 5-9/10{fields}"), body)
+}
+
+/// `-C -` trusts a server that gives ranges, but not against what that server says itself.
+#[test]
+fn trust_ends_where_the_server_contradicts_it() {
+    for (before, after, goes_on) in [
+        ("", "", true),
+        (" | ETag: W/\"1\"", " | ETag: W/\"1\"", true),
+        (" | ETag: W/\"1\"", "", true),
+        ("", " | ETag: W/\"2\"", true),
+        (" | ETag: W/\"1\"", " | ETag: W/\"2\"", false),
+        (" | ETag: W/\"1\"", " | ETag: \"1\"", false),
+        (
+            " | Last-Modified: Sun, 29 Nov 2026 10:00:00 GMT",
+            " | Last-Modified: Sun, 29 Nov 2026 10:00:00 GMT",
+            true,
+        ),
+        (
+            " | Last-Modified: Sun, 29 Nov 2026 10:00:00 GMT",
+            " | Last-Modified: Sun, 29 Nov 2026 10:00:01 GMT",
+            false,
+        ),
+        (
+            " | ETag: W/\"1\" | Last-Modified: Sun, 29 Nov 2026 10:00:00 GMT",
+            " | ETag: W/\"1\" | Last-Modified: Sun, 29 Nov 2026 10:00:01 GMT",
+            false,
+        ),
+    ] {
+        let server = Scripted::new([
+            cut(&format!("{GIVES_RANGES}{before}"), 10, "01234"),
+            rest(after, if goes_on { "56789" } else { "abcde" }),
+            says("200 OK", WHOLE),
+        ]);
+        let run = batch(&server, &[]);
+        assert_eq!(run.code, 0, "{before} {after}: {}", run.err);
+        assert_eq!(fs::read_to_string(run.path("f")).unwrap(), WHOLE, "{before} {after}");
+        let asked = server.ranges();
+        let want: &[&str] = if goes_on { &["", "bytes=5-"] } else { &["", "bytes=5-", ""] };
+        assert_eq!(asked, want, "{before} {after}");
+        let record = &records(&run.out)[0];
+        assert_eq!(record["resumed_at"].as_u64(), goes_on.then_some(5), "{record}");
+    }
+}
+
+/// What has left for standard output can't be looked at again: it goes on by what is verified.
+#[test]
+fn standard_output_does_not_go_on_upon_trust() {
+    let script = || Scripted::new([cut(GIVES_RANGES, 10, "01234"), rest("", "56789")]);
+    let server = script();
+    let run = Gannet::new().args(["-s", "-C", "-", "--retry", "1", &server.url("/")]).run();
+    assert_eq!((run.code, run.out.as_str()), (18, "01234"), "{}", run.err);
+    assert_eq!(server.ranges(), [""]);
+    // A batch holds it back until it is whole: it is asked for again.
+    let server = Scripted::new([cut(GIVES_RANGES, 10, "abcde"), says("200 OK", WHOLE)]);
+    let run = Gannet::new()
+        .args(["-s", "-i", "-", "-C", "-", "--retry", "1", "--retry-delay", "0.01", "-o", "-"])
+        .stdin(&server.url("/"))
+        .run();
+    assert_eq!((run.code, run.out.as_str()), (0, WHOLE), "{}", run.err);
+    assert_eq!(server.ranges(), ["", ""]);
+}
+
+/// The verdict on an answer that is void is void as well.
+#[test]
+fn a_repeat_is_judged_by_its_own_answer() {
+    let server = Scripted::new([cut("404 Not Found", 10, "01234"), says("200 OK", WHOLE)]);
+    let run = Gannet::new()
+        .args(["-s", "--fail-with-body", "--retry", "1", "--retry-delay", "0.01", "-o", "f"])
+        .args(["--results", "r", &server.url("/")])
+        .run();
+    let record = &records(&fs::read_to_string(run.path("r")).unwrap())[0];
+    assert_eq!(run.code, 0, "{} {record}", run.err);
+    assert_eq!(fs::read_to_string(run.path("f")).unwrap(), WHOLE);
+    assert_eq!((&record["ok"], &record["attempts"]), (&true.into(), &2.into()));
+}
+
+/// What a record says of an answer, it says of one that counts.
+#[test]
+fn nothing_of_a_void_answer_stands_in_a_record() {
+    let head = "200 OK | Content-Type: text/x | ETag: W/\"1\" | Location: /x \
+                | Last-Modified: Sun, 29 Nov 2026 10:00:00 GMT";
+    let server = Scripted::new([cut(head, 10, "01234"), hangs_up()]);
+    let run = Gannet::new()
+        .args(["-s", "-i", "-", "--results", "-", "--retry", "1", "--retry-delay", "0.01"])
+        .args(["-o", "f", "--record-body", "text", "--record-headers", "all", "--sha256"])
+        .stdin(&server.url("/"))
+        .run();
+    assert_eq!(run.code, 1, "{}", run.err);
+    let record = &records(&run.out)[0];
+    assert_eq!((&record["ok"], &record["attempts"]), (&false.into(), &2.into()), "{record}");
+    assert_eq!(record["body_bytes"].as_u64().unwrap_or(0), 0, "{record}");
+    for name in [
+        "status",
+        "content_type",
+        "etag",
+        "last_modified",
+        "location",
+        "content_length",
+        "output",
+        "sha256",
+    ] {
+        assert!(record[name].is_null(), "{name}: {record}");
+    }
+    assert!(run.files(".").is_empty(), "{:?}", run.files("."));
+}
+
+/// The attempts before the last one are counted once.
+#[test]
+fn the_time_of_all_attempts_is_told_once() {
+    let server = Scripted::new([says("503 Busy", "busy"), says("200 OK", WHOLE)]);
+    let begun = Instant::now();
+    let run = Gannet::new()
+        .args(["-s", "--retry", "1", "--retry-delay", "0.5", "-o", "f", "-w", "%{time_total}"])
+        .args([server.url("/")])
+        .run();
+    let most = begun.elapsed().as_secs_f64();
+    let total: f64 = run.out.parse().unwrap();
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!((0.5..=most).contains(&total), "{total} of {most}");
+}
+
+/// A group that can't be begun costs no record of those before it.
+#[test]
+fn records_are_written_when_a_later_group_is_refused() {
+    let server = Scripted::new([says("200 OK", WHOLE)]);
+    let run = Gannet::new()
+        .args(["-s", "--results", "r", &server.url("/"), "--next", "--cacert", "missing"])
+        .args(["https://127.0.0.1:1/"])
+        .run();
+    assert_eq!((run.code, run.out.as_str()), (77, WHOLE), "{}", run.err);
+    let written = records(&fs::read_to_string(run.path("r")).unwrap());
+    assert_eq!(written.len(), 1, "{written:?}");
+    assert_eq!(written[0]["ok"], true);
+}
+
+/// Size and digest of a list are those of the whole file, also where only its end was fetched.
+#[test]
+fn what_goes_on_is_compared_as_a_whole() {
+    let run = |size: usize, digest: &str, end: &str| {
+        let server = Scripted::new([rest("", end)]);
+        let line = serde_json::json!({
+            "url": server.url("/"), "output": "f", "size": size, "sha256": digest,
+        });
+        let gannet = Gannet::new();
+        fs::write(gannet.path("f"), "01234").unwrap();
+        let run = gannet
+            .args(["-s", "-i", "-", "--results", "-", "-C", "-", "--retry", "0"])
+            .stdin(&line.to_string())
+            .run();
+        assert_eq!(server.ranges(), ["bytes=5-"]);
+        (run.code, fs::read_to_string(run.path("f")).unwrap(), records(&run.out).remove(0))
+    };
+    let digest = sha256(WHOLE.as_bytes());
+    let (code, file, record) = run(10, &digest, "56789");
+    assert_eq!((code, file.as_str()), (0, WHOLE), "{record}");
+    for (size, digest, end) in
+        [(10, digest.as_str(), "5678x"), (11, &digest, "56789"), (10, &sha256(b"56789"), "56789")]
+    {
+        let (code, file, record) = run(size, digest, end);
+        assert_eq!((code, file.as_str()), (1, "01234"), "{record}");
+        assert_eq!(record["error"]["kind"], "checksum", "{record}");
+    }
+}
+
+/// `-C N` goes on at the file's end, however long it is, and takes back only what itself has brought.
+#[test]
+fn what_is_appended_is_taken_back_and_nothing_else() {
+    for old in ["ab", "abcdefghij"] {
+        let server = Scripted::new([
+            cut("206 Partial Content | Content-Range: bytes 5-9/10", 5, "567"),
+            rest("", "56789"),
+        ]);
+        let gannet = Gannet::new();
+        fs::write(gannet.path("f"), old).unwrap();
+        let run = gannet
+            .args(["-s", "-C", "5", "--retry", "1", "--retry-delay", "0.01", "-o", "f"])
+            .args([server.url("/")])
+            .run();
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert_eq!(fs::read_to_string(run.path("f")).unwrap(), format!("{old}56789"));
+        assert_eq!(server.ranges(), ["bytes=5-", "bytes=5-"]);
+        // Where nothing better comes, what came stays, as with curl.
+        let server = Scripted::new([
+            cut("206 Partial Content | Content-Range: bytes 5-9/10", 5, "567"),
+            says("200 OK", WHOLE),
+        ]);
+        let run = run
+            .gannet()
+            .args(["-s", "-C", "5", "--retry", "1", "--retry-delay", "0.01", "-o", "f"])
+            .args([server.url("/")])
+            .run();
+        assert_eq!(run.code, 33, "{}", run.err);
+        assert_eq!(fs::read_to_string(run.path("f")).unwrap(), format!("{old}56789567"));
+    }
+}
