@@ -768,19 +768,21 @@ fn deliver(
 ) -> ControlFlow<()> {
     let length = bytes.len() as u64;
     let profile = &slot.request.profile;
+    // What is allowed is delivered, in whatever pieces it came.
+    let within = |most: u64| (most - slot.delivered.min(most)) as usize;
     if let Some(most) = profile.max_filesize.filter(|&most| slot.delivered + length > most) {
+        bytes = bytes.get(..within(most)).unwrap_or_default();
         slot.error = Some(Box::new(Error::new(ErrorKind::FileTooLarge(most), Phase::Body)));
-        return ControlFlow::Break(());
-    }
-    if let Some(most) = profile.truncate.filter(|&most| slot.delivered + length > most) {
-        bytes = bytes.get(..(most - slot.delivered) as usize).unwrap_or_default();
+    } else if let Some(most) = profile.truncate.filter(|&most| slot.delivered + length > most) {
+        bytes = bytes.get(..within(most)).unwrap_or_default();
         slot.truncated = true;
     }
     slot.delivered += bytes.len() as u64;
     if !bytes.is_empty() {
         visitor.body(ctl, ticket, bytes);
     }
-    if slot.truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let ends = slot.truncated || slot.error.is_some();
+    if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 #[cfg(test)]

@@ -671,12 +671,12 @@ impl TransferEntries {
         }
         if let Some(upload) = &target.upload {
             let profile = own.get_or_insert_with(|| (*common.profile).clone());
-            if let Err(message) =
+            if let Err((exit, message)) =
                 prepare_upload(upload, profile, &mut request.url, typed, &common.rules, upload_from)
             {
                 desk.early(
                     index,
-                    &Early { kind: "read_failed", message: &message, hint: "", exit: 26 },
+                    &Early { kind: "read_failed", message: &message, hint: "", exit },
                 );
                 return Step::Dealt;
             }
@@ -706,11 +706,16 @@ fn prepare_upload(
     typed: &str,
     rules: &UrlRules,
     from: Option<u64>,
-) -> Result<(), String> {
+) -> Result<(), (u8, String)> {
     profile.upload = true;
     match upload {
         Upload::Bytes(bytes) => profile.body = Body::Bytes(Arc::clone(bytes)),
         Upload::Stdin => {
+            // curl leaves the first bytes out and says a range that means nothing.
+            if from.is_some_and(|from| from > 0) {
+                let message = "-C goes on with a file: nobody knows how long standard input is";
+                return Err((36, message.to_owned()));
+            }
             // Who says the length and wants no chunks has counted.
             let of = |name: &str| profile.fields.iter().find(|field| field.is(name));
             let no_chunks = of("transfer-encoding").is_some_and(|field| field.value().is_none());
@@ -721,16 +726,18 @@ fn prepare_upload(
         }
         Upload::File(path) => {
             let meta = std::fs::metadata(path)
-                .map_err(|error| format!("can't read {}: {error}", path.display()))?;
+                .map_err(|error| (26, format!("can't read {}: {error}", path.display())))?;
             if meta.is_dir() {
-                return Err(format!("{} is a folder", path.display()));
+                return Err((26, format!("{} is a folder", path.display())));
             }
             let mut length = meta.is_file().then_some(meta.len());
-            if let (Some(from), Some(whole)) = (from, length) {
-                let rest = whole
-                    .checked_sub(from)
-                    .filter(|rest| *rest > 0)
-                    .ok_or_else(|| format!("{} has no bytes from {from} on", path.display()))?;
+            // An empty file is sent as one that is not continued: a range can't be empty.
+            if let (Some(from), Some(whole)) =
+                (from.filter(|from| *from > 0 || length != Some(0)), length)
+            {
+                let rest = whole.checked_sub(from).filter(|rest| *rest > 0).ok_or_else(|| {
+                    (18, format!("{} has no bytes from {from} on", path.display()))
+                })?;
                 length = Some(rest);
                 profile.content_range = Some(format!("bytes {from}-{}/{whole}", whole - 1).into());
             }
@@ -748,7 +755,7 @@ fn prepare_upload(
                     text.push('/');
                 }
                 text.push_str(&encoded);
-                url.set(&text, rules).map_err(|error| error.to_string())?;
+                url.set(&text, rules).map_err(|error| (3, error.to_string()))?;
             }
         }
     }

@@ -86,10 +86,11 @@ pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
 /// was told to come back later, which is an answer to look at.
 pub fn is_kept(job: &Job, terms: &Terms, batch: bool, ok: bool, exhausted: bool) -> bool {
     let counts = ok || (exhausted && (!batch || terms.keep.errors));
-    let with_body = job
-        .trouble
-        .as_ref()
-        .is_none_or(|trouble| trouble.kind == "http_error" && terms.keep.fail == Fail::WithBody);
+    let with_body = job.trouble.as_ref().is_none_or(|trouble| {
+        trouble.kind == "http_error"
+            && terms.keep.fail == Fail::WithBody
+            && !(terms.keep.remove_on_error && matches!(job.dest, Dest::File { .. } | Dest::Named))
+    });
     counts && with_body
 }
 
