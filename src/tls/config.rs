@@ -22,7 +22,7 @@ use super::verified::Verified;
 use super::verify::{Trust, Verifier, digest};
 
 /// Whose signature makes a server's certificate good.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Roots {
     /// Mozilla's authorities, compiled in.
@@ -32,8 +32,33 @@ pub enum Roots {
     Native,
     /// The certificates in these PEM files (their contents), and no others.
     Pem(Vec<Vec<u8>>),
-    /// Files that could not be read, and why: an error once a configuration is needed.
-    Unreadable(String),
+    /// The same, read when the [`Config`] is made: who speaks no TLS reads none.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use gannet::tls::{Config, Options, Roots};
+    ///
+    /// let read = || {
+    ///     let file = "/nowhere/ca.pem";
+    ///     std::fs::read(file).map(|pem| vec![pem]).map_err(|error| format!("{file}: {error}"))
+    /// };
+    /// let options = Options { roots: Roots::Deferred(Arc::new(read)), ..Options::default() };
+    /// assert!(Config::new(options).unwrap_err().to_string().contains("/nowhere/ca.pem"));
+    /// ```
+    Deferred(Arc<dyn Fn() -> Result<Vec<Vec<u8>>, String> + Send + Sync>),
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WebPki => f.write_str("WebPki"),
+            #[cfg(feature = "native-roots")]
+            Self::Native => f.write_str("Native"),
+            Self::Pem(files) => f.debug_tuple("Pem").field(&files.len()).finish(),
+            Self::Deferred(_) => f.write_str("Deferred"),
+        }
+    }
 }
 
 /// A TLS version that can be spoken.
@@ -222,8 +247,10 @@ impl Config {
                 #[cfg(feature = "native-roots")]
                 Roots::Native => native_roots(&mut skipped)?,
                 Roots::Pem(files) => pem_roots(&files, sha256, &mut certificates, &mut skipped)?,
-                Roots::Unreadable(why) => {
-                    return Err(ConfigError::new(ConfigErrorKind::Roots, why));
+                Roots::Deferred(read) => {
+                    let files =
+                        read().map_err(|why| ConfigError::new(ConfigErrorKind::Roots, why))?;
+                    pem_roots(&files, sha256, &mut certificates, &mut skipped)?
                 }
             };
             let chains =

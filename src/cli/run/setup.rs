@@ -306,38 +306,39 @@ fn fill_tls(options: &mut tls::Options, engine: &plan::Engine) -> Result<(), Ref
                 .collect(),
         },
     };
-    if !places.is_empty() {
-        let mut files = Vec::new();
-        let read = places.iter().try_for_each(|place| read_authorities(place, &mut files));
-        options.roots = match read {
-            Ok(()) => Roots::Pem(files),
-            // As curl: what the environment names is of no concern to whom needs no TLS.
-            Err(refusal) if engine.cacert.is_none() => Roots::Unreadable(refusal.message),
-            Err(refusal) => return Err(refusal),
-        };
+    if engine.cacert.is_some() {
+        let files = read_authorities(&places)
+            .map_err(|message| Refusal { exit: Exit::curl(77), message })?;
+        options.roots = Roots::Pem(files);
+    } else if !places.is_empty() {
+        // As curl: what the environment names is of no concern to whom needs no TLS.
+        options.roots = Roots::Deferred(Arc::new(move || read_authorities(&places)));
     }
     Ok(())
 }
 
-/// The certificates of a file, or of all files of a folder.
-fn read_authorities(place: &Path, files: &mut Vec<Vec<u8>>) -> Result<(), Refusal> {
-    let failed = |error: std::io::Error| Refusal {
-        exit: Exit::curl(77),
-        message: format!("can't read the certificates of {}: {error}", place.display()),
-    };
-    if !place.is_dir() {
-        files.push(fs::read(place).map_err(failed)?);
-        return Ok(());
-    }
-    for entry in fs::read_dir(place).map_err(failed)? {
-        // A folder of certificates has links to the same file under hashed names, and other files.
-        if let Ok(pem) = fs::read(entry.map_err(failed)?.path())
-            && pem.windows(11).any(|text| text == b"-----BEGIN ")
-        {
-            files.push(pem);
+/// The certificates of files, and of all files of folders.
+fn read_authorities(places: &[PathBuf]) -> Result<Vec<Vec<u8>>, String> {
+    let mut files = Vec::new();
+    for place in places {
+        let failed = |error: std::io::Error| {
+            format!("can't read the certificates of {}: {error}", place.display())
+        };
+        if !place.is_dir() {
+            files.push(fs::read(place).map_err(failed)?);
+            continue;
+        }
+        for entry in fs::read_dir(place).map_err(failed)? {
+            // A folder of certificates has links to the same file under hashed names, and other
+            // files.
+            if let Ok(pem) = fs::read(entry.map_err(failed)?.path())
+                && pem.windows(11).any(|text| text == b"-----BEGIN ")
+            {
+                files.push(pem);
+            }
         }
     }
-    Ok(())
+    Ok(files)
 }
 
 fn names(engine: &plan::Engine, warnings: &mut Vec<String>) -> Result<dns::Config, Refusal> {
