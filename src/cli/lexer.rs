@@ -4,14 +4,10 @@
 //! curl's syntax and names that are reserved. What comes out is `--name` or `--name=value`, one
 //! word each, in the order typed, a list for each group; `args` gives them their types.
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
-
-use super::args::Args;
 use super::plan::Usage;
 
 /// Config files may name further ones this deep.
@@ -60,33 +56,56 @@ pub struct Words {
     pub warnings: Vec<String>,
 }
 
-struct Lexer {
+struct Lexer<'a> {
     /// How many config files are open.
     depth: u32,
-    long: HashMap<String, bool>,
-    short: HashMap<char, String>,
+    options: Options<'a>,
     words: Words,
 }
 
-/// Brings the words after the program's name into one form.
-pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, Usage> {
-    let mut lexer =
-        Lexer { depth: 0, long: HashMap::new(), short: HashMap::new(), words: Words::default() };
-    lexer.words.groups.push(Vec::new());
-    for arg in Args::command().get_arguments() {
-        let takes_value = arg.get_action().takes_values()
-            && arg.get_num_args().is_none_or(|range| range.min_values() > 0)
-            && arg.get_long() != Some("help");
-        for name in arg.get_long_and_visible_aliases().unwrap_or_default() {
-            lexer.long.insert(name.to_owned(), takes_value);
+/// The options that there are, as clap knows them.
+struct Options<'a> {
+    /// Each name, in order, and whether it takes a value.
+    long: Vec<(&'a str, bool)>,
+    short: Vec<(char, &'a str)>,
+}
+
+impl<'a> Options<'a> {
+    fn of(command: &'a clap::Command) -> Self {
+        let mut options = Self { long: Vec::with_capacity(512), short: Vec::with_capacity(64) };
+        for arg in command.get_arguments() {
+            let takes_value = arg.get_action().takes_values()
+                && arg.get_num_args().is_none_or(|range| range.min_values() > 0)
+                && arg.get_long() != Some("help");
+            let aliases = arg.get_all_aliases().unwrap_or_default();
+            let names = arg.get_long().into_iter().chain(aliases);
+            options.long.extend(names.map(|name| (name, takes_value)));
+            options.short.extend(arg.get_short().zip(arg.get_long()));
         }
-        for name in arg.get_all_aliases().unwrap_or_default() {
-            lexer.long.insert(name.to_owned(), takes_value);
-        }
-        if let (Some(short), Some(long)) = (arg.get_short(), arg.get_long()) {
-            lexer.short.insert(short, long.to_owned());
-        }
+        options.long.sort_unstable();
+        options
     }
+
+    /// Whether an option of this name takes a value; `None`: there is none.
+    fn takes_value(&self, name: &str) -> Option<bool> {
+        let at = self.long.binary_search_by_key(&name, |&(name, _)| name).ok()?;
+        Some(self.long[at].1)
+    }
+
+    fn is_flag(&self, name: &str) -> bool {
+        self.takes_value(name) == Some(false)
+    }
+}
+
+/// Brings the words after the program's name into one form.
+pub fn lex(
+    command: &clap::Command,
+    words: &[OsString],
+    default_config: Option<&Path>,
+) -> Result<Words, Usage> {
+    let options = Options::of(command);
+    let mut lexer = Lexer { depth: 0, options, words: Words::default() };
+    lexer.words.groups.push(Vec::new());
     if let Some(path) = default_config {
         lexer.config(path)?;
     }
@@ -94,7 +113,7 @@ pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, U
     Ok(lexer.words)
 }
 
-impl Lexer {
+impl Lexer<'_> {
     fn run(&mut self, words: &[OsString]) -> Result<(), Usage> {
         let mut rest = words.iter();
         let mut only_urls = false;
@@ -112,7 +131,7 @@ impl Lexer {
                 only_urls = true;
             } else if let Some(name) = text.strip_prefix("--") {
                 let (name, value) = match name.split_once('=') {
-                    Some((name, value)) if self.long.contains_key(name) => {
+                    Some((name, value)) if self.options.takes_value(name).is_some() => {
                         (name, Some(OsString::from(value)))
                     }
                     _ => (name, None),
@@ -139,7 +158,8 @@ impl Lexer {
     ) -> Result<(), Usage> {
         let letters = text[1..].char_indices();
         for (at, letter) in letters {
-            let Some(name) = self.short.get(&letter).cloned() else {
+            let short = self.options.short.iter().find(|(short, _)| *short == letter);
+            let Some(&(_, name)) = short else {
                 if let Some((_, name)) = LATER_SHORT.iter().find(|(short, _)| *short == letter) {
                     return Err(later(&format!("-{letter}, --{name}")).into());
                 }
@@ -153,12 +173,12 @@ impl Lexer {
                 self.push("help", category.as_deref());
                 return Ok(());
             }
-            if self.long.get(&name).copied().unwrap_or(false) {
+            if self.options.takes_value(name) == Some(true) {
                 let attached = &text[1 + at + letter.len_utf8()..];
                 let attached = (!attached.is_empty()).then(|| OsString::from(attached));
-                return self.long(&name, attached, &mut || rest.next().cloned());
+                return self.long(name, attached, &mut || rest.next().cloned());
             }
-            self.flag(&name)?;
+            self.flag(name)?;
         }
         Ok(())
     }
@@ -169,7 +189,7 @@ impl Lexer {
         value: Option<OsString>,
         next: &mut dyn FnMut() -> Option<OsString>,
     ) -> Result<(), Usage> {
-        match self.long.get(name) {
+        match self.options.takes_value(name) {
             Some(true) => {
                 let Some(value) = value.or_else(next) else {
                     return Err(format!("option --{name} requires a value").into());
@@ -183,8 +203,7 @@ impl Lexer {
             Some(false) if value.is_some() => Err(format!("option --{name} takes no value").into()),
             Some(false) => self.flag(name),
             None => {
-                match name.strip_prefix("no-").filter(|plain| self.long.get(*plain) == Some(&false))
-                {
+                match name.strip_prefix("no-").filter(|plain| self.options.is_flag(plain)) {
                     // As curl: this URL's body goes to standard output, whatever the others' do.
                     Some("remote-name") => {
                         self.push("output", Some(OsStr::new("-")));
@@ -198,7 +217,7 @@ impl Lexer {
                         Ok(())
                     }
                     // `--progress-meter` after `--no-progress-meter`.
-                    None if self.long.get(&format!("no-{name}")) == Some(&false) => {
+                    None if self.options.is_flag(&format!("no-{name}")) => {
                         let word = OsString::from(format!("--no-{name}"));
                         if let Some(group) = self.words.groups.last_mut() {
                             group.retain(|have| *have != word);
@@ -214,8 +233,10 @@ impl Lexer {
 
     fn unknown(&self, name: &str) -> String {
         let near = self
+            .options
             .long
-            .keys()
+            .iter()
+            .map(|(known, _)| *known)
             .filter(|known| known.starts_with(name) || distance(known, name) <= 2)
             .min_by_key(|known| (distance(known, name), known.len()));
         match near {
@@ -409,11 +430,14 @@ pub fn default_config(variable: impl Fn(&str) -> Option<OsString>) -> Option<Pat
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::args::Args;
 
     fn words(line: &[&str]) -> Result<Vec<Vec<String>>, String> {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
-        let groups = lex(&line, None).map_err(|usage| usage.text)?.groups;
+        let groups = lex(&Args::command(), &line, None).map_err(|usage| usage.text)?.groups;
         Ok(groups
             .into_iter()
             .map(|group| group.into_iter().map(|w| w.into_string().unwrap()).collect())

@@ -3,6 +3,8 @@
 //! A handler only sets a flag; a wait that is under way is interrupted by the signal itself. So
 //! there is no thread, no pipe and no descriptor more.
 
+#[cfg(target_os = "linux")]
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -60,7 +62,14 @@ impl Signals {
 /// bit each.
 #[cfg(target_os = "linux")]
 fn ignored() -> u64 {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
+    // It says no size: without room from the start it would be read in small pieces.
+    let mut status = Vec::with_capacity(4096);
+    let read =
+        std::fs::File::open("/proc/self/status").and_then(|mut file| file.read_to_end(&mut status));
+    if read.is_err() {
+        return 0;
+    }
+    let status = String::from_utf8_lossy(&status);
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use super::options::{ask, display, engine, keep, records};
 use super::{
@@ -18,11 +18,18 @@ use crate::cli::values::When;
 use crate::cli::{about, manual, template};
 
 /// Turns the words into a command.
-pub fn plan(groups: &[Vec<OsString>], warnings: Vec<String>) -> Result<Command, Usage> {
+pub fn plan(
+    command: &mut clap::Command,
+    groups: &[Vec<OsString>],
+    warnings: Vec<String>,
+) -> Result<Command, Usage> {
     let mut parsed = Vec::new();
     for group in groups {
         let words = std::iter::once(OsString::from("gannet")).chain(group.iter().cloned());
-        let args = Args::try_parse_from(words).map_err(|error| Usage::from(plain_error(&error)))?;
+        let args = command
+            .try_get_matches_from_mut(words)
+            .and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
+            .map_err(|error| Usage::from(plain_error(&error.format(command))))?;
         if let Some(text) = printed(&args)? {
             return Ok(Command::Print(text));
         }

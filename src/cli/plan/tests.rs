@@ -1,13 +1,17 @@
 use std::ffi::OsString;
 
+use clap::CommandFactory;
+
 use super::*;
+use crate::cli::args::Args;
 use crate::cli::lexer;
 use crate::fetch::{Body, Follow};
 
 fn typed(line: &[&str]) -> Result<Plan, String> {
     let words: Vec<OsString> = line.iter().map(OsString::from).collect();
-    let words = lexer::lex(&words, None).map_err(|usage| usage.text)?;
-    match plan(&words.groups, words.warnings).map_err(|usage| usage.text)? {
+    let mut command = Args::command();
+    let words = lexer::lex(&command, &words, None).map_err(|usage| usage.text)?;
+    match plan(&mut command, &words.groups, words.warnings).map_err(|usage| usage.text)? {
         Command::Run(plan) => Ok(*plan),
         Command::Print(text) => Err(text),
     }
@@ -182,5 +186,5 @@ fn help_is_short_or_whole() {
 #[test]
 fn declarations_are_sound() {
     use clap::CommandFactory;
-    crate::cli::args::Args::command().debug_assert();
+    Args::command().debug_assert();
 }
