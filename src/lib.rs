@@ -86,7 +86,7 @@ pub mod engine;
 pub mod fetch;
 #[cfg(feature = "std")]
 pub mod net;
-#[cfg(feature = "origin")]
+#[cfg(feature = "demo")]
 pub mod origin;
 pub mod proto;
 #[cfg(feature = "sim")]

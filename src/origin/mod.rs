@@ -55,6 +55,11 @@ mod rules;
 mod running;
 mod script;
 mod server;
+#[cfg(feature = "origin")]
+mod session;
+#[cfg(not(feature = "origin"))]
+#[path = "sessionless.rs"]
+mod session;
 mod site;
 mod stats;
 mod stream;

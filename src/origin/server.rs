@@ -8,7 +8,6 @@ use std::sync::mpsc::Receiver;
 
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
-use rustls::ServerConfig;
 
 use crate::base::{Arena, Instant, Key, Timers};
 
@@ -18,7 +17,8 @@ use super::outgoing::{Finish, Outgoing};
 use super::rules::How;
 use super::running::{Command, Handle, Shared};
 use super::script::Script;
-use super::stream::{Stream, reset, tls_config};
+use super::session;
+use super::stream::{Stream, reset};
 use super::traffic::{Full, Share, Welcome};
 use super::world::World;
 
@@ -57,7 +57,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     conns: Arena<Conn>,
     world: World,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<session::Config>,
     clock: Timers,
     /// Connections with more to do.
     hot: Vec<Key<Conn>>,
@@ -72,7 +72,7 @@ impl Server {
     /// Listens as the script says, and serves nobody yet.
     pub fn bind(script: Script) -> io::Result<Self> {
         script.check()?;
-        let tls = script.tls.as_ref().map(tls_config).transpose()?;
+        let tls = script.tls.as_ref().map(session::Config::new).transpose()?;
         let default = [([127, 0, 0, 1], 0).into()];
         let wanted = if script.listen.is_empty() { &default[..] } else { &script.listen };
         let has_sites = script.share == Share::Address;
