@@ -430,7 +430,6 @@ pub fn default_config(variable: impl Fn(&str) -> Option<OsString>) -> Option<Pat
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
 
     use super::*;
     use crate::cli::args::Args;

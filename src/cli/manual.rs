@@ -6,8 +6,6 @@
 
 use std::fmt::Write;
 
-use clap::CommandFactory;
-
 use super::args::Args;
 
 /// The pages on failures, part of the program so that a message can point to them by name.

@@ -21,6 +21,7 @@ mod about;
 mod args;
 mod data;
 mod date;
+mod declare;
 mod demo;
 mod exit;
 #[cfg(any(test, fuzzing))]
@@ -54,8 +55,6 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-
-use clap::CommandFactory;
 
 use args::Args;
 use exit::Exit;

@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
 
 use super::options::{ask, display, engine, keep, records};
 use super::{
@@ -26,10 +25,7 @@ pub fn plan(
     let mut parsed = Vec::new();
     for group in groups {
         let words = std::iter::once(OsString::from("gannet")).chain(group.iter().cloned());
-        let args = command
-            .try_get_matches_from_mut(words)
-            .and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
-            .map_err(|error| Usage::from(plain_error(&error.format(command))))?;
+        let args = Args::parse(command, words).map_err(|error| Usage::from(plain_error(&error)))?;
         if let Some(text) = printed(&args)? {
             return Ok(Command::Print(text));
         }

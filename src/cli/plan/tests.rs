@@ -1,7 +1,5 @@
 use std::ffi::OsString;
 
-use clap::CommandFactory;
-
 use super::*;
 use crate::cli::args::Args;
 use crate::cli::lexer;
@@ -185,6 +183,5 @@ fn help_is_short_or_whole() {
 
 #[test]
 fn declarations_are_sound() {
-    use clap::CommandFactory;
     Args::command().debug_assert();
 }
