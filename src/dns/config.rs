@@ -135,6 +135,7 @@ impl Default for CacheConfig {
 
 /// Which families of addresses are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Families {
     /// A and AAAA, asked side by side.
     #[default]

@@ -37,6 +37,7 @@ pub enum Advice {
 
 /// By what a body that was cut may be continued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Resume {
     /// By the strong `ETag` of this head, if it has one (the engine looks); else not at all.
     #[default]

@@ -48,6 +48,7 @@ pub struct Request<'a> {
 
 /// A request's body.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Payload {
     /// None.
     #[default]

@@ -35,6 +35,7 @@ impl Ticket {
 
 /// What to do with an answer whose head is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Want {
     /// Deliver the body.
     Body,

@@ -70,6 +70,7 @@ impl Default for LimitConfig {
 /// The caller keeps to DESIGN section 6 on what counts: no stale reuse, no cancelled loser of a
 /// race, no address that never worked, no 429 and no answer with `Retry-After` (those pace).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Complaint {
     /// A fresh connection was reset or closed before a byte of an answer.
     FreshReset,
