@@ -15,6 +15,11 @@ const BLOCKED_GAP_MOST: u64 = 2 * SECOND;
 /// How long a rate is kept that may be the measure of a closed door instead of a window.
 const UNCONFIRMED: Duration = Duration::from_secs(3);
 
+/// So soon after it opened a server that was really shut is not shut again.
+const SOON: Duration = Duration::from_secs(2);
+/// So many times what it gave on average a server may give that has opened.
+const MORE: u32 = 32;
+
 /// What is known of openings.
 #[derive(Clone, Debug)]
 pub(super) struct Door {
@@ -28,6 +33,10 @@ pub(super) struct Door {
     window: Option<Window>,
     /// How long the last one seemed to be.
     length: Duration,
+    /// What it can give at most, by what it gave from one opening to the next; and how often it opened,
+    /// shortly one after the other.
+    most: Option<u64>,
+    openings: u32,
 }
 
 /// What was accepted between the beginnings of two windows, or of two openings of a door.
@@ -42,7 +51,7 @@ impl Door {
     /// So many requests were sent since then, the refused one included.
     pub(super) fn new(since: Instant, count: u64) -> Self {
         let (window, length) = (None, Duration::ZERO);
-        Self { blocked: None, asked: 0, since, count, window, length }
+        Self { blocked: None, asked: 0, since, count, window, length, most: None, openings: 0 }
     }
 
     /// Nanoseconds from one question to the next, where it is shut.
@@ -57,6 +66,11 @@ impl Door {
 
     pub(super) fn window(&self) -> Option<Window> {
         self.window
+    }
+
+    /// What it can give at most now that it has opened, in thousandths of a request a second.
+    pub(super) fn most(&self) -> Option<u64> {
+        self.most
     }
 
     /// It gives far more than a window would.
@@ -102,6 +116,13 @@ impl Door {
         let asked = core::mem::take(&mut self.asked);
         let length = sent_at - self.since;
         let rate = mul_div(self.count.saturating_sub(1) * MILLI, SECOND, nanos(length).max(1));
+        // A server that was shut for a while may give far more than it did on average. One that seems
+        // to be shut again at once is asked far too fast: then not one passes after a refusal.
+        if length > SOON {
+            self.openings = 0;
+        }
+        self.most = Some(rate.saturating_mul(u64::from((MORE >> self.openings.min(8)).max(2))));
+        self.openings += 1;
         let waited = sent_at - since;
         // A bucket would have let some pass meanwhile.
         let missed = mul_div(rate, nanos(waited), SECOND * MILLI);

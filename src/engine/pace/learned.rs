@@ -292,12 +292,12 @@ impl Learned {
             self.step = if window.confirmed { CAREFUL } else { BOLDEST };
             self.complained_at = sent_at;
         }
-        let possible = self.buckets.as_ref().and_then(|buckets| buckets.range());
-        if let Some((_, high)) =
-            possible.filter(|_| !self.is_costly() && self.door.window().is_none())
-        {
-            // What was refused meanwhile tells how much is too much.
-            self.rate = self.rate.min(high).max(SLOWEST);
+        if !self.is_costly() && self.door.window().is_none() {
+            // What was refused meanwhile tells how much is too much, and what was accepted until then.
+            let possible = self.buckets.as_ref().and_then(|buckets| buckets.range());
+            let high = possible.map_or(FASTEST, |(_, high)| high);
+            let most = self.door.most().unwrap_or(FASTEST);
+            self.rate = self.rate.min(high).min(most).max(SLOWEST);
         }
         (self.flow_at, self.flowing) = (sent_at, 1);
         self.changed(sent_at);
@@ -449,7 +449,7 @@ impl Learned {
             if self.paced >= EXPLORE_REQUESTS && quiet >= BOLDLY {
                 self.complaints = (self.complaints - 1).max(1);
                 // At one, the range itself has to be what is too low.
-                self.rate = (self.rate + self.rate / 16).max(self.wanted());
+                self.rate = (self.rate + self.rate / 16).max(self.wanted()).min(FASTEST);
                 self.changed(now);
             }
             return;
