@@ -128,6 +128,11 @@ def build(folder):
         peers["bare rustls"] = lambda w: None if w["name"] not in ("W4", "W4r", "W5t") else [
             f"{bare}/release/peer-bare", "127.0.0.1", str(w["port"]), w["path"], str(w["requests"]), "full" if w["name"] == "W4" else "resumed",
             f"{folder}/ca.pem"]
+    alone = os.path.join(tempfile.gettempdir(), "gannet-peer-engine")
+    made = subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", alone], cwd=f"{HERE}/engine")
+    if made.returncode == 0:
+        peers["gannet's engine"] = lambda w: None if w["name"] not in ("W1", "W5", "W6") else [
+            f"{alone}/release/peer-engine", "127.0.0.1", str(w["port"]), w["path"], str(w["requests"]), str(w["per_host"])]
     if shutil.which("wrk"):
         peers["wrk"] = lambda w: None if w["hosts"] > 1 or w["name"] not in ("W1", "W2", "W6") else [
             "wrk", "-t1", f"-c{w['together']}", "-d2", w["first"]]
