@@ -10,8 +10,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use super::names::Directory;
+use super::pass::Pass;
 use super::simple::Inbox;
-use super::slots::{Pass, State};
+use super::slots::State;
 use super::visitor::{Place, Places};
 use super::{Control, Error, ErrorKind, Options, Request, StartError, Ticket, Visitor, ask};
 use crate::base::Instant;

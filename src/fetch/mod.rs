@@ -35,6 +35,7 @@ mod names;
 mod netrc;
 mod options;
 mod pace;
+mod pass;
 mod range;
 pub mod redirect;
 mod request;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::{Config, Engine, Failure};
-use crate::fetch::{AddressRules, Fetcher, Follow, UrlRules};
+use crate::engine::{Config, ConnInfo, Engine, Failure, Times};
+use crate::fetch::{
+    AddressRules, Fetcher, Follow, Options, Outcome, Profile, RedirectError, Request, Url, UrlRules,
+};
 use crate::proto::{Event, Exchange, Limits, Response, Scratch};
 
 #[derive(Default)]
