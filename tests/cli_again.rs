@@ -131,6 +131,22 @@ fn nothing_of_a_void_answer_stands_in_a_record() {
     assert!(run.files(".").is_empty(), "{:?}", run.files("."));
 }
 
+/// What goes on and then begins again after all was not continued.
+#[test]
+fn a_body_that_came_anew_was_not_continued() {
+    let server = Scripted::new([
+        cut("200 OK | ETag: \"1\"", 10, "01234"),
+        cut("206 Partial Content | Content-Range: bytes 5-9/10 | ETag: \"1\"", 5, "56"),
+        says("200 OK | ETag: \"2\"", "abcdefghij"),
+    ]);
+    let run = batch(&server, &[]);
+    let record = &records(&run.out)[0];
+    assert_eq!((run.code, &record["attempts"]), (0, &3.into()), "{record}");
+    assert_eq!(server.ranges(), ["", "bytes=5-", "bytes=7-"]);
+    assert_eq!(fs::read_to_string(run.path("f")).unwrap(), "abcdefghij");
+    assert!(record["resumed_at"].is_null(), "{record}");
+}
+
 /// The attempts before the last one are counted once.
 #[test]
 fn the_time_of_all_attempts_is_told_once() {

@@ -112,8 +112,9 @@ const fn slot<T>() -> usize {
     size_of::<T>() + 8 + 4 + size_of::<(Instant, u32)>() + 4
 }
 
-/// Validator and coding that a body which may be continued is remembered by.
-const REMEMBERED: usize = 2 * super::resume::KEPT;
+/// Validator and coding that a body which may be continued is remembered by: at most two marks, as
+/// large as a validator each.
+const REMEMBERED: usize = 3 * super::resume::KEPT + size_of::<super::Marks>();
 
 impl Config {
     /// Refuses what cannot work, and names the field. [`Engine::try_new`](super::Engine::try_new)

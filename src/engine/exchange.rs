@@ -580,8 +580,7 @@ fn on_head(
                 return Ok(Delivery::Deliver);
             }
             Answer::StartsAgain => {
-                job.progress = super::job::Progress::default();
-                handler.restart(ctl, job_ref, Kind::EofInBody);
+                job.begin_again(job_ref.key, Kind::EofInBody, ctl, handler);
             }
             Answer::Useless => return Err(Outcome::Useless),
         }

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::conn::Conn;
 use super::host::Host;
-use super::{Retry, Try};
+use super::{Ctl, Handler, JobRef, Kind, Retry, Try};
 use crate::base::{Instant, Key, Linked, Links};
 use crate::proto::{self, Exchange, RequestBody};
 
@@ -126,8 +126,18 @@ pub enum Validator {
     ETag(Box<[u8]>),
     /// A `Last-Modified` value, as it was sent.
     LastModified(Box<[u8]>),
-    /// Somebody's word: where the rest begins and how long the whole is must fit, and nothing more.
-    OnTrust,
+    /// Somebody's word: where the rest begins and how long the whole is must fit, and the server
+    /// must not say itself that it is another version.
+    OnTrust(Box<Marks>),
+}
+
+/// What a head says of its version, too weak to verify anything, strong enough to contradict.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Marks {
+    /// Its `ETag`, weak ones too.
+    pub etag: Option<Box<[u8]>>,
+    /// Its `Last-Modified`.
+    pub last_modified: Option<Box<[u8]>>,
 }
 
 impl<'a> Request<'a> {
@@ -264,19 +274,10 @@ pub(super) struct Progress {
     pub(super) part: Option<ByteRange>,
     /// By what the rest can be verified; `None`: start again.
     pub(super) validator: Option<Validator>,
-    /// Where there is no validator to trust in: what it said of its version nevertheless.
-    pub(super) marks: Option<Box<Marks>>,
     /// `Content-Encoding` of what was delivered.
     pub(super) coding: Option<Box<[u8]>>,
     /// What is there was left by an earlier run: its head has not been seen in this one.
     pub(super) inherited: bool,
-}
-
-/// What a head says of its version, too weak to verify anything, strong enough to contradict.
-#[derive(Debug)]
-pub(super) struct Marks {
-    pub(super) etag: Option<Box<[u8]>>,
-    pub(super) last_modified: Option<Box<[u8]>>,
 }
 
 impl Progress {
@@ -306,6 +307,20 @@ impl Job {
     /// Whether nothing stands against sending the whole request once more.
     pub(super) fn replayable(&self) -> bool {
         !matches!(self.payload, Payload::Stream { replayable: false, .. })
+    }
+
+    /// What was delivered is void: the handler is told so, and the whole is asked for again.
+    pub(super) fn begin_again(
+        &mut self,
+        key: JobKey,
+        why: Kind,
+        ctl: &mut Ctl<'_>,
+        handler: &mut dyn Handler,
+    ) {
+        self.progress = Progress::default();
+        // A report of what was thrown away would be none of the body that counts.
+        self.resumed_at = None;
+        handler.restart(ctl, JobRef { key, tag: self.tag }, why);
     }
 }
 

@@ -92,7 +92,7 @@ pub use handler::{
     Advice, ConnInfo, Ctl, Handler, JobRef, Report, Resume, Times, TlsInfo, Try, Upload,
 };
 pub use host::{Counts, Host, HostKey, HostStats, Origin, Scheme};
-pub use job::{Job, JobKey, Options, Payload, Request, ResumeFrom, Unsaid, Validator};
+pub use job::{Job, JobKey, Marks, Options, Payload, Request, ResumeFrom, Unsaid, Validator};
 pub use opening::{DnsFailure, Resolved};
 pub use outage::NameServers;
 pub use resume::ContentRange;

@@ -145,13 +145,7 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         Some(Validator::LastModified(date)) => {
             head.fields.get("last-modified").is_none_or(|value| value == &**date)
         }
-        Some(Validator::OnTrust) => progress.marks.as_ref().is_none_or(|marks| {
-            let agree = |mark: &Option<Box<[u8]>>, name| {
-                let now = head.fields.get(name);
-                mark.is_none() || now.is_none() || mark.as_deref() == now
-            };
-            agree(&marks.etag, "etag") && agree(&marks.last_modified, "last-modified")
-        }),
+        Some(Validator::OnTrust(marks)) => !contradicted(marks, head.fields),
         None => false,
     };
     let same_coding =
@@ -163,6 +157,15 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         && total_fits
         && same_version
         && same_coding
+}
+
+/// Whether a head says that it is of another version than the one that left these marks.
+fn contradicted(marks: &Marks, fields: Fields<'_>) -> bool {
+    let differs = |mark: &Option<Box<[u8]>>, name| match (mark, fields.get(name)) {
+        (Some(mark), Some(now)) => **mark != *now,
+        _ => false,
+    };
+    differs(&marks.etag, "etag") || differs(&marks.last_modified, "last-modified")
 }
 
 /// Remembers, from a head that is delivered, by what its body could be continued; `here` bytes
@@ -184,13 +187,6 @@ pub(super) fn remember(job: &mut Job, head: &Head<'_>, body: Body, advice: Advic
         }
         _ => None,
     };
-    job.progress.marks = (job.progress.validator == Some(Validator::OnTrust)).then(|| {
-        let kept = |name| head.fields.get(name).filter(|value| value.len() <= KEPT);
-        Box::new(Marks {
-            etag: kept("etag").map(Box::from),
-            last_modified: kept("last-modified").map(Box::from),
-        })
-    });
     job.progress.total = match (verified_part, body) {
         (Some((_, given)), _) => Some(given.last + 1),
         (None, Body::Length(bytes)) => Some(bytes),
@@ -221,7 +217,11 @@ fn validator(fields: Fields<'_>, how: Resume, part: bool) -> Option<Validator> {
         }
         (None, Resume::OnTrust) => {
             let gives = part || fields.get("accept-ranges") == Some(b"bytes");
-            gives.then_some(Validator::OnTrust)
+            gives.then(|| {
+                let kept = |name| fields.get(name).filter(short).map(Box::from);
+                let (etag, last_modified) = (kept("etag"), kept("last-modified"));
+                Validator::OnTrust(Box::new(Marks { etag, last_modified }))
+            })
         }
         (None, _) => None,
     }

@@ -356,9 +356,7 @@ impl Engine {
         }
         let job = &mut self.jobs[key];
         if !continued && job.progress.head {
-            job.progress = super::job::Progress::default();
-            let job_ref = JobRef { key, tag: job.tag };
-            handler.restart(&mut Ctl { intake: &mut self.intake }, job_ref, kind);
+            job.begin_again(key, kind, &mut Ctl { intake: &mut self.intake }, handler);
         }
         self.jobs[key].state = JobState::Waiting;
         self.hosts[host_key].elsewhere += 1;
