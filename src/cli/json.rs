@@ -56,17 +56,7 @@ fn plain(text: &[u8]) -> usize {
     {
         return text.len();
     }
-    // Eight at a time find it: an entity tag needs it at its ends alone.
-    let (words, rest) = text.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        if let Some(special) = first_special(*word) {
-            return at * 8 + special;
-        }
-    }
-    match text.last_chunk::<8>() {
-        Some(word) => first_special(*word).map_or(text.len(), |special| text.len() - 8 + special),
-        None => rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len()),
-    }
+    text.iter().position(|&byte| !is_plain(byte)).unwrap_or(text.len())
 }
 
 /// Without a branch, so that it becomes a few instructions for all of them.
@@ -76,21 +66,6 @@ fn are_plain(block: &[u8; 16]) -> bool {
         all | outside | u8::from(byte == b'"') | u8::from(byte == b'\\')
     });
     special == 0
-}
-
-/// The first byte of eight that is not plain. A borrow from one byte to the next can only make
-/// one above a true find look special, so the lowest find is right.
-fn first_special(word: [u8; 8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let word = u64::from_le_bytes(word);
-    let below = |limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-    let equal = |byte: u8| {
-        let difference = word ^ (ONES * u64::from(byte));
-        difference.wrapping_sub(ONES) & !difference
-    };
-    let special = (word | below(b' ') | equal(b'"') | equal(b'\\') | equal(0x7f)) & HIGHS;
-    (special != 0).then(|| special.trailing_zeros() as usize / 8)
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {
