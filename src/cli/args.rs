@@ -244,7 +244,7 @@ options! {
             short = 'C',
             long,
             value_name = "OFFSET",
-            long_help = "Go on with a transfer at this offset. With - the offset is the length of the file that is there: a part file that gannet left is continued after a check by its validator; on a finished name it does as curl. A retry of a body that goes to a file then asks for the rest only, also where there is no validator, unless the server says that it is another version."
+            long_help = "Go on with a transfer at this offset. With - the offset is the length of the file that is there: a part file that gannet left is continued after a check by its validator; on a finished name it does as curl. A retry of a body that goes to a file then asks for the rest only, also where there is no validator, unless the server says that it is another version. A number does not depend on the file: what comes is put at its end. With -T FILE the first bytes are left out of what is sent, and the server is told so; standard input can't be gone on with."
         )]
         pub continue_at: Option<String>,
         /// Wait until each file is on the disk before it counts
