@@ -42,7 +42,7 @@ enum Outcome {
 
 impl Engine {
     /// Appends what is to be sent next on this connection to `out`; nothing when nothing is.
-    /// The driver reports with [`wrote`](Self::wrote) what the peer took.
+    /// The driver reports with [`wrote`](Self::wrote) what the peer took, and keeps the rest.
     pub fn outgoing(
         &mut self,
         key: ConnKey,
@@ -117,7 +117,8 @@ impl Engine {
         exchange.sending = Sending::Flushing { next, any, ended, progress: now };
     }
 
-    /// The peer took `bytes` of what [`outgoing`](Self::outgoing) gave; `flushed`: all of it.
+    /// The peer took `bytes` of what [`outgoing`](Self::outgoing) gave; `flushed`: all of it by now.
+    /// Where a body goes on, [`Action::Transmit`](super::Action::Transmit) comes again then.
     pub fn wrote(&mut self, key: ConnKey, bytes: usize, flushed: bool, now: Instant) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let Some(exchange) = conn.exchange_mut() else { return };
@@ -140,7 +141,7 @@ impl Engine {
         self.arm(key);
     }
 
-    /// Plaintext came.
+    /// Plaintext came, in whatever pieces. The answer says whether to read on.
     pub fn received(
         &mut self,
         key: ConnKey,
@@ -379,7 +380,8 @@ impl Engine {
         self.intake.has(Command::Pause(exchange.job))
     }
 
-    /// The peer sent its end.
+    /// The peer sent its end. `clean`: true over plain TCP; over TLS, whether `close_notify` came
+    /// before, without which a body that the connection's end ends may have been cut.
     pub fn ended(&mut self, key: ConnKey, clean: bool, now: Instant, handler: &mut dyn Handler) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         match &mut conn.state {
