@@ -77,6 +77,15 @@ fn standard_output_does_not_go_on_upon_trust() {
     let run = Gannet::new().args(["-s", "-C", "-", "--retry", "1", &server.url("/")]).run();
     assert_eq!((run.code, run.out.as_str()), (18, "01234"), "{}", run.err);
     assert_eq!(server.ranges(), [""]);
+    // What was said of it stays true.
+    let server = script();
+    let format = "%{stderr}%{http_code} %{size_download} %header{accept-ranges}";
+    let run = Gannet::new()
+        .args(["-s", "-w", format, "--retry", "1", "--results", "r", &server.url("/")])
+        .run();
+    assert_eq!((run.code, run.err.as_str()), (18, "200 5 bytes"), "{}", run.out);
+    let record = &records(&fs::read_to_string(run.path("r")).unwrap())[0];
+    assert_eq!((&record["status"], &record["body_bytes"]), (&200.into(), &5.into()), "{record}");
     // A batch holds it back until it is whole: it is asked for again.
     let server = Scripted::new([cut(GIVES_RANGES, 10, "abcde"), says("200 OK", WHOLE)]);
     let run = Gannet::new()
@@ -222,7 +231,7 @@ fn what_is_appended_is_taken_back_and_nothing_else() {
         assert_eq!(run.code, 0, "{}", run.err);
         assert_eq!(fs::read_to_string(run.path("f")).unwrap(), format!("{old}56789"));
         assert_eq!(server.ranges(), ["bytes=5-", "bytes=5-"]);
-        // Where nothing better comes, what came stays, as with curl.
+        // Where nothing better comes, what came stays, as with curl's -C -.
         let server = Scripted::new([
             cut("206 Partial Content | Content-Range: bytes 5-9/10", 5, "567"),
             says("200 OK", WHOLE),

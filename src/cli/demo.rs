@@ -68,14 +68,14 @@ pub fn run() -> Exit {
     match demo() {
         Ok(()) => Exit::SUCCESS,
         Err(error) => {
-            eprintln!("gannet demo: {error:#}");
+            say_line!("gannet demo: {error:#}");
             Exit::SOME_FAILED
         }
     }
 }
 
 fn demo() -> Result<()> {
-    println!(
+    show_line!(
         "A server on loopback bears {LIMIT} connections and resets every further one; 20 ms a request.\n\
          {URLS} URLs of {SIZE} bytes, first by a client as it is usually written (64 at once, a pool of 2,\n\
          no repeat), then by gannet, which is told nothing about the server.\n"
@@ -107,11 +107,11 @@ fn demo() -> Result<()> {
             (0..URLS).map(|n| format!("http://{}/bytes/{SIZE}?n={n}\n", server.address)).collect();
         measure("gannet", server, command, Some(list))
     })?;
-    print!("{}", table(&naive, &gannet));
+    show!("{}", table(&naive, &gannet));
     if let Some(said) = said {
-        println!("\ngannet says: {said}");
+        show_line!("\ngannet says: {said}");
     }
-    println!("\nYour own list: gannet -i urls.txt --results results.jsonl");
+    show_line!("\nYour own list: gannet -i urls.txt --results results.jsonl");
     Ok(())
 }
 
@@ -178,7 +178,7 @@ fn measure(
     loop {
         after = counters(server.admin)?;
         if shown {
-            eprint!(
+            say!(
                 "\r  {name}: {:>5} of {URLS} answered, {} resets, {:.1} s ",
                 after.answers - before.answers,
                 after.turned_away,
@@ -195,7 +195,7 @@ fn measure(
     }
     let wall = begin.elapsed();
     if shown {
-        eprint!("\r{:78}\r", "");
+        say!("\r{:78}\r", "");
     }
     if let Some(feeder) = feeder {
         // A client that did not read its list will show that in its figures.
@@ -236,7 +236,7 @@ pub fn server() -> Exit {
         script.admin = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         let server = origin::spawn(script)?;
         let admin = server.admin_addr().context("the address for questions")?;
-        println!("{} {admin}", server.addr());
+        show_line!("{} {admin}", server.addr());
         std::io::stdout().flush()?;
         std::io::stdin().lock().read_to_end(&mut Vec::new())?;
         Ok(())
@@ -244,7 +244,7 @@ pub fn server() -> Exit {
     match serve() {
         Ok(()) => Exit::SUCCESS,
         Err(error) => {
-            eprintln!("gannet demo: the server: {error:#}");
+            say_line!("gannet demo: the server: {error:#}");
             Exit::SOME_FAILED
         }
     }
@@ -258,7 +258,7 @@ pub fn naive(arguments: &[std::ffi::OsString]) -> Exit {
         return Exit::USAGE;
     };
     let failed = naive::fetch(server, urls, size);
-    println!(
+    show_line!(
         "{{\"failed\":{failed},\"cpu_ms\":{:.3}}}",
         super::stdio::cpu_time().as_secs_f64() * 1000.0
     );

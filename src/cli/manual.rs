@@ -225,11 +225,26 @@ fn command() -> clap::Command {
         let text = arg.get_long_help().or_else(|| arg.get_help()).map(ToString::to_string);
         let example = arg.get_long().and_then(example);
         match (text, example) {
-            (Some(text), Some(example)) => arg.long_help(format!("{text}\n\nExample: {example}")),
+            (Some(text), Some(example)) => {
+                arg.long_help(kept(&format!("{text}\n\nExample: {example}")))
+            }
             _ => arg,
         }
     })
 }
+
+/// clap takes `{n}` in a text for a line break; ours means the number of an entry.
+fn kept(text: &str) -> String {
+    text.replace("{n}", &format!("{{{BROKEN}n}}"))
+}
+
+/// What is rendered, as it was meant.
+fn mended(text: &str) -> String {
+    text.replace(BROKEN, "")
+}
+
+/// Stands in `{n}` while clap has it.
+const BROKEN: char = '\u{2}';
 
 /// A command that shows the option at work.
 fn example(option: &str) -> Option<&'static str> {
@@ -246,7 +261,7 @@ pub fn long() -> String {
     let after = format!(
         "Exit status. {EXIT_STATUS}\n\nDifferences from curl. {DIFFERENCES}\n\nFailures: gannet --help KIND explains the kinds that people meet most often."
     );
-    command().after_long_help(after).render_long_help().to_string()
+    mended(&command().after_long_help(kept(&after)).render_long_help().to_string())
 }
 
 /// The manual page.
@@ -281,6 +296,7 @@ bytes that --record-wire kept through the parser.",
         out.extend_from_slice(format!(".SH \"{title}\"\n").as_bytes());
         roff(text, &mut out);
     }
+    out.retain(|&byte| char::from(byte) != BROKEN);
     Ok(out)
 }
 
@@ -417,6 +433,15 @@ mod tests {
                 Err(error) => panic!("{name}: {}", error.text),
             }
         }
+    }
+
+    #[test]
+    fn placeholders_stand_as_they_are_typed() {
+        let man = String::from_utf8(man().unwrap()).unwrap();
+        for text in [long(), man] {
+            assert!(text.contains("{n} the line") && !text.contains(BROKEN), "{text}");
+        }
+        assert!(long().contains("{n}{ext}"));
     }
 
     #[test]

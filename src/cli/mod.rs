@@ -17,6 +17,24 @@
     reason = "nothing here is reachable from outside; pub marks a module's face"
 )]
 
+/// Says something on standard error. That nobody can read it (its disk is full, its reader has
+/// gone) changes nothing: `eprint!` would end the process.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::stdio::say(std::io::stderr(), &format!($($text)*)) };
+}
+/// A line of the same.
+macro_rules! say_line {
+    ($($text:tt)*) => { $crate::cli::stdio::say(std::io::stderr(), &(format!($($text)*) + "\n")) };
+}
+/// Shows something on standard output, in the same way.
+macro_rules! show {
+    ($($text:tt)*) => { $crate::cli::stdio::say(std::io::stdout(), &format!($($text)*)) };
+}
+/// A line of the same.
+macro_rules! show_line {
+    ($($text:tt)*) => { $crate::cli::stdio::say(std::io::stdout(), &(format!($($text)*) + "\n")) };
+}
+
 mod about;
 mod args;
 mod data;
@@ -31,6 +49,7 @@ mod hash;
 mod input;
 mod json;
 mod lexer;
+mod lock;
 mod manual;
 mod names;
 mod plan;
@@ -113,12 +132,12 @@ fn refused(error: &plan::Usage) -> Exit {
     if error.exit == Exit::USAGE {
         return usage(&error.text);
     }
-    eprintln!("gannet: ({}) {}", error.exit.code(), stdio::safe(&error.text));
+    say_line!("gannet: ({}) {}", error.exit.code(), stdio::safe(&error.text));
     error.exit
 }
 
 fn usage(message: &str) -> Exit {
-    eprintln!("gannet: {}", stdio::safe(message));
-    eprintln!("gannet: 'gannet --help' shows what there is");
+    say_line!("gannet: {}", stdio::safe(message));
+    say_line!("gannet: 'gannet --help' shows what there is");
     Exit::USAGE
 }

@@ -90,8 +90,8 @@ impl Progress {
     /// Says something above the line.
     pub fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say_line!("{text}")),
+            None => say_line!("{text}"),
         }
     }
 

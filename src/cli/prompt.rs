@@ -26,13 +26,13 @@ fn ask(question: &str, from: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<u8>>
         quiet.local_modes -= LocalModes::ECHO;
         tcsetattr(from, OptionalActions::Flush, &quiet)?;
     }
-    eprint!("{question}");
+    say!("{question}");
     let answer = line(|byte| match rustix::io::read(from, byte) {
         Err(rustix::io::Errno::INTR) => Ok(None),
         other => other.map(Some).map_err(io::Error::from),
     });
     if let Some(before) = before {
-        eprintln!();
+        say!("\n");
         tcsetattr(from, OptionalActions::Now, &before)?;
     }
     answer
@@ -43,7 +43,7 @@ fn ask(question: &str, from: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<u8>>
 pub fn password(user: &str) -> io::Result<Vec<u8>> {
     use std::io::Read;
 
-    eprint!("Enter host password for user '{}':", super::stdio::safe(user));
+    say!("Enter host password for user '{}':", super::stdio::safe(user));
     line(|byte| io::stdin().lock().read(byte).map(Some))
 }
 

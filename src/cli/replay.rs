@@ -15,7 +15,7 @@ pub fn run(path: &Path) -> Exit {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            eprintln!("gannet: can't read {}: {error}", path.display());
+            say_line!("gannet: can't read {}: {error}", path.display());
             return Exit::USAGE;
         }
     };

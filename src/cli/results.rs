@@ -71,7 +71,19 @@ impl Results {
                 options.append(true);
             }
             let failed = |error: io::Error| format!("can't write {name}: {error}");
-            let file = options.open(path).map_err(failed)?;
+            let file = if records.overwrite && records.resume.is_none() {
+                // Emptied only once it is known that nobody else writes to it.
+                let file = options.truncate(false).open(path).map_err(failed)?;
+                refuse_if_written(&file, path)?;
+                if file.metadata().is_ok_and(|meta| meta.is_file()) {
+                    file.set_len(0).map_err(failed)?;
+                }
+                file
+            } else {
+                let file = options.open(path).map_err(failed)?;
+                refuse_if_written(&file, path)?;
+                file
+            };
             // A pipe or a terminal has no disk to reach.
             if fsync && file.metadata().is_ok_and(|meta| meta.is_file()) {
                 synced = Some(file.try_clone().map_err(failed)?);
@@ -128,6 +140,19 @@ impl Results {
             _ => result,
         }
     }
+}
+
+/// Two runs that write to one file would both do what only one should: the first one locks it, as
+/// long as it runs.
+fn refuse_if_written(file: &File, path: &Path) -> Result<(), String> {
+    let regular = file.metadata().is_ok_and(|meta| meta.is_file());
+    if regular && !super::lock::claim(file) {
+        return Err(format!(
+            "{} is being written by another run of gannet: wait for it, or give --results another name",
+            path.display()
+        ));
+    }
+    Ok(())
 }
 
 /// However a run ends: what was recorded is written.
@@ -189,6 +214,7 @@ impl Done {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(done),
             Err(error) => return Err(format!("can't read {}: {error}", path.display())),
         };
+        refuse_if_written(&file, path)?;
         // First see whether anything has to change; most of a big file does not.
         let rewrite = done.scan(BufReader::with_capacity(1 << 16, file), path, resume, None)?;
         if rewrite {

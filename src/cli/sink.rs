@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::hash::fingerprint;
+use super::lock;
 use super::plan::Existing;
 use super::stdio::Stdout;
 use crate::fetch::Validator;
@@ -48,6 +49,8 @@ impl std::fmt::Display for FileError {
 
 /// The first moment of a run, in which stamps are not trusted.
 const EARLY: Duration = Duration::from_secs(1);
+/// Names for parts that are tried, while other processes write to those before.
+const PARTS: u32 = 8;
 
 /// How files are made.
 #[derive(Debug)]
@@ -124,16 +127,20 @@ impl Files {
                 return Err(FileError::Collision(path));
             }
         }
+        let there = fs::metadata(&path).ok().filter(|_| meta.is_some());
+        if there.is_some() {
+            may_replace(&path)?;
+        }
         let key = fingerprint(path.as_os_str().as_encoded_bytes());
         if !self.busy.insert(key) {
             return Err(FileError::Collision(path));
         }
-        let part = part_name(&path);
-        let opened = self
-            .open(&part, |options| options.write(true).create(true).truncate(true))
-            .inspect_err(|_| {
-                self.busy.remove(&key);
-            })?;
+        let (part, opened) = self.own_part(&path).inspect_err(|_| {
+            self.busy.remove(&key);
+        })?;
+        if let Some(there) = there {
+            keep_mode(&there, &opened);
+        }
         // A note of an earlier run is about other bytes.
         if meta.is_some() || self.fsync {
             let _ = fs::remove_file(note_name(&part));
@@ -158,6 +165,10 @@ impl Files {
         }
         let part = part_name(path);
         let file = self.open(&part, |options| options.write(true)).and_then(|mut file| {
+            if !lock::claim(&file) {
+                let error = io::Error::other("another process is writing it");
+                return Err(FileError::Io(part.clone(), error));
+            }
             let moved = file.set_len(offset).and_then(|()| file.seek(SeekFrom::Start(offset)));
             moved.map(|_| file).map_err(|error| FileError::Io(part.clone(), error))
         });
@@ -223,6 +234,26 @@ impl Files {
         }
     }
 
+    /// An empty part that nobody else writes: another process that fetches to the same name has its
+    /// own, and whoever is whole last gives the file its content.
+    fn own_part(&self, path: &Path) -> Result<(PathBuf, File), FileError> {
+        let failed = |error| FileError::Io(path.to_owned(), error);
+        let usual = part_name(path);
+        for further in 0..PARTS {
+            let part = match further {
+                // A second time: the first may have been given its final name just then.
+                0 | 1 => usual.clone(),
+                n => with_suffix(path, &format!(".{}-{n}.gannet-part", std::process::id())),
+            };
+            let file = self.open(&part, |options| options.write(true).create(true))?;
+            if lock::claim(&file) && is_named(&file, &part) {
+                file.set_len(0).map_err(failed)?;
+                return Ok((part, file));
+            }
+        }
+        Err(failed(io::Error::other("other processes write all parts of it")))
+    }
+
     /// The name itself, or with `--no-clobber` the first of `NAME.1` to `NAME.100` that is free.
     fn free_name(&self, path: &Path, keep: bool) -> Result<PathBuf, FileError> {
         let taken = |path: &Path| {
@@ -245,6 +276,10 @@ impl Files {
     pub fn leftover(path: &Path, url: &str) -> Option<Leftover> {
         let part = part_name(path);
         let length = fs::metadata(&part).ok().filter(fs::Metadata::is_file)?.len();
+        // One that another process writes at this moment is left alone.
+        if !OpenOptions::new().write(true).open(&part).is_ok_and(|file| lock::claim(&file)) {
+            return None;
+        }
         let note: Note = serde_json::from_slice(&fs::read(note_name(&part)).ok()?).ok()?;
         let validator = match (note.etag, note.last_modified) {
             (Some(etag), _) => Validator::ETag(etag.into_bytes().into()),
@@ -340,6 +375,43 @@ fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
 #[cfg(not(unix))]
 fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
     meta.created().is_ok_and(|created| created >= since)
+}
+
+/// A file that we may not write is not replaced by another one of its name either.
+fn may_replace(path: &Path) -> Result<(), FileError> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    match OpenOptions::new().write(true).open(path) {
+        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+            Err(FileError::Io(path.to_owned(), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who could not read the file before can't read the one that takes its place.
+#[cfg(unix)]
+fn keep_mode(before: &fs::Metadata, file: &File) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = before.permissions().mode() & 0o777;
+    if file.metadata().is_ok_and(|new| new.permissions().mode() & 0o777 != mode) {
+        let _ = file.set_permissions(fs::Permissions::from_mode(mode));
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_mode(_: &fs::Metadata, _: &File) {}
+
+/// Whether a file has this name still.
+#[cfg(unix)]
+fn is_named(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    file.metadata().map(id).ok() == fs::symlink_metadata(path).map(id).ok()
+}
+
+#[cfg(not(unix))]
+const fn is_named(_: &File, _: &Path) -> bool {
+    true
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -47,6 +47,11 @@ impl Write for Stdout {
     }
 }
 
+/// Says something, if anybody can be told.
+pub fn say(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}
+
 /// Whether nobody will ever read what is written to standard output: the other end of a pipe or a
 /// socket is closed. Tells it before anything is written.
 #[cfg(unix)]

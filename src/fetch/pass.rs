@@ -240,16 +240,21 @@ impl Handler for Pass<'_> {
         let index = job.tag as usize;
         let ticket = self.state.ticket(index);
         let slot = &mut self.state.slots[index];
-        slot.delivered = 0;
-        slot.status = None;
         slot.then = Then::Done;
         if core::mem::take(&mut slot.shown) {
             let mut ctl = Control { ctl, places: &mut self.state.places };
             self.visitor.restart(&mut ctl, ticket, why);
+            // Called off: what came is the outcome.
+            if self.state.places.entries[index].doomed {
+                return;
+            }
         } else if slot.profile().resume.is_some() {
             // Perhaps only a redirect is in between: told with the next head.
             slot.voided = Some(why);
         }
+        let slot = &mut self.state.slots[index];
+        slot.delivered = 0;
+        slot.status = None;
     }
 
     fn resumed(&mut self, ctl: &mut Ctl<'_>, job: JobRef, at: u64) {

@@ -75,8 +75,12 @@ impl Gannet {
     }
 
     pub(crate) fn spawn(&self, stdin: Stdio) -> Child {
+        self.spawn_with(stdin, Stdio::piped())
+    }
+
+    pub(crate) fn spawn_with(&self, stdin: Stdio, stderr: Stdio) -> Child {
         let mut command = self.command();
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap()
     }
 
     pub(crate) fn run_bytes(&self) -> (i32, Vec<u8>, Vec<u8>) {

@@ -49,7 +49,8 @@ fn plain_error(error: &clap::Error) -> String {
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => text.find("\n\nFor more"),
         _ => text.find("\n\n"),
     };
-    text[..end.unwrap_or(text.len())].trim().to_owned()
+    let text = &text[..end.unwrap_or(text.len())];
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `--help`, `--version` and their kin.

@@ -109,6 +109,7 @@ impl Desk {
         let job = &mut self.jobs[index];
         // Progress counts what arrives for those under way; this one is counted elsewhere.
         job.place = Place::Free;
+        job.trim();
         self.lines_held = self.lines_held.saturating_sub(job.weight);
         self.free.push(index);
     }
@@ -218,12 +219,13 @@ impl Visitor for Desk {
 
     fn restart(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, _: engine::Kind) {
         let job = &mut self.jobs[ticket.tag as usize];
-        job.begin_again();
         if job.poured > 0 {
+            // It was the last answer, and what it was stays true.
             job.fail("eof_in_body", 18, "", "the connection was lost, and what has left for standard output can't be taken back");
             ctl.cancel(ticket);
             return;
         }
+        job.begin_again();
         // The head comes again, and with it the name.
         self.output.void(job);
     }

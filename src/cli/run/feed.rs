@@ -736,7 +736,9 @@ fn prepare_upload(
                 (from.filter(|from| *from > 0 || length != Some(0)), length)
             {
                 let rest = whole.checked_sub(from).filter(|rest| *rest > 0).ok_or_else(|| {
-                    (18, format!("{} has no bytes from {from} on", path.display()))
+                    // As curl: the one is done, the other can't be begun there.
+                    let exit = if whole > 0 { 18 } else { 26 };
+                    (exit, format!("{} has no bytes from {from} on", path.display()))
                 })?;
                 length = Some(rest);
                 profile.content_range = Some(format!("bytes {from}-{}/{whole}", whole - 1).into());

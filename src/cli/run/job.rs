@@ -306,7 +306,10 @@ impl Job {
         self.pace = Pace::default();
         self.sent = Pace::default();
         self.weight = 0;
-        // One long line, body or head must not be held for ever.
+    }
+
+    /// It is over: one long line, body or head must not be held until another URL comes.
+    pub fn trim(&mut self) {
         for text in [&mut self.url, &mut self.typed, &mut self.host, &mut self.path] {
             if text.capacity() > 4 * 1024 {
                 *text = String::new();
@@ -518,6 +521,18 @@ fn number(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_buffers_go_when_the_url_is_over() {
+        let mut job = Job::default();
+        job.body.resize(1 << 20, 0);
+        job.url.push_str(&"x".repeat(10_000));
+        job.trim();
+        assert_eq!((job.body.capacity(), job.url.capacity()), (0, 0));
+        job.body.resize(1_000, 0);
+        job.trim();
+        assert!(job.body.capacity() > 0, "short ones are used again");
+    }
 
     #[test]
     fn heads_are_kept_in_one_pass() {

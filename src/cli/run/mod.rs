@@ -62,7 +62,7 @@ pub fn run(plan: Plan) -> Exit {
     let signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("gannet: signals can't be handled: {error}");
+            say_line!("gannet: signals can't be handled: {error}");
             return Exit::USAGE;
         }
     };
@@ -81,9 +81,9 @@ pub fn run(plan: Plan) -> Exit {
         if setting.display.errors {
             let message = stdio::safe(&refusal.message);
             if refusal.exit == Exit::USAGE {
-                eprintln!("gannet: {message}");
+                say_line!("gannet: {message}");
             } else {
-                eprintln!("gannet: ({}) {message}", refusal.exit.code());
+                say_line!("gannet: ({}) {message}", refusal.exit.code());
             }
         }
         refusal.exit
@@ -105,7 +105,7 @@ impl Setting {
         let word = stdio::painted(stdio::colours(self.display.color), stdio::Tone::Odd, "warning:");
         for warning in self.warnings.drain(..) {
             if !self.display.silent {
-                eprintln!("gannet: {word} {}", stdio::safe(&warning));
+                say_line!("gannet: {word} {}", stdio::safe(&warning));
             }
         }
     }
@@ -549,7 +549,7 @@ fn close(
     if let Some(message) = &ended.usage
         && setting.display.errors
     {
-        eprintln!("gannet: {}", stdio::safe(message));
+        say_line!("gannet: {}", stdio::safe(message));
     }
     desk.counts.parts = (
         desk.output.files.left.0,
@@ -567,7 +567,7 @@ fn close(
         colour: stdio::colours(setting.display.color),
     };
     if desk.batch && setting.display.summary && !desk.output.closed {
-        eprint!("{}", stdio::wrapped(&summary.text(), stdio::stderr_width()));
+        say!("{}", stdio::wrapped(&summary.text(), stdio::stderr_width()));
     }
     if let Some(path) = &setting.records.summary {
         use std::io::Write;
@@ -580,7 +580,7 @@ fn close(
         if let Err(error) = written {
             desk.output.failed = true;
             if setting.display.errors {
-                eprintln!("gannet: can't write the summary to {}: {error}", path.display());
+                say_line!("gannet: can't write the summary to {}: {error}", path.display());
             }
         }
     }
@@ -696,7 +696,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
         if let Some(message) = &ended.usage {
             desk.last_exit = 26;
             if setting.display.errors {
-                eprintln!("gannet: {}", stdio::safe(message));
+                say_line!("gannet: {}", stdio::safe(message));
             }
         }
         number = feed.n;

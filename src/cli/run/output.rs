@@ -164,7 +164,7 @@ impl Output {
     }
 
     /// What came is void: a part is removed, a body in memory is forgotten. A file that went on
-    /// keeps what came until there is something better: it is as curl would have left it.
+    /// keeps what came until there is something better, as with curl's `-C -`.
     pub fn void(&mut self, job: &mut Job) {
         match std::mem::take(&mut job.sink) {
             Sink::File(sink) => self.files.void(*sink),

@@ -120,7 +120,7 @@ impl Watch {
                 conn.local = local;
                 conn.remote = Some(remote);
                 if self.verbose {
-                    eprintln!("* #{number} connected to {remote}");
+                    say_line!("* #{number} connected to {remote}");
                 }
                 if let Some(folder) = folder {
                     self.buffer.clear();
@@ -138,7 +138,7 @@ impl Watch {
             What::Secured(tls) => {
                 if self.verbose {
                     let again = if tls.resumed { ", resumed" } else { "" };
-                    eprintln!("* #{number} {} with {}{again}", tls.version, tls.cipher);
+                    say_line!("* #{number} {} with {}{again}", tls.version, tls.cipher);
                 }
             }
             What::Sent(bytes) => {
@@ -170,7 +170,7 @@ impl Watch {
             }
             What::End(how) => {
                 if self.verbose && conn.remote.is_some() {
-                    eprintln!("* #{number} {}", ending(how));
+                    say_line!("* #{number} {}", ending(how));
                 }
                 if let Some(mut conn) = self.conns.remove(&number)
                     && let Some((recorder, mut file)) = conn.record.take()
@@ -234,7 +234,7 @@ impl Half {
             }
         }
         if !rest.is_empty() {
-            eprintln!("{} [{} bytes data]", if mark == '>' { '}' } else { '{' }, rest.len());
+            say_line!("{} [{} bytes data]", if mark == '>' { '}' } else { '{' }, rest.len());
         }
     }
 
@@ -244,7 +244,7 @@ impl Half {
         if std::mem::take(&mut self.first) {
             self.interim = line.get(9) == Some(&b'1');
         }
-        eprintln!("{mark} {}", safe(&masked(&String::from_utf8_lossy(line))));
+        say_line!("{mark} {}", safe(&masked(&String::from_utf8_lossy(line))));
         if line.is_empty() {
             // After an interim answer another head follows.
             self.in_body = !std::mem::take(&mut self.interim);
