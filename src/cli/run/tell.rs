@@ -314,7 +314,8 @@ impl Desk {
             return;
         }
         let times = outcome.times;
-        let version = if last_head(&job.heads).starts_with(b"HTTP/1.0") { "1.0" } else { "1.1" };
+        // As curl: a version of which the second number is 0 is told without it.
+        let version = if last_head(&job.heads).starts_with(b"HTTP/1.0") { "1" } else { "1.1" };
         let location = job.location().and_then(|value| std::str::from_utf8(value).ok());
         let redirect = location.filter(|_| (300..400).contains(&job.status)).map(|text| {
             let to = redirect::resolve(outcome.final_url, text.as_bytes());
