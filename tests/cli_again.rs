@@ -245,3 +245,26 @@ fn what_is_appended_is_taken_back_and_nothing_else() {
         assert_eq!(fs::read_to_string(run.path("f")).unwrap(), format!("{old}56789567"));
     }
 }
+
+/// A server that says 408 on a kept connection has not seen what was sent meanwhile (RFC 9110
+/// section 15.5.9): that is no answer, and costs neither an attempt nor a pause.
+#[test]
+fn a_408_on_a_kept_connection_is_no_answer() {
+    let tired = || cut("408 Request Timeout | Connection: close", 0, "");
+    let server = Scripted::new([says("200 OK", "a"), tired(), says("200 OK", "b")]);
+    let list = format!("{}\n{}\n", server.url("/1"), server.url("/2"));
+    let begun = Instant::now();
+    let run = Gannet::new()
+        .args(["-s", "-i", "-", "--results", "-", "--per-host", "1", "--retry-delay", "20"])
+        .stdin(&list)
+        .run();
+    let records = records(&run.out);
+    assert_eq!((run.code, records.len()), (0, 2), "{}", run.out);
+    assert_eq!((&records[1]["status"], &records[1]["attempts"]), (&200.into(), &1.into()));
+    assert!(begun.elapsed().as_secs() < 10, "it waited");
+    // On a fresh connection it is one.
+    let server = Scripted::new([tired()]);
+    let run =
+        Gannet::new().args(["-s", "-w", "%{http_code}", &server.url("/"), "--retry", "0"]).run();
+    assert_eq!(run.out, "408");
+}

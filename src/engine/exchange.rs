@@ -273,6 +273,16 @@ impl Engine {
                             });
                         }
                     }
+                    // RFC 9110 section 15.5.9: the server was tired of waiting on a kept connection,
+                    // and what was sent has crossed that.
+                    if head.status == 408
+                        && reused
+                        && !job.moved
+                        && job.repeatable
+                        && job.replayable()
+                    {
+                        return Outcome::Failed(Failing::new(Kind::StaleReuse));
+                    }
                     // A final answer in place of `100 Continue` leaves the request unsent: its
                     // body stays here, and the connection is not used again.
                     let here = (rest.len() - taken) as u64;

@@ -174,7 +174,8 @@ impl Engine {
         let Some(exchange) = conn.exchange() else { return };
         let job_key = exchange.job;
         let facts_sent = exchange.sending.any();
-        let answered = exchange.first_byte.is_some();
+        // A 408 on a kept connection is no answer to what crossed it.
+        let answered = exchange.first_byte.is_some() && failing.kind != Kind::StaleReuse;
         let phase = match (exchange.delivery, answered) {
             (Delivery::Undecided, false) => match exchange.sending {
                 Sending::Sent { .. } | Sending::Expecting { .. } => Phase::FirstByte,
