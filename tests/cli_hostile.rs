@@ -743,6 +743,32 @@ fn signals_leave_no_half_file_under_a_final_name() {
     }
 }
 
+/// Whoever does not read can't keep it from ending.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_ends_it_while_nobody_reads() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        if common::inherits_ignored(signal) {
+            continue;
+        }
+        let server = spawn(Script::new()).unwrap();
+        let url = server.url("/bytes/100000000");
+        let list: String =
+            (0..3_000).map(|n| format!("{}\n", server.url(&format!("/bytes/100?{n}")))).collect();
+        for args in [&["-sS", &url][..], &["-i", "list"], &["-i", "list", "-o", "-"]] {
+            let gannet = Gannet::new();
+            fs::write(gannet.path("list"), &list).unwrap();
+            let mut child = gannet.args(args).spawn(Stdio::null());
+            std::thread::sleep(Duration::from_millis(500));
+            let begun = Instant::now();
+            common::kill(&child, signal);
+            let status = common::wait(&mut child, Duration::from_secs(10));
+            assert!(begun.elapsed() < Duration::from_secs(6), "{args:?}: {:?}", begun.elapsed());
+            assert_eq!(status.code(), Some(code), "{signal} {args:?}");
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn nohup_keeps_it_running() {

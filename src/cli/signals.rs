@@ -34,6 +34,7 @@ impl Signals {
             signal_hook::flag::register(signal, Arc::clone(&again))?;
             signal_hook::flag::register_usize(signal, Arc::clone(&number), signal as usize)?;
         }
+        super::stdio::heed(Arc::clone(&number));
         Ok(Self { number })
     }
 

@@ -3,7 +3,18 @@
 //! Owns the one way in which bytes of bodies and records reach standard output, and the mending of
 //! text that comes from servers before it reaches a terminal.
 
+#[cfg(unix)]
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
+#[cfg(unix)]
+use std::os::fd::AsFd;
+use std::sync::atomic::AtomicUsize;
+#[cfg(unix)]
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 use super::values::When;
 
@@ -11,20 +22,59 @@ use super::values::When;
 #[derive(Clone, Copy, Debug)]
 pub struct Stdout;
 
+/// The signal that asks to end, as [`Signals`](super::signals::Signals) notes it: a write for which
+/// nobody makes room must not outlast it.
+static ASKED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+
+/// From now on writes end soon once a signal is noted here.
+pub fn heed(asked: Arc<AtomicUsize>) {
+    let _ = ASKED.set(asked);
+}
+
+/// How often a write that finds no room looks whether it is to end,
+#[cfg(unix)]
+const LOOK: Duration = Duration::from_millis(100);
+/// and how long a reader has then for making room.
+#[cfg(unix)]
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The same pipe, such that a write takes what there is room for and does not wait for the rest;
+/// whoever shares our standard output has it as it was. `None`: it is no pipe, or this system has no
+/// such files.
+#[cfg(unix)]
+fn pipe() -> Option<&'static File> {
+    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+    static PIPE: OnceLock<Option<File>> = OnceLock::new();
+    let open = || {
+        let path = "/proc/self/fd/1";
+        if !std::fs::metadata(path).ok()?.file_type().is_fifo() {
+            return None;
+        }
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
+    };
+    PIPE.get_or_init(open).as_ref()
+}
+
 #[cfg(unix)]
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = io::stdout();
+        let to = pipe().map_or_else(|| stdout.as_fd(), |pipe| pipe.as_fd());
+        let mut since = None;
         loop {
-            match rustix::io::write(io::stdout(), bytes) {
-                // Somebody else made the descriptor non-blocking; that is no reason to lose bytes.
-                Err(rustix::io::Errno::AGAIN) => {
-                    let stdout = io::stdout();
-                    let mut fds =
-                        [rustix::event::PollFd::new(&stdout, rustix::event::PollFlags::OUT)];
-                    let _ = rustix::event::poll(&mut fds, None);
-                }
+            match rustix::io::write(to, bytes) {
+                Err(rustix::io::Errno::AGAIN) => {}
                 other => return other.map_err(io::Error::from),
             }
+            if ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed) != 0)
+                && since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE
+            {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
+            }
+            let look = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
+            let _ = poll(&mut [PollFd::from_borrowed_fd(to, PollFlags::OUT)], Some(&look));
         }
     }
 
@@ -139,15 +189,15 @@ pub fn safe(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// The CPU time that this process has used, in user and system mode.
 #[cfg(unix)]
-pub fn cpu_time() -> std::time::Duration {
+pub fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    std::time::Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// Not known here.
 #[cfg(not(unix))]
-pub fn cpu_time() -> std::time::Duration {
-    std::time::Duration::ZERO
+pub fn cpu_time() -> Duration {
+    Duration::ZERO
 }
 
 /// Columns of the terminal that standard error is, if it is one.

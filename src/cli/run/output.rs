@@ -175,7 +175,8 @@ impl Output {
 
     fn stdout_failed(&mut self, job: &mut Job, error: &io::Error, stdout: bool) {
         self.failed = true;
-        if stdout && error.kind() == io::ErrorKind::BrokenPipe {
+        // Nobody reads any more, or not before a signal ends us.
+        if stdout && matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut) {
             self.closed = true;
         }
         let what = if stdout { "standard output" } else { "the spool file" };
