@@ -10,7 +10,7 @@
 use core::time::Duration;
 
 /// Events that have to be expected in a rest.
-const WORTH: u32 = 3;
+const WORTH: u32 = 2;
 /// Whoever wants to be back sooner than this does not rest.
 const SOON: Duration = Duration::from_millis(1);
 
