@@ -164,3 +164,25 @@ fn a_file_keeps_its_mode() {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, mode);
     }
 }
+
+/// A name that is as long as a file system bears has its part under a short one, and goes on from it.
+#[test]
+fn a_long_name_has_a_part_as_well() {
+    let port = slow_letters();
+    let name = "n".repeat(255);
+    let gannet = Gannet::new();
+    let run = gannet.args(["-sS", "-o", &name, &format!("http://127.0.0.1:{port}/a/3")]).run();
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(fs::read_to_string(run.path(&name)).unwrap(), "aaa");
+    assert_eq!(run.files(""), [name]);
+}
+
+#[test]
+fn a_summary_that_has_no_place_is_refused_before_anything_is_fetched() {
+    let gannet = Gannet::new();
+    fs::write(gannet.path("list"), "http://127.0.0.1:1/\n").unwrap();
+    let run = gannet.args(["-i", "list", "--results", "r", "--summary", "nowhere/s"]).run();
+    assert_eq!(run.code, 2, "{}", run.err);
+    assert!(run.err.contains("there is no folder nowhere"), "{}", run.err);
+    assert!(!run.path("r").exists());
+}

@@ -5,7 +5,7 @@
 //! the spooling of bodies that must come out whole. Never knows requests.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -49,6 +49,8 @@ impl std::fmt::Display for FileError {
 
 /// The first moment of a run, in which stamps are not trusted.
 const EARLY: Duration = Duration::from_secs(1);
+/// Longer names than this, and what parts and notes have behind them, are too long for file systems.
+const LONG_NAME: usize = 220;
 /// Names for parts that are tried, while other processes write to those before.
 const PARTS: u32 = 8;
 
@@ -243,7 +245,7 @@ impl Files {
             let part = match further {
                 // A second time: the first may have been given its final name just then.
                 0 | 1 => usual.clone(),
-                n => with_suffix(path, &format!(".{}-{n}.gannet-part", std::process::id())),
+                n => with_suffix(&usual, &format!(".{}-{n}.gannet-part", std::process::id())),
             };
             let file = self.open(&part, |options| options.write(true).create(true))?;
             if lock::claim(&file) && is_named(&file, &part) {
@@ -421,6 +423,11 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn part_name(path: &Path) -> PathBuf {
+    // A name as long as the system bears leaves no room for more: such a part has a short one.
+    let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
+    if name.len() > LONG_NAME {
+        return path.with_file_name(format!("{:016x}.gannet-part", fingerprint(name)));
+    }
     with_suffix(path, ".gannet-part")
 }
 

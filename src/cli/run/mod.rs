@@ -449,6 +449,17 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
                 .push(format!("{} URLs of the earlier run are fetched again", done.again));
         }
     }
+    // Hours later would be too late.
+    if let Some(path) = setting.records.summary.as_deref().filter(|path| *path != "-")
+        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+        && !folder.is_dir()
+    {
+        return Err(usage(format!(
+            "can't write the summary to {}: there is no folder {}",
+            path.display(),
+            folder.display()
+        )));
+    }
     let bodies_on_stdout = keep.output == Where::Stdout;
     let results = Results::open(
         &setting.records,
