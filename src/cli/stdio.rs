@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicUsize;
 #[cfg(unix)]
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 #[cfg(unix)]
@@ -37,6 +37,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// and how long a reader has then for making room.
 #[cfg(unix)]
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A reader has had that time: the next writes do not give it again.
+#[cfg(unix)]
+static WAITED: AtomicBool = AtomicBool::new(false);
 
 /// The same pipe, such that a write takes what there is room for and does not wait for the rest;
 /// whoever shares our standard output has it as it was. `None`: it is no pipe, or this system has no
@@ -69,8 +73,10 @@ impl Write for Stdout {
                 other => return other.map_err(io::Error::from),
             }
             if ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed) != 0)
-                && since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE
+                && (WAITED.load(Ordering::Relaxed)
+                    || since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE)
             {
+                WAITED.store(true, Ordering::Relaxed);
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
             }
             let look = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
