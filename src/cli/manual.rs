@@ -209,7 +209,8 @@ failure of another URL of the host told enough. \
 Secrets never stand in a record.";
 
 const FILES: &str = "\
-NAME.gannet-part, NAME.gannet-part.json: a file that is not whole yet, and the validator by which --resume or -C - continues it.
+NAME.gannet-part, NAME.gannet-part.json: a file that is not whole yet, and the validator by which --resume or -C - continues it. \
+While another run writes that part, this one has NAME.gannet-part.PID-N.gannet-part; a NAME of more than 220 bytes has a part under a short name.
 
 gannet/config in the user's configuration folder ($XDG_CONFIG_HOME, else ~/.config): options that are read before all others; -q leaves it unread.
 

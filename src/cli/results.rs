@@ -57,33 +57,22 @@ impl Results {
             (Box::new(super::stdio::Stdout), "standard output".to_owned())
         } else {
             let name = path.display().to_string();
-            let mut options = OpenOptions::new();
-            options.create(true).write(true);
-            if records.resume.is_some() {
-                options.append(true);
-            } else if records.overwrite {
-                options.truncate(true);
-            } else if std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0) {
+            let anew = records.overwrite && records.resume.is_none();
+            let there = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
+            if there && !anew && records.resume.is_none() {
                 return Err(format!(
                     "{name} is there and not empty: --resume goes on with it, --results-overwrite begins it anew"
                 ));
-            } else {
-                options.append(true);
             }
             let failed = |error: io::Error| format!("can't write {name}: {error}");
-            let file = if records.overwrite && records.resume.is_none() {
-                // Emptied only once it is known that nobody else writes to it.
-                let file = options.truncate(false).open(path).map_err(failed)?;
-                refuse_if_written(&file, path)?;
-                if file.metadata().is_ok_and(|meta| meta.is_file()) {
-                    file.set_len(0).map_err(failed)?;
-                }
-                file
-            } else {
-                let file = options.open(path).map_err(failed)?;
-                refuse_if_written(&file, path)?;
-                file
-            };
+            let mut options = OpenOptions::new();
+            // It is emptied only once it is known that nobody else writes to it.
+            options.create(true).write(true).truncate(false).append(!anew);
+            let file = options.open(path).map_err(failed)?;
+            refuse_if_written(&file, path)?;
+            if there && anew {
+                file.set_len(0).map_err(failed)?;
+            }
             // A pipe or a terminal has no disk to reach.
             if fsync && file.metadata().is_ok_and(|meta| meta.is_file()) {
                 synced = Some(file.try_clone().map_err(failed)?);

@@ -97,6 +97,7 @@ impl Files {
     pub fn begin(&mut self, path: &Path, shared: bool, keep: bool) -> Result<FileSink, FileError> {
         let mut path = self.free_name(path, keep)?;
         let meta = fs::symlink_metadata(&path).ok();
+        let mut there = None;
         if let Some(meta) = &meta {
             if meta.file_type().is_symlink() {
                 // As everything that writes to a name does: through the link.
@@ -104,8 +105,8 @@ impl Files {
                     path = target;
                 }
             }
-            let special = fs::metadata(&path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
-            if special {
+            there = fs::metadata(&path).ok();
+            if there.as_ref().is_some_and(|meta| !meta.is_file() && !meta.is_dir()) {
                 let file = OpenOptions::new()
                     .write(true)
                     .open(&path)
@@ -129,7 +130,6 @@ impl Files {
                 return Err(FileError::Collision(path));
             }
         }
-        let there = fs::metadata(&path).ok().filter(|_| meta.is_some());
         if there.is_some() {
             may_replace(&path)?;
         }
