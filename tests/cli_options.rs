@@ -73,6 +73,23 @@ fn speeds_are_limited_in_both_directions() {
     assert_eq!((run.code, run.out.len()), (0, 80_000));
     at_least("a download", took, 1_200);
 
+    // All of it is there before the first read, which must not bring it all at once.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 4096];
+        let _ = stream.read(&mut head).unwrap();
+        let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n".to_vec();
+        answer.resize(answer.len() + 60_000, b'x');
+        stream.write_all(&answer).unwrap();
+        let _ = stream.read(&mut head);
+    });
+    let (run, took) = timed(&Gannet::new().args(["-s", "--limit-rate", "40k", &url]));
+    assert_eq!((run.code, run.out.len()), (0, 60_000));
+    at_least("what is there at once", took, 950);
+    peer.join().unwrap();
+
     let gannet = Gannet::new();
     fs::write(gannet.path("up"), vec![b'x'; 80_000]).unwrap();
     for (what, args) in

@@ -10,6 +10,8 @@ use crate::fetch::Ticket;
 
 /// Bytes that a limited transfer may be ahead of its rate.
 const BURST: u64 = 16 * 1024;
+/// Below this a read buffer only costs system calls.
+const LEAST_READ: usize = 4 * 1024;
 
 /// The limits, and how far they are used.
 #[derive(Debug, Default)]
@@ -139,6 +141,12 @@ impl Used {
         }
         until
     }
+}
+
+/// What one read may bring under a limit: what has been read is delivered at once, and the last
+/// piece of a body is waited for by nobody.
+pub fn read_buffer(rate: u64, usual: usize) -> usize {
+    piece(rate).max(LEAST_READ).min(usual)
 }
 
 /// Bytes that are sent at once under a limit: an eighth of a second's worth.
