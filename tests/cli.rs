@@ -577,7 +577,7 @@ fn wires_of_later_groups_are_recorded_too() {
     assert!(alone.out.ends_with(" 127.0.0.1"), "{}", alone.out);
     let replay = run.gannet().args(["replay", "w/conn-000001.wire"]).run();
     assert!(replay.out.contains("2 whole answers"), "{}", replay.out);
-    let run = groups(&["--connect-timeout", "3"]);
+    let run = groups(&["--connect-timeout", "3", "--results", "r"]);
     assert_eq!(
         (run.code, run.files("w")),
         (0, vec!["conn-000001.wire".to_owned(), "conn-000002.wire".to_owned(),]),
@@ -586,6 +586,10 @@ fn wires_of_later_groups_are_recorded_too() {
     );
     let first = fs::read(run.path("w/conn-000001.wire")).unwrap();
     assert!(first.len() < wire.len(), "the first group's alone");
+    // Records call them by the same numbers.
+    let records = records(&fs::read_to_string(run.path("r")).unwrap());
+    let ids: Vec<_> = records.iter().map(|record| record["conn"]["id"].as_u64()).collect();
+    assert_eq!(ids, [Some(1), Some(2)]);
 }
 
 #[test]

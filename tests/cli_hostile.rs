@@ -291,6 +291,64 @@ fn a_small_disk_that_fills_up_loses_nothing_that_was_whole() {
     assert!((1..12).contains(&ok), "{ok}");
 }
 
+/// What is taken out of earlier results needs room for those that stay: where there is none, they
+/// are as they were.
+#[cfg(target_os = "linux")]
+#[test]
+fn earlier_results_on_a_full_disk_stay_as_they_were() {
+    let gannet = Gannet::new();
+    let disk = gannet.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+        .arg(&disk)
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: no file system can be mounted here");
+        return;
+    }
+    let line = |n: u32, ok: bool| {
+        let error = if ok { "null" } else { "{\"kind\":\"refused\"}" };
+        format!(
+            "{{\"n\":{n},\"url\":\"http://127.0.0.1:1/{n}\",\"ok\":{ok},\"status\":null,\"error\":{error}}}\n"
+        )
+    };
+    let earlier: String = (1..=500).map(|n| line(n, n > 1)).collect();
+    fs::write(disk.join("r"), &earlier).unwrap();
+    let list: String = (1..=500).map(|n| format!("http://127.0.0.1:1/{n}\n")).collect();
+    let run = gannet.args(["-i", "-", "--results", "disk/r", "--resume"]).stdin(&list).run();
+    let (names, after) = (run.files("disk"), fs::read_to_string(disk.join("r")).unwrap());
+    let _ = std::process::Command::new("umount").arg(&disk).status();
+    assert_eq!(run.code, 23, "{}", run.err);
+    assert!(run.err.contains("can't rewrite disk/r: No space left"), "{}", run.err);
+    assert_eq!(names, ["r"]);
+    assert_eq!(after, earlier);
+}
+
+/// Each connection may write a file: both must fit.
+#[cfg(target_os = "linux")]
+#[test]
+fn with_few_descriptors_it_takes_longer_and_nothing_fails() {
+    // Slowly, so that files are open for a while.
+    let server = spawn(presets::bandwidth(200_000)).unwrap();
+    let list: String =
+        (0..40).map(|n| format!("{}\n", server.url(&format!("/bytes/4000?{n}")))).collect();
+    for most in ["16", "24"] {
+        let gannet = Gannet::new();
+        fs::write(gannet.path("list"), &list).unwrap();
+        let limit = format!("ulimit -n {most} && exec \"$@\"");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &limit, "sh", env!("CARGO_BIN_EXE_gannet"), "-i", "list"])
+            .args(["--results", "r", "--output-dir", "o"])
+            .current_dir(gannet.path(""))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{most}: {said}");
+        assert_eq!(fs::read_dir(gannet.path("o")).unwrap().count(), 40, "{said}");
+    }
+}
+
 // ---------------------------------------------------------------- names that try to get out
 
 /// Tried as the path of a URL, as its last part, as an id, as a line's output, and as the name in a
@@ -766,6 +824,23 @@ fn a_signal_ends_it_while_nobody_reads() {
             assert!(begun.elapsed() < Duration::from_secs(4), "{args:?}: {:?}", begun.elapsed());
             assert_eq!(status.code(), Some(code), "{signal} {args:?}");
         }
+    }
+}
+
+/// Nor can it hold a batch beyond its time, and what is lost for it is said by the code.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_deadline_ends_it_while_nobody_reads() {
+    let server = spawn(Script::new()).unwrap();
+    let list: String =
+        (0..3_000).map(|n| format!("{}\n", server.url(&format!("/bytes/100?{n}")))).collect();
+    for args in [&["-i", "list", "--deadline", "1"][..], &["-i", "list", "--deadline", "1", "-o-"]]
+    {
+        let gannet = Gannet::new();
+        fs::write(gannet.path("list"), &list).unwrap();
+        let mut child = gannet.args(args).spawn(Stdio::null());
+        let status = common::wait(&mut child, Duration::from_secs(20));
+        assert_eq!(status.code(), Some(23), "{args:?}");
     }
 }
 

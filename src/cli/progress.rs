@@ -25,6 +25,20 @@ pub struct Progress {
     rates: (f64, f64),
 }
 
+/// The place above the line.
+#[derive(Clone, Debug, Default)]
+pub struct Above(Option<ProgressBar>);
+
+impl Above {
+    /// The line makes room for what is written meanwhile.
+    pub fn write(&self, writes: impl FnOnce()) {
+        match &self.0 {
+            Some(bar) => bar.suspend(writes),
+            None => writes(),
+        }
+    }
+}
+
 /// What the line says.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct State<'a> {
@@ -89,10 +103,12 @@ impl Progress {
 
     /// Says something above the line.
     pub fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say_line!("{text}")),
-            None => say_line!("{text}"),
-        }
+        self.above().write(|| say_line!("{text}"));
+    }
+
+    /// For those who write to the terminal while the line is there.
+    pub fn above(&self) -> Above {
+        Above(self.bar.clone())
     }
 
     /// Takes the line away.

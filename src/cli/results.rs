@@ -153,6 +153,26 @@ impl Drop for Results {
     }
 }
 
+/// Why an earlier run's results can't be gone on with.
+#[derive(Debug)]
+pub struct Unusable {
+    pub message: String,
+    /// They are good, and can't be written anew: a full disk, a folder without permission.
+    pub local: bool,
+}
+
+impl From<String> for Unusable {
+    fn from(message: String) -> Self {
+        Self { message, local: false }
+    }
+}
+
+impl Unusable {
+    fn unwritten(path: &Path, error: &io::Error) -> Self {
+        Self { message: format!("can't rewrite {}: {error}", path.display()), local: true }
+    }
+}
+
 /// What an earlier run has done.
 #[derive(Debug, Default)]
 pub struct Done {
@@ -196,33 +216,35 @@ struct LineError {
 
 impl Done {
     /// Reads an earlier run's results, mends them, and takes out what is to be fetched again.
-    pub fn read(path: &Path, resume: &Resume) -> Result<Self, String> {
+    pub fn read(path: &Path, resume: &Resume) -> Result<Self, Unusable> {
         let mut done = Self { key: Some(resume.key), ..Self::default() };
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(done),
-            Err(error) => return Err(format!("can't read {}: {error}", path.display())),
+            Err(error) => return Err(format!("can't read {}: {error}", path.display()).into()),
         };
         refuse_if_written(&file, path)?;
         // First see whether anything has to change; most of a big file does not.
         let rewrite = done.scan(BufReader::with_capacity(1 << 16, file), path, resume, None)?;
         if rewrite {
-            let beside = beside(path);
-            let again =
-                || -> io::Result<(File, File)> { Ok((File::open(path)?, File::create(&beside)?)) };
-            let failed = |error: io::Error| format!("can't rewrite {}: {error}", path.display());
-            let (old, new) = again().map_err(failed)?;
             done = Self { key: Some(resume.key), ..Self::default() };
-            let mut new = BufWriter::with_capacity(1 << 16, new);
-            done.scan(BufReader::with_capacity(1 << 16, old), path, resume, Some(&mut new))?;
-            let finish = || -> io::Result<()> {
-                let new = new.into_inner().map_err(io::IntoInnerError::into_error)?;
-                new.sync_all()?;
-                std::fs::rename(&beside, path)
-            };
-            finish().map_err(failed)?;
+            let beside = beside(path);
+            done.rewrite(path, &beside, resume).inspect_err(|_| {
+                // What is half of the old one helps nobody, least of all a full disk.
+                let _ = std::fs::remove_file(&beside);
+            })?;
         }
         Ok(done)
+    }
+
+    /// The same once more into a file beside, which takes the place of the old one.
+    fn rewrite(&mut self, path: &Path, beside: &Path, resume: &Resume) -> Result<(), Unusable> {
+        let failed = |error: io::Error| Unusable::unwritten(path, &error);
+        let old = File::open(path).map_err(failed)?;
+        let mut new = BufWriter::with_capacity(1 << 16, File::create(beside).map_err(failed)?);
+        self.scan(BufReader::with_capacity(1 << 16, old), path, resume, Some(&mut new))?;
+        let new = new.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;
+        new.sync_all().and_then(|()| std::fs::rename(beside, path)).map_err(failed)
     }
 
     /// Reads all lines; true: some are torn, doubled, or to be fetched again.
@@ -232,7 +254,7 @@ impl Done {
         path: &Path,
         resume: &Resume,
         mut new: Option<&mut dyn Write>,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, Unusable> {
         let mut rewrite = false;
         let mut line = Vec::new();
         let mut number = 0u64;
@@ -260,7 +282,8 @@ impl Done {
                     return Err(format!(
                         "line {number} of {} is no record of gannet ({error}); give --results another name",
                         path.display()
-                    ));
+                    )
+                    .into());
                 }
             };
             rewrite |= !keep || !whole;
@@ -268,8 +291,7 @@ impl Done {
                 if !whole {
                     line.push(b'\n');
                 }
-                new.write_all(&line)
-                    .map_err(|error| format!("can't rewrite {}: {error}", path.display()))?;
+                new.write_all(&line).map_err(|error| Unusable::unwritten(path, &error))?;
             }
         }
     }
@@ -393,7 +415,7 @@ mod tests {
         }
     }
 
-    fn read(text: &str, resume: &Resume) -> (Result<Done, String>, String) {
+    fn read(text: &str, resume: &Resume) -> (Result<Done, Unusable>, String) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r");
         std::fs::write(&path, text).unwrap();
@@ -462,7 +484,7 @@ mod tests {
     #[test]
     fn other_files_are_left_alone() {
         let (done, left) = read("http://a/\nhttp://b/\n", &resume(ResumeKey::N));
-        assert!(done.unwrap_err().contains("line 1"));
+        assert!(done.unwrap_err().message.contains("line 1"));
         assert_eq!(left, "http://a/\nhttp://b/\n");
     }
 

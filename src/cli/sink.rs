@@ -95,15 +95,16 @@ impl Files {
     /// `shared`: other URLs of this run may come to the same name, which must be noticed.
     /// `keep`: it must not be there (`-J`).
     pub fn begin(&mut self, path: &Path, shared: bool, keep: bool) -> Result<FileSink, FileError> {
+        let asked = (keep || self.existing == Existing::Keep)
+            .then(|| path.to_owned())
+            .filter(|_| self.existing != Existing::Clobber);
         let mut path = self.free_name(path, keep)?;
         let meta = fs::symlink_metadata(&path).ok();
         let mut there = None;
         if let Some(meta) = &meta {
             if meta.file_type().is_symlink() {
                 // As everything that writes to a name does: through the link.
-                if let Ok(target) = fs::canonicalize(&path) {
-                    path = target;
-                }
+                path = led_to(path);
             }
             there = fs::metadata(&path).ok();
             if there.as_ref().is_some_and(|meta| !meta.is_file() && !meta.is_dir()) {
@@ -120,6 +121,7 @@ impl Files {
                     note: None,
                     noted: false,
                     appended: None,
+                    fresh: None,
                 });
             }
             if meta.is_dir() {
@@ -156,6 +158,7 @@ impl Files {
             note: None,
             noted: false,
             appended: None,
+            fresh: asked,
         })
     }
 
@@ -186,6 +189,7 @@ impl Files {
             note: None,
             noted: true,
             appended: None,
+            fresh: None,
         })
     }
 
@@ -216,6 +220,7 @@ impl Files {
             note: None,
             noted: false,
             appended: Some(length),
+            fresh: None,
         })
     }
 
@@ -313,7 +318,7 @@ impl Files {
             sink.file.sync_all().map_err(failed(&sink.path))?;
         }
         if let Some(part) = sink.part.take() {
-            fs::rename(&part, &sink.path).map_err(failed(&sink.path))?;
+            sink.path = self.name(&part, sink.path, sink.fresh.as_deref())?;
             if sink.noted {
                 let _ = fs::remove_file(note_name(&part));
             }
@@ -327,10 +332,31 @@ impl Files {
         Ok(sink.path)
     }
 
-    /// What was written is void: a part is removed, and a file that went on waits for better.
-    pub fn void(&mut self, sink: FileSink) {
-        let remove = sink.appended.is_none();
-        self.give_up(sink, remove);
+    /// Gives a part its final name, or where one that is taken is kept the next that is free.
+    fn name(
+        &self,
+        part: &Path,
+        mut path: PathBuf,
+        fresh: Option<&Path>,
+    ) -> Result<PathBuf, FileError> {
+        while let Some(asked) = fresh {
+            // Unlike a renamed one, a further name takes the place of nothing.
+            match fs::hard_link(part, &path) {
+                Ok(()) => {
+                    let _ = fs::remove_file(part);
+                    return Ok(path);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    path = self.free_name(asked, true).inspect_err(|_| {
+                        let _ = fs::remove_file(part);
+                    })?;
+                }
+                // A file system without such names.
+                Err(_) => break,
+            }
+        }
+        fs::rename(part, &path).map_err(|error| FileError::Io(path.clone(), error))?;
+        Ok(path)
     }
 
     /// It did not become whole. What can be continued stays; `remove`: nothing stays.
@@ -377,6 +403,19 @@ fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
 #[cfg(not(unix))]
 fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
     meta.created().is_ok_and(|created| created >= since)
+}
+
+/// Where a link leads, be anything there or not.
+fn led_to(path: PathBuf) -> PathBuf {
+    fs::canonicalize(&path).unwrap_or_else(|_| {
+        let mut target = path.clone();
+        // As many as the system follows; more of them are a circle, and fail when it is opened.
+        for _ in 0..40 {
+            let Ok(next) = fs::read_link(&target) else { return target };
+            target = target.parent().unwrap_or(Path::new("")).join(next);
+        }
+        path
+    })
 }
 
 /// A file that we may not write is not replaced by another one of its name either.
@@ -470,6 +509,9 @@ pub struct FileSink {
     noted: bool,
     /// How long it was when it went on at its end, as curl does it.
     appended: Option<u64>,
+    /// The name that was asked for, where one that is taken is kept: another process may take it
+    /// while this one writes.
+    fresh: Option<PathBuf>,
 }
 
 impl FileSink {
@@ -706,6 +748,28 @@ mod tests {
         assert!(matches!(no_dirs, Err(FileError::Io(..))));
     }
 
+    /// Another process came to the same name while this one wrote.
+    #[test]
+    fn a_name_that_was_taken_meanwhile_is_not_overwritten() {
+        for existing in [Existing::Keep, Existing::Default] {
+            let (dir, mut files) = files(existing);
+            let path = dir.path().join("b");
+            let mut sink = files.begin(&path, false, true).unwrap();
+            sink.write(b"ours").unwrap();
+            fs::write(&path, b"theirs").unwrap();
+            let result = files.finish(sink, None);
+            assert_eq!(fs::read(&path).unwrap(), b"theirs");
+            if existing == Existing::Keep {
+                assert_eq!(result.unwrap(), dir.path().join("b.1"));
+                assert_eq!(fs::read(dir.path().join("b.1")).unwrap(), b"ours");
+                assert_eq!(list(dir.path()), ["b", "b.1"]);
+            } else {
+                assert!(matches!(result, Err(FileError::Exists(_))));
+                assert_eq!(list(dir.path()), ["b"]);
+            }
+        }
+    }
+
     #[cfg(unix)]
     #[test]
     fn devices_and_links_are_written_through() {
@@ -715,8 +779,12 @@ mod tests {
         files.finish(null, None).unwrap();
         let target = dir.path().join("target");
         let link = dir.path().join("link");
-        fs::write(&target, b"old").unwrap();
-        std::os::unix::fs::symlink(&target, &link).unwrap();
+        std::os::unix::fs::symlink("further", &link).unwrap();
+        std::os::unix::fs::symlink("target", dir.path().join("further")).unwrap();
+        let mut sink = files.begin(&link, false, false).unwrap();
+        sink.write(b"old").unwrap();
+        files.finish(sink, None).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"old", "where there was nothing yet");
         let mut sink = files.begin(&link, false, false).unwrap();
         sink.write(b"new").unwrap();
         files.finish(sink, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1000))).unwrap();

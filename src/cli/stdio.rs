@@ -12,9 +12,7 @@ use std::sync::atomic::AtomicUsize;
 #[cfg(unix)]
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-#[cfg(unix)]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::values::When;
 
@@ -29,6 +27,21 @@ static ASKED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 /// From now on writes end soon once a signal is noted here.
 pub fn heed(asked: Arc<AtomicUsize>) {
     let _ = ASKED.set(asked);
+}
+
+/// When the whole run is to be over: no write outlasts it by much, either.
+static DEADLINE: OnceLock<Instant> = OnceLock::new();
+
+/// From now on writes end soon after this.
+pub fn heed_deadline(deadline: Instant) {
+    let _ = DEADLINE.set(deadline);
+}
+
+/// Whether it is time to end, whoever reads.
+#[cfg(unix)]
+fn is_to_end() -> bool {
+    ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed) != 0)
+        || DEADLINE.get().is_some_and(|deadline| *deadline <= Instant::now())
 }
 
 /// How often a write that finds no room looks whether it is to end,
@@ -72,7 +85,7 @@ impl Write for Stdout {
                 Err(rustix::io::Errno::AGAIN) => {}
                 other => return other.map_err(io::Error::from),
             }
-            if ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed) != 0)
+            if is_to_end()
                 && (WAITED.load(Ordering::Relaxed)
                     || since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE)
             {

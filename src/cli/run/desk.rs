@@ -17,6 +17,7 @@ use super::verdict::{self, Verdict};
 use super::watch::Shared;
 use crate::cli::date;
 use crate::cli::plan::{Display, Records};
+use crate::cli::progress::Above;
 use crate::cli::record;
 use crate::cli::results::Results;
 use crate::cli::summary::Counts;
@@ -41,8 +42,10 @@ pub struct Desk {
     pub counts: Counts,
     pub display: Display,
     pub batch: bool,
-    /// Things to say, each with its line's end; said after the turn.
+    /// Things to say, each a line; said after the turn,
     pub said: Vec<String>,
+    /// above the progress line.
+    pub above: Above,
     /// curl's code of the last transfer that failed.
     pub last_exit: u8,
     /// For formats: which transfer it is.

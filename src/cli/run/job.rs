@@ -95,6 +95,9 @@ pub enum GoOn {
     /// At the end of what has its final name, as curl; asked for from an offset on.
     At {
         offset: u64,
+        /// The offset was typed, and is where each attempt begins: what an earlier one brought is
+        /// taken back before the next, as by curl.
+        typed: bool,
         /// How long the file was before anything of this run came to it, once that is known.
         before: Option<u64>,
     },

@@ -36,7 +36,7 @@ use super::plan::{
     Batch, Continue, Display, Engine, Group, Hosts, Keep, List, Plan, Records, Transfers, Way,
     Where,
 };
-use super::progress::{Progress, State};
+use super::progress::{Above, Progress, State};
 use super::record::Writer;
 use super::results::{Done, Results};
 use super::signals::Signals;
@@ -134,6 +134,7 @@ impl Setting {
             display: self.display,
             batch,
             said: Vec::new(),
+            above: Above::default(),
             last_exit: 0,
             transfers: 0,
             insecure: engine.insecure,
@@ -440,7 +441,12 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     } = batch;
     let usage = |message: String| Refusal { exit: Exit::USAGE, message };
     let done = match (&setting.records.resume, &setting.records.results) {
-        (Some(resume), Some(path)) => Some(Done::read(path, resume).map_err(usage)?),
+        (Some(resume), Some(path)) => {
+            Some(Done::read(path, resume).map_err(|unusable| Refusal {
+                exit: if unusable.local { Exit::WRITE } else { Exit::USAGE },
+                message: unusable.message,
+            })?)
+        }
         _ => None,
     };
     if let Some(done) = &done {
@@ -472,7 +478,9 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     )
     .map_err(usage)?;
     let netrc = ask.netrc.clone();
-    let mut options = setup::options(&engine, netrc.as_ref(), window, &mut setting.warnings)?;
+    let files = keep.output != Where::Nowhere;
+    let warnings = &mut setting.warnings;
+    let mut options = setup::options(&engine, netrc.as_ref(), window, files, warnings)?;
     let held = setting.held(&engine, &mut options, window)?;
     let mut fetcher = Fetcher::new(options)?;
     if keep.output == Where::Nowhere
@@ -525,12 +533,10 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         setting.display.progress
     };
     let mut progress = Progress::new(progress, Instant::now());
-    let bounds = Bounds {
-        deadline: deadline.map(|time| setting.begun + time),
-        max_failures,
-        window: held.window as usize,
-        ..Bounds::default()
-    };
+    let deadline = deadline.map(|time| setting.begun + time);
+    deadline.into_iter().for_each(stdio::heed_deadline);
+    let bounds =
+        Bounds { deadline, max_failures, window: held.window as usize, ..Bounds::default() };
     let ended = drive(&mut fetcher, &mut feed, &mut desk, &mut progress, &setting.signals, bounds);
     let end = BatchEnd {
         signal: ended.signal,
@@ -633,10 +639,12 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
     let mut transfers_done = 0;
     let mut signal = None;
     let mut last: Option<(Engine, Fetcher, memory::Bounds)> = None;
-    // One for all groups: a later one may use the connections of those before it.
+    // One for all groups: a later one may use the connections of those before it, and no two
+    // connections of a run have the same number.
     let watched = groups
         .iter()
-        .any(|group| group.engine.record_wire.is_some() || group.keep.write_out.is_some());
+        .any(|group| group.engine.record_wire.is_some() || group.keep.write_out.is_some())
+        || (groups.len() > 1 && results.is_some());
     let watch = (watched || setting.display.verbose).then(|| Watch::new(setting.display.verbose));
     let mut groups = groups.into_iter().peekable();
     while let Some(group) = groups.next() {
@@ -647,12 +655,13 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             Some((earlier, mut fetcher, held)) if earlier.connects_like(&engine) => {
                 // What there is to warn of was said for the first of them.
                 let said = &mut Vec::new();
-                fetcher.set_rules(&setup::options(&engine, ask.netrc.as_ref(), 4096, said)?);
+                fetcher.set_rules(&setup::options(&engine, ask.netrc.as_ref(), 4096, true, said)?);
                 (fetcher, held)
             }
             _ => {
+                let warnings = &mut setting.warnings;
                 let mut options =
-                    setup::options(&engine, ask.netrc.as_ref(), 4096, &mut setting.warnings)?;
+                    setup::options(&engine, ask.netrc.as_ref(), 4096, true, warnings)?;
                 let held = setting.held(&engine, &mut options, 4096)?;
                 let mut fetcher = Fetcher::new(options)?;
                 if let Some(watch) = &watch {
@@ -699,6 +708,7 @@ fn transfers(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusa
             if quiet { When::Never } else { setting.display.progress },
             Instant::now(),
         );
+        desk.above = progress.above();
         let bounds = Bounds {
             alone: !parallel,
             fail_early,

@@ -93,10 +93,10 @@ impl Output {
                 job.go_on = GoOn::Part(left);
                 sink
             }
-            GoOn::At { offset, before } => {
-                job.go_on = GoOn::At { offset, before };
+            GoOn::At { offset, typed, before } => {
+                job.go_on = GoOn::At { offset, typed, before };
                 let sink = self.files.append(&path, before)?;
-                job.go_on = GoOn::At { offset, before: sink.appended() };
+                job.go_on = GoOn::At { offset, typed, before: sink.appended() };
                 if let Some(hash) = &mut job.hash {
                     sink.read_back(|bytes| hash.update(bytes))
                         .map_err(|error| FileError::Io(path.clone(), error))?;
@@ -164,10 +164,14 @@ impl Output {
     }
 
     /// What came is void: a part is removed, a body in memory is forgotten. A file that went on
-    /// keeps what came until there is something better, as with curl's `-C -`.
+    /// from where it ended keeps what came until there is something better, as with curl's `-C -`.
     pub fn void(&mut self, job: &mut Job) {
         match std::mem::take(&mut job.sink) {
-            Sink::File(sink) => self.files.void(*sink),
+            Sink::File(sink) => {
+                let typed = matches!(job.go_on, GoOn::At { typed: true, .. });
+                let stays = sink.appended().is_some() && !typed;
+                self.files.give_up(*sink, !stays);
+            }
             Sink::Whole(spool) => self.held -= spool.held(),
             Sink::None | Sink::Stdout => {}
         }

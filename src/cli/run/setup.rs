@@ -20,6 +20,9 @@ use crate::tls::{self, KeyLogWriter, Roots, Version};
 
 /// Descriptors that are kept for files, the terminal and the resolver.
 const RESERVE: u64 = 64;
+/// And where there are very few: the three of every process, the poll, records, a list, a validator
+/// beside a part, and what comes and goes.
+const LEAST_RESERVE: u64 = 10;
 /// Connections, unless the user says otherwise.
 const CONNECTIONS: u32 = 512;
 /// What transfers have in place of a batch's time limits: as good as none.
@@ -46,13 +49,18 @@ impl From<StartError> for Refusal {
     }
 }
 
-/// Raises the soft limit of descriptors and says how many connections fit below it.
-pub fn connections(wanted: Option<u32>, warnings: &mut Vec<String>) -> u32 {
+/// Raises the soft limit of descriptors and says how many connections fit below it. `files`: each
+/// writes one, too.
+pub fn connections(wanted: Option<u32>, files: bool, warnings: &mut Vec<String>) -> u32 {
     let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-    let room =
-        u32::try_from(limit.saturating_sub(RESERVE).max(limit / 2).max(1)).unwrap_or(u32::MAX);
+    let alone = limit.saturating_sub(RESERVE).max(limit / 2);
+    let in_pairs = alone.min(limit.saturating_sub(LEAST_RESERVE) / 2);
+    let room = |room: u64| u32::try_from(room.max(1)).unwrap_or(u32::MAX);
+    // A line of a list may name a file, whatever the others do.
+    let usual = room(in_pairs).min(CONNECTIONS);
+    let room = room(if files { in_pairs } else { alone });
     match wanted {
-        None => room.min(CONNECTIONS),
+        None => usual,
         Some(wanted) if wanted > room => {
             warnings.push(format!(
                 "--parallel-max {wanted} does not fit the limit of {limit} open files (ulimit -n): it is {room}"
@@ -63,16 +71,18 @@ pub fn connections(wanted: Option<u32>, warnings: &mut Vec<String>) -> u32 {
     }
 }
 
-/// The fetcher's options.
+/// The fetcher's options. `files`: what is fetched is written to files.
 pub fn options(
     engine: &plan::Engine,
     netrc: Option<&plan::Netrc>,
     jobs: u32,
+    files: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Options, Refusal> {
     let mut options = Options::default();
     fill_engine(&mut options.engine, engine)?;
-    options.engine.max_connections = connections(engine.max_connections, warnings);
+    let files = files || engine.record_wire.is_some();
+    options.engine.max_connections = connections(engine.max_connections, files, warnings);
     options.engine.max_jobs = jobs;
     fill_tls(&mut options.tls, engine)?;
     // What was typed is judged at once; whom the environment trusts, when it is asked.

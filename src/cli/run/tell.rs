@@ -148,7 +148,7 @@ impl Desk {
             Some(conn) => {
                 tls = conn.tls;
                 Some(Conn {
-                    id: conn.id,
+                    id: self.watch.as_ref().map_or(conn.id, |watch| watch.borrow().number(conn.id)),
                     reused: conn.reused,
                     remote: Some(conn.remote),
                     tls: tls.as_ref().map(|tls| tls.version),
@@ -266,7 +266,7 @@ impl Desk {
                 now: date::now(),
                 ..writeout::Facts::default()
             };
-            print_format(&job, &facts);
+            self.print_format(&job, &facts);
         }
         self.put_back(index, job);
         self.release(index);
@@ -303,10 +303,12 @@ impl Desk {
     fn write_format(&mut self, job: &Job, outcome: &Outcome<'_>, exit: u8, error: Option<&str>) {
         let Some(terms) = job.terms() else { return };
         let mut local = None;
+        let mut connection = None;
         let mut sent = 0;
         if let Some(watch) = &self.watch {
             let mut watch = watch.borrow();
             local = outcome.conn.and_then(|conn| watch.local(conn.id));
+            connection = outcome.conn.map(|conn| watch.number(conn.id).saturating_sub(1));
             // Asked for each, so that it is of this one.
             sent = watch.sent_since();
         }
@@ -321,6 +323,8 @@ impl Desk {
             let to = redirect::resolve(outcome.final_url, text.as_bytes());
             to.map_or_else(|_| text.to_owned(), |to| to.as_str().to_owned())
         });
+        let too_large =
+            outcome.result.is_err_and(|error| matches!(error.kind, ErrorKind::FileTooLarge(_)));
         // One that was one too many.
         let too_many = matches!(
             outcome.result,
@@ -357,7 +361,7 @@ impl Desk {
             heads: &job.heads,
             header_bytes: job.raw.len() as u64,
             connects: u64::from(fresh) + u64::from(outcome.redirects),
-            connection: outcome.conn.map(|conn| conn.id.saturating_sub(1)),
+            connection,
             redirects: u64::from(outcome.redirects),
             retries: u64::from(outcome.attempts.saturating_sub(1)),
             local_ip: local.map(|local| local.ip().to_string()).unwrap_or_default(),
@@ -365,7 +369,12 @@ impl Desk {
             remote_ip: remote.map(|remote| remote.ip().to_string()).unwrap_or_default(),
             remote_port: remote.map_or(0, |remote| remote.port()),
             scheme: outcome.final_url.scheme().name(),
-            body_bytes: outcome.content_bytes.max(if job.decoded { 0 } else { job.received }),
+            body_bytes: match (job.decoded, too_large) {
+                // What came beyond the bound was let go.
+                (false, true) => job.received,
+                (false, false) => outcome.content_bytes.max(job.received),
+                (true, _) => outcome.content_bytes,
+            },
             delivered_bytes: job.received,
             request_bytes: sent.saturating_sub(job.uploaded),
             upload_bytes: job.uploaded,
@@ -388,7 +397,20 @@ impl Desk {
                 },
             },
         };
-        print_format(job, &facts);
+        self.print_format(job, &facts);
+    }
+
+    /// `-w`, behind what there is to say of the transfer, as with curl.
+    fn print_format(&mut self, job: &Job, facts: &writeout::Facts<'_>) {
+        let Some(terms) = job.terms() else { return };
+        let Some(format) = &terms.format else { return };
+        let said = std::mem::take(&mut self.said);
+        self.above.write(|| {
+            for text in said {
+                say_line!("{text}");
+            }
+            print_format(format, facts);
+        });
     }
 
     /// Says what has gathered, above the progress line.
@@ -399,10 +421,8 @@ impl Desk {
     }
 }
 
-/// `-w`.
-fn print_format(job: &Job, facts: &writeout::Facts<'_>) {
-    let Some(terms) = job.terms() else { return };
-    let Some(format) = &terms.format else { return };
+/// `-w` of one transfer.
+fn print_format(format: &writeout::Format, facts: &writeout::Facts<'_>) {
     let mut out: Box<dyn std::io::Write> = Box::new(Stdout);
     for (target, text) in format.render(facts) {
         match &target {

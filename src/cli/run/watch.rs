@@ -96,9 +96,14 @@ struct Half {
 }
 
 impl Watch {
+    /// What a connection of the fetcher that is at work is called in this run.
+    pub const fn number(&self, conn: u64) -> u64 {
+        self.before + conn
+    }
+
     /// Our end of a connection of the fetcher that is at work.
     pub fn local(&self, conn: u64) -> Option<SocketAddr> {
-        self.conns.get(&(self.before + conn))?.local
+        self.conns.get(&self.number(conn))?.local
     }
 
     /// Bytes of requests since it was asked last.
@@ -108,7 +113,7 @@ impl Watch {
 
     fn hear(&mut self, event: &Tapped<'_>) {
         let folder = self.folder.as_deref();
-        let number = self.before + event.conn;
+        let number = self.number(event.conn);
         self.highest = self.highest.max(number);
         let conn = self.conns.entry(number).or_default();
         let begun = *conn.begun.get_or_insert(event.at);
