@@ -169,6 +169,20 @@ pub(super) fn civil(days: i64) -> (i64, i64, i64) {
     )
 }
 
+/// A date as HTTP writes it, of any year from 0 to 9999.
+pub fn http(seconds: i64) -> String {
+    let day = seconds.div_euclid(86_400);
+    let (year, month, of_month) = civil(day);
+    let mut month = MONTHS[month as usize - 1].to_owned();
+    let mut of_week = DAYS[(day + 4).rem_euclid(7) as usize].to_owned();
+    for name in [&mut month, &mut of_week] {
+        name[..1].make_ascii_uppercase();
+    }
+    let rest = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{of_week}, {of_month:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
 /// Now, since 1970.
 pub fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -245,6 +259,22 @@ mod tests {
         ];
         for (text, want) in table {
             assert_eq!(parse(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_of_http() {
+        for (seconds, want) in [
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
+            (-315_619_200, "Fri, 01 Jan 1960 00:00:00 GMT"),
+        ] {
+            assert_eq!(http(seconds), want);
+        }
+        for day in (0..200_000).step_by(97) {
+            let seconds = day * 86_400 + day;
+            assert_eq!(http(seconds), crate::fetch::date::format(seconds as u64));
         }
     }
 

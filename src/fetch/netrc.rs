@@ -25,7 +25,7 @@ struct Entry {
 
 impl Netrc {
     /// Reads a file's text: `machine`, `default`, `login`, `password`, `account`, `macdef`,
-    /// comments, quoted values.
+    /// comments, quoted values; the words in any case.
     ///
     /// ```
     /// use gannet::fetch::{Auth, Netrc};
@@ -43,7 +43,7 @@ impl Netrc {
         while let Some(token) = tokens.next()? {
             let line = tokens.line;
             let mut value = || tokens.next()?.ok_or(NetrcError::NoValue(line));
-            match &*token {
+            match &*token.to_ascii_lowercase() {
                 "machine" => {
                     entries.push(Entry { machine: Some(value()?), login: None, password: None });
                 }
@@ -252,6 +252,7 @@ mod tests {
                 Some("u v:p \"q\" \\ \n"),
             ),
             ("machine a login \"\" password p", "a", None, Some(":p")),
+            ("MACHINE a Login u PASSWORD P", "a", None, Some("u:P")),
             (
                 "macdef init\nmachine a login x password y\n\nmachine a login u password p",
                 "a",

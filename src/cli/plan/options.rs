@@ -48,6 +48,11 @@ pub(super) fn ask(
     let mut content_type = None;
     match composed {
         Some(data) if request.get => {
+            if request.upload_file.iter().any(|file| !file.is_empty()) {
+                return usage(
+                    "-T can't be combined with -G and -d: --url-query adds to the URL of an upload",
+                );
+            }
             if data.is_json() {
                 json_fields(&mut fields);
             }

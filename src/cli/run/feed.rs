@@ -21,8 +21,7 @@ use crate::cli::sink::Files;
 use crate::cli::template::Template;
 use crate::cli::values::Shard;
 use crate::cli::writeout::Format;
-use crate::cli::{glob::Glob, names};
-use crate::fetch::date as http_date;
+use crate::cli::{date, glob::Glob, names};
 use crate::fetch::{
     Body, Field, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError, UrlRules, mask,
 };
@@ -62,8 +61,10 @@ impl Common {
         profile.on_trust = batch && ask.resume == Continue::Auto && keep.output != Where::Stdout;
         if let Some(condition) = &ask.time_cond {
             let name = if condition.unless { "If-Unmodified-Since" } else { "If-Modified-Since" };
-            let date = http_date::format(u64::try_from(condition.date).unwrap_or(0));
-            profile.fields.extend(Field::new(name, date.as_bytes()));
+            // What is said of it with -H counts.
+            if !profile.fields.iter().any(|field| field.is(name)) {
+                profile.fields.extend(Field::new(name, date::http(condition.date).as_bytes()));
+            }
         }
         if let Some(path) = &ask.etag_compare {
             let etag = std::fs::read_to_string(path).unwrap_or_default();
@@ -483,6 +484,8 @@ fn personal(more: &More, base: &Arc<Profile>, own: &mut Option<Profile>) -> Resu
     let conditions = [("If-None-Match", &more.etag), ("If-Modified-Since", &more.last_modified)];
     for (name, value) in conditions {
         if let Some(value) = value {
+            // The line knows its own better than -z or -H for all.
+            profile.fields.retain(|field| !field.is(name));
             profile
                 .fields
                 .push(Field::new(name, value.as_bytes()).map_err(|error| error.to_string())?);
@@ -510,7 +513,7 @@ fn go_on(
         std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
     if also_final && let Some(length) = length.filter(|length| *length > 0) {
         own.get_or_insert_with(|| (**base).clone()).range = Some(RangeSpec::from_offset(length));
-        job.go_on = GoOn::At { offset: length, before: None };
+        job.go_on = GoOn::At { offset: length, typed: false, before: None };
     } else if let Some(left) = Files::leftover(path, &job.url) {
         let profile = own.get_or_insert_with(|| (**base).clone());
         if profile.range.is_none() && !profile.compressed {
@@ -614,9 +617,6 @@ impl TransferEntries {
             refuse_url(desk, index, &error);
             return Step::Dealt;
         }
-        if let Some(query) = &common.ask.query {
-            request.url.append_query(query);
-        }
         let dest = match &target.output {
             Where::Nowhere => Dest::Nowhere,
             Where::Stdout if self.parallel => Dest::Whole,
@@ -666,7 +666,7 @@ impl TransferEntries {
             Continue::At(offset) => {
                 own.get_or_insert_with(|| (*common.profile).clone()).range =
                     Some(RangeSpec::from_offset(offset));
-                desk.jobs[index].go_on = GoOn::At { offset, before: None };
+                desk.jobs[index].go_on = GoOn::At { offset, typed: true, before: None };
             }
         }
         if let Some(upload) = &target.upload {
@@ -682,6 +682,10 @@ impl TransferEntries {
             }
             desk.jobs[index].upload = Some(upload.clone());
             desk.jobs[index].upload_from = upload_from.unwrap_or(0);
+        }
+        // Behind the name that a folder's URL has got.
+        if let Some(query) = &common.ask.query {
+            request.url.append_query(query);
         }
         request.profile = own.map_or_else(|| Arc::clone(&common.profile), Arc::new);
         let hash = desk.hash_for(&desk.jobs[index]);
