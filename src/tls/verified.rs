@@ -1,17 +1,17 @@
 //! Chains that were found good lately, so that the same one need not be worked through again.
 //!
-//! Checking a chain is a third of what a full handshake costs, and a server that does not resume
-//! sessions shows the same one at every connection. The check is a function of the chain, the
-//! name, the authorities (fixed for a configuration) and the time, and the time matters only by
-//! the dates of the certificates; so a digest of chain and name, with the span in which all dates
-//! hold, stands for it. Only successes are kept; the server's signature over the handshake, which
-//! proves that it has the key, is checked every time. Revocation is not checked, here or there.
+//! Checking a chain is a third of what a full handshake costs, and a server shows the same one at
+//! every connection, often for many names. The check is a function of the chain, the authorities
+//! (fixed for a configuration) and the time, and the time matters only by the dates of the
+//! certificates; so a digest of the chain, with the span in which all dates hold, stands for it.
+//! Only successes are kept. The name, and the server's signature over the handshake, which proves
+//! that it has the key, are checked every time. Revocation is not checked, here or there.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use rustls::crypto::hash::Hash;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::certificate::validity;
 
@@ -24,23 +24,17 @@ pub(super) struct Verified {
     spans: Mutex<HashMap<Key, Span>>,
 }
 
-/// A digest of a chain and the name that it was checked for.
+/// A digest of a chain.
 pub(super) type Key = [u8; 32];
 
 /// From the latest start to the earliest end, in seconds since 1970, both included.
 type Span = (u64, u64);
 
-/// What stands for this chain under this name.
-pub(super) fn key(
-    sha256: &dyn Hash,
-    leaf: &[u8],
-    others: &[CertificateDer<'_>],
-    name: &ServerName<'_>,
-) -> Key {
+/// What stands for this chain.
+pub(super) fn key(sha256: &dyn Hash, leaf: &[u8], others: &[CertificateDer<'_>]) -> Key {
     let mut context = sha256.start();
-    let name = name.to_str();
     // Each part behind its length: no two lists of parts read the same.
-    for part in [name.as_bytes(), leaf].into_iter().chain(others.iter().map(AsRef::as_ref)) {
+    for part in core::iter::once(leaf).chain(others.iter().map(AsRef::as_ref)) {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
