@@ -57,11 +57,49 @@ impl Args {
         (About::HEADING, About::OPTIONS),
     ];
 
+    /// Every option, with the heading under which it stands.
+    pub fn options() -> impl Iterator<Item = (&'static str, &'static Opt)> {
+        let under = |&(heading, options): &(_, &'static [Opt])| {
+            options.iter().map(move |option| (heading, option))
+        };
+        Self::GROUPS.iter().flat_map(under)
+    }
+
+    /// The option of this name.
+    pub fn option(name: &str) -> Option<&'static Opt> {
+        Self::options().map(|(_, option)| option).find(|option| option.is_called(name))
+    }
+
     /// All of it for clap.
     pub fn command() -> clap::Command {
-        let grouped = Self::GROUPS
-            .iter()
-            .flat_map(|(heading, options)| options.iter().map(|option| option.arg(Some(heading))));
+        Self::command_of(|_| true)
+    }
+
+    /// No more of it than these groups of words need: a short run would spend a third of its time
+    /// on the options that nobody typed.
+    pub fn command_for(groups: &[Vec<OsString>]) -> clap::Command {
+        let mut needed: Vec<&str> = Vec::new();
+        for word in groups.iter().flatten().filter_map(|word| word.to_str()) {
+            let name = word.strip_prefix("--").unwrap_or("");
+            let name = name.split_once('=').map_or(name, |(name, _)| name);
+            // With those that it names, and those that they name.
+            let mut next = Self::option(name);
+            let mut named = Vec::new();
+            while let Some(option) = next {
+                if !needed.contains(&option.name) {
+                    needed.push(option.name);
+                    named.extend(option.names_others());
+                }
+                next = named.pop().and_then(Self::option);
+            }
+        }
+        Self::command_of(|option| needed.contains(&option.name))
+    }
+
+    fn command_of(needed: impl Fn(&Opt) -> bool) -> clap::Command {
+        let options = Self::options()
+            .filter(|(_, option)| needed(option))
+            .map(|(heading, option)| option.arg(Some(heading)));
         clap::Command::new("gannet")
             .version(env!("CARGO_PKG_VERSION"))
             .about("Fetches URLs: one as curl does, a list of millions at the pace that each server bears")
@@ -76,7 +114,7 @@ impl Args {
                 "All options with an example each: gannet --help all. A failure by its name: gannet --help refused",
             )
             .arg(Self::URLS.arg(None))
-            .args(grouped)
+            .args(options)
     }
 
     /// Reads words, the program's name first.

@@ -66,6 +66,26 @@ impl Opt {
         }
     }
 
+    /// By its long name or another one.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names().any(|own| own == name)
+    }
+
+    /// Its long names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        [Some(self.name), self.alias, self.visible_alias].into_iter().flatten()
+    }
+
+    /// Whether a value has to follow.
+    pub fn takes_value(&self) -> bool {
+        self.kind != Kind::Flag && self.values.is_none_or(|(least, _)| least > 0)
+    }
+
+    /// The options that its rules name.
+    pub fn names_others(&self) -> impl Iterator<Item = &'static str> {
+        [self.requires, self.overrides, self.conflicts].into_iter().flatten()
+    }
+
     /// The same for clap. `heading`: under which it stands in the help.
     pub fn arg(&self, heading: Option<&'static str>) -> Arg {
         let mut arg = Arg::new(self.name)
@@ -78,10 +98,13 @@ impl Opt {
             .value_delimiter(self.delimiter)
             .overrides_with(Resettable::from(self.overrides.map(Into::into)))
             .action(match self.kind {
-                Kind::Flag => ArgAction::SetTrue,
-                Kind::One => ArgAction::Set,
+                Kind::Flag | Kind::One => ArgAction::Set,
                 Kind::Many => ArgAction::Append,
             });
+        if self.kind == Kind::Flag {
+            // Not SetTrue: clap would write a "false" for each flag that is not there.
+            arg = arg.num_args(0).default_missing_value("true");
+        }
         if let Some(text) = self.long_help {
             arg = arg.long_help(text);
         }
@@ -119,39 +142,38 @@ impl Opt {
 /// What a field of `args` can be.
 pub trait Field: Sized {
     const KIND: Kind;
-    /// Takes the values of an option that was declared as this.
+    /// Takes the values of an option that was declared as this; none, if clap was not told of it.
     fn take(matches: &mut ArgMatches, name: &str) -> Self;
 }
 
 impl Field for bool {
     const KIND: Kind = Kind::Flag;
     fn take(matches: &mut ArgMatches, name: &str) -> Self {
-        matches.get_flag(name)
+        <Option<Self> as Field>::take(matches, name).unwrap_or(false)
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> Field for Option<T> {
     const KIND: Kind = Kind::One;
     fn take(matches: &mut ArgMatches, name: &str) -> Self {
-        matches.remove_one(name)
+        matches.try_remove_one(name).unwrap_or_default()
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> Field for Vec<T> {
     const KIND: Kind = Kind::Many;
     fn take(matches: &mut ArgMatches, name: &str) -> Self {
-        matches.remove_many(name).map(Iterator::collect).unwrap_or_default()
+        matches.try_remove_many(name).ok().flatten().map(Iterator::collect).unwrap_or_default()
     }
 }
 
 /// A field whose values clap can read by itself.
 pub trait Plain: Field {
-    /// `None`: as clap does without being told.
     const PARSER: Option<fn() -> ValueParser>;
 }
 
 impl Plain for bool {
-    const PARSER: Option<fn() -> ValueParser> = None;
+    const PARSER: Option<fn() -> ValueParser> = Some(ValueParser::bool);
 }
 
 macro_rules! plain {

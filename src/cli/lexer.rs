@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::args::Args;
 use super::plan::Usage;
 
 /// Config files may name further ones this deep.
@@ -56,55 +57,24 @@ pub struct Words {
     pub warnings: Vec<String>,
 }
 
-struct Lexer<'a> {
+struct Lexer {
     /// How many config files are open.
     depth: u32,
-    options: Options<'a>,
     words: Words,
 }
 
-/// The options that there are, as clap knows them.
-struct Options<'a> {
-    /// Each name, in order, and whether it takes a value.
-    long: Vec<(&'a str, bool)>,
-    short: Vec<(char, &'a str)>,
+/// Whether an option of this name takes a value; `None`: there is none.
+fn takes_value(name: &str) -> Option<bool> {
+    Args::option(name).map(|option| option.name != "help" && option.takes_value())
 }
 
-impl<'a> Options<'a> {
-    fn of(command: &'a clap::Command) -> Self {
-        let mut options = Self { long: Vec::with_capacity(512), short: Vec::with_capacity(64) };
-        for arg in command.get_arguments() {
-            let takes_value = arg.get_action().takes_values()
-                && arg.get_num_args().is_none_or(|range| range.min_values() > 0)
-                && arg.get_long() != Some("help");
-            let aliases = arg.get_all_aliases().unwrap_or_default();
-            let names = arg.get_long().into_iter().chain(aliases);
-            options.long.extend(names.map(|name| (name, takes_value)));
-            options.short.extend(arg.get_short().zip(arg.get_long()));
-        }
-        options.long.sort_unstable();
-        options
-    }
-
-    /// Whether an option of this name takes a value; `None`: there is none.
-    fn takes_value(&self, name: &str) -> Option<bool> {
-        let at = self.long.binary_search_by_key(&name, |&(name, _)| name).ok()?;
-        Some(self.long[at].1)
-    }
-
-    fn is_flag(&self, name: &str) -> bool {
-        self.takes_value(name) == Some(false)
-    }
+fn is_flag(name: &str) -> bool {
+    takes_value(name) == Some(false)
 }
 
 /// Brings the words after the program's name into one form.
-pub fn lex(
-    command: &clap::Command,
-    words: &[OsString],
-    default_config: Option<&Path>,
-) -> Result<Words, Usage> {
-    let options = Options::of(command);
-    let mut lexer = Lexer { depth: 0, options, words: Words::default() };
+pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, Usage> {
+    let mut lexer = Lexer { depth: 0, words: Words::default() };
     lexer.words.groups.push(Vec::new());
     if let Some(path) = default_config {
         lexer.config(path)?;
@@ -113,7 +83,7 @@ pub fn lex(
     Ok(lexer.words)
 }
 
-impl Lexer<'_> {
+impl Lexer {
     fn run(&mut self, words: &[OsString]) -> Result<(), Usage> {
         let mut rest = words.iter();
         let mut only_urls = false;
@@ -131,7 +101,7 @@ impl Lexer<'_> {
                 only_urls = true;
             } else if let Some(name) = text.strip_prefix("--") {
                 let (name, value) = match name.split_once('=') {
-                    Some((name, value)) if self.options.takes_value(name).is_some() => {
+                    Some((name, value)) if takes_value(name).is_some() => {
                         (name, Some(OsString::from(value)))
                     }
                     _ => (name, None),
@@ -158,8 +128,8 @@ impl Lexer<'_> {
     ) -> Result<(), Usage> {
         let letters = text[1..].char_indices();
         for (at, letter) in letters {
-            let short = self.options.short.iter().find(|(short, _)| *short == letter);
-            let Some(&(_, name)) = short else {
+            let mut options = Args::options().map(|(_, option)| option);
+            let Some(option) = options.find(|option| option.short == Some(letter)) else {
                 if let Some((_, name)) = LATER_SHORT.iter().find(|(short, _)| *short == letter) {
                     return Err(later(&format!("-{letter}, --{name}")).into());
                 }
@@ -168,12 +138,13 @@ impl Lexer<'_> {
                 )
                 .into());
             };
+            let name = option.name;
             if name == "help" {
                 let category = rest.next().cloned();
                 self.push("help", category.as_deref());
                 return Ok(());
             }
-            if self.options.takes_value(name) == Some(true) {
+            if takes_value(name) == Some(true) {
                 let attached = &text[1 + at + letter.len_utf8()..];
                 let attached = (!attached.is_empty()).then(|| OsString::from(attached));
                 return self.long(name, attached, &mut || rest.next().cloned());
@@ -189,7 +160,7 @@ impl Lexer<'_> {
         value: Option<OsString>,
         next: &mut dyn FnMut() -> Option<OsString>,
     ) -> Result<(), Usage> {
-        match self.options.takes_value(name) {
+        match takes_value(name) {
             Some(true) => {
                 let Some(value) = value.or_else(next) else {
                     return Err(format!("option --{name} requires a value").into());
@@ -203,7 +174,7 @@ impl Lexer<'_> {
             Some(false) if value.is_some() => Err(format!("option --{name} takes no value").into()),
             Some(false) => self.flag(name),
             None => {
-                match name.strip_prefix("no-").filter(|plain| self.options.is_flag(plain)) {
+                match name.strip_prefix("no-").filter(|plain| is_flag(plain)) {
                     // As curl: this URL's body goes to standard output, whatever the others' do.
                     Some("remote-name") => {
                         self.push("output", Some(OsStr::new("-")));
@@ -217,7 +188,7 @@ impl Lexer<'_> {
                         Ok(())
                     }
                     // `--progress-meter` after `--no-progress-meter`.
-                    None if self.options.is_flag(&format!("no-{name}")) => {
+                    None if is_flag(&format!("no-{name}")) => {
                         let word = OsString::from(format!("--no-{name}"));
                         if let Some(group) = self.words.groups.last_mut() {
                             group.retain(|have| *have != word);
@@ -225,23 +196,9 @@ impl Lexer<'_> {
                         Ok(())
                     }
                     None if LATER.contains(&name) => Err(later(&format!("--{name}")).into()),
-                    None => Err(self.unknown(name).into()),
+                    None => Err(unknown(name).into()),
                 }
             }
-        }
-    }
-
-    fn unknown(&self, name: &str) -> String {
-        let near = self
-            .options
-            .long
-            .iter()
-            .map(|(known, _)| *known)
-            .filter(|known| known.starts_with(name) || distance(known, name) <= 2)
-            .min_by_key(|known| (distance(known, name), known.len()));
-        match near {
-            Some(near) => format!("option --{name} is unknown; did you mean --{near}?"),
-            None => format!("option --{name} is unknown (gannet --help all lists what there is)"),
         }
     }
 
@@ -329,6 +286,17 @@ impl Lexer<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let near = Args::options()
+        .flat_map(|(_, option)| option.names())
+        .filter(|known| known.starts_with(name) || distance(known, name) <= 2)
+        .min_by_key(|known| (distance(known, name), known.len(), *known));
+    match near {
+        Some(near) => format!("option --{name} is unknown; did you mean --{near}?"),
+        None => format!("option --{name} is unknown (gannet --help all lists what there is)"),
     }
 }
 
@@ -432,11 +400,10 @@ pub fn default_config(variable: impl Fn(&str) -> Option<OsString>) -> Option<Pat
 mod tests {
 
     use super::*;
-    use crate::cli::args::Args;
 
     fn words(line: &[&str]) -> Result<Vec<Vec<String>>, String> {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
-        let groups = lex(&Args::command(), &line, None).map_err(|usage| usage.text)?.groups;
+        let groups = lex(&line, None).map_err(|usage| usage.text)?.groups;
         Ok(groups
             .into_iter()
             .map(|group| group.into_iter().map(|w| w.into_string().unwrap()).collect())

@@ -420,11 +420,9 @@ mod tests {
                 line = line.replace(short, path);
             }
             let typed: Vec<OsString> = words(&line).into_iter().skip(1).map(Into::into).collect();
-            let mut command = Args::command();
-            let lexed =
-                lexer::lex(&command, &typed, None).unwrap_or_else(|e| panic!("{name}: {}", e.text));
+            let lexed = lexer::lex(&typed, None).unwrap_or_else(|e| panic!("{name}: {}", e.text));
             assert!(lexed.warnings.is_empty(), "{name}: {:?}", lexed.warnings);
-            match plan::plan(&mut command, &lexed.groups, Vec::new()) {
+            match plan::plan(&lexed.groups, Vec::new()) {
                 Ok(plan::Command::Run(plan)) => {
                     let said: Vec<_> =
                         plan.warnings.iter().filter(|text| !text.starts_with("-z:")).collect();

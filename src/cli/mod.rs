@@ -75,7 +75,6 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use args::Args;
 use exit::Exit;
 use plan::Command;
 
@@ -108,16 +107,11 @@ fn fetch(words: &[OsString]) -> Exit {
     // -q counts only as the first option, in a bundle too, as curl has it.
     let unread = first == "--disable" || (first.starts_with("-q") && !first.starts_with("--"));
     let config = if unread { None } else { lexer::default_config(|name| std::env::var_os(name)) };
-    let mut command = Args::command();
-    let words = match lexer::lex(&command, words, config.as_deref()) {
+    let words = match lexer::lex(words, config.as_deref()) {
         Ok(words) => words,
         Err(error) => return refused(&error),
     };
-    let planned = plan::plan(&mut command, &words.groups, words.warnings);
-    // Hundreds of options, each with its help: to give their memory back takes a twentieth of all
-    // that a short run does.
-    std::mem::forget(command);
-    match planned {
+    match plan::plan(&words.groups, words.warnings) {
         Ok(Command::Print(text)) => match stdio::Stdout.write_all(text.as_bytes()) {
             Ok(()) => Exit::SUCCESS,
             Err(_) => Exit::WRITE,

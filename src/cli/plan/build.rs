@@ -17,15 +17,13 @@ use crate::cli::values::When;
 use crate::cli::{about, manual, template};
 
 /// Turns the words into a command.
-pub fn plan(
-    command: &mut clap::Command,
-    groups: &[Vec<OsString>],
-    warnings: Vec<String>,
-) -> Result<Command, Usage> {
+pub fn plan(groups: &[Vec<OsString>], warnings: Vec<String>) -> Result<Command, Usage> {
+    let mut command = Args::command_for(groups);
     let mut parsed = Vec::new();
     for group in groups {
         let words = std::iter::once(OsString::from("gannet")).chain(group.iter().cloned());
-        let args = Args::parse(command, words).map_err(|error| Usage::from(plain_error(&error)))?;
+        let args =
+            Args::parse(&mut command, words).map_err(|error| Usage::from(plain_error(&error)))?;
         if let Some(text) = printed(&args)? {
             return Ok(Command::Print(text));
         }

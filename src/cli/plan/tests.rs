@@ -7,9 +7,8 @@ use crate::fetch::{Body, Follow};
 
 fn typed(line: &[&str]) -> Result<Plan, String> {
     let words: Vec<OsString> = line.iter().map(OsString::from).collect();
-    let mut command = Args::command();
-    let words = lexer::lex(&command, &words, None).map_err(|usage| usage.text)?;
-    match plan(&mut command, &words.groups, words.warnings).map_err(|usage| usage.text)? {
+    let words = lexer::lex(&words, None).map_err(|usage| usage.text)?;
+    match plan(&words.groups, words.warnings).map_err(|usage| usage.text)? {
         Command::Run(plan) => Ok(*plan),
         Command::Print(text) => Err(text),
     }
