@@ -357,10 +357,7 @@ impl<N: Net> Driver<N> {
     /// Takes what came to the resolver's sockets.
     pub(super) fn pump_names(&mut self, handler: &mut dyn Handler) {
         let Some(mut names) = self.names.take() else { return };
-        let mut buffer = core::mem::take(&mut self.buffer);
-        if buffer.len() < self.config.read_buffer {
-            buffer.resize(self.config.read_buffer, 0);
-        }
+        let mut buffer = self.take_buffer();
         for _ in 0..names.ready.len() {
             let Some(token) = names.ready.pop_front() else { break };
             if names.pump(&mut self.net, token, &mut buffer, self.now) {

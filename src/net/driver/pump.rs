@@ -95,12 +95,19 @@ impl<N: Net> Driver<N> {
         Pumped::Here
     }
 
+    /// The shared buffer. Made when it is first wanted, of zeros that the system has in stock:
+    /// of its pages only those are ever touched that something is read into.
+    pub(in crate::net) fn take_buffer(&mut self) -> Vec<u8> {
+        let buffer = core::mem::take(&mut self.buffer);
+        if buffer.len() < self.config.read_buffer {
+            return vec![0; self.config.read_buffer];
+        }
+        buffer
+    }
+
     /// One read into the shared buffer, behind the part of a record that is held.
     fn read_once(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
-        let mut buffer = core::mem::take(&mut self.buffer);
-        if buffer.len() < self.config.read_buffer {
-            buffer.resize(self.config.read_buffer, 0);
-        }
+        let mut buffer = self.take_buffer();
         let held = self.unpark(key, &mut buffer);
         let room = buffer.get_mut(held..).unwrap_or_default();
         let pumped = match self.net.read(key.pack(), room) {
