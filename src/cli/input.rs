@@ -15,8 +15,9 @@ use serde_json::value::RawValue;
 
 use crate::fetch::Field;
 
-/// How much is read at once.
+/// How much is read at once, and at first: a short list needs no more.
 const BLOCK: usize = 64 * 1024;
+const FIRST_BLOCK: usize = 4 * 1024;
 
 /// A list that is being read.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Lines {
     end: usize,
     /// How far the search for a line's end has come.
     searched: usize,
+    /// The last read has filled it.
+    filled: bool,
     ended: bool,
     /// Within a line that is too long.
     skipping: bool,
@@ -77,10 +80,11 @@ impl Lines {
     fn new(source: Source, max_line: usize) -> Self {
         Self {
             source,
-            buffer: vec![0; BLOCK],
+            buffer: vec![0; FIRST_BLOCK],
             start: 0,
             end: 0,
             searched: 0,
+            filled: false,
             ended: false,
             skipping: false,
             first: true,
@@ -150,8 +154,8 @@ impl Lines {
             self.searched -= self.start;
             self.start = 0;
         }
-        if self.end == self.buffer.len() {
-            // Only a line longer than a block comes here; the bound above limits it.
+        if self.end == self.buffer.len() || (self.filled && self.buffer.len() < BLOCK) {
+            // Beyond a block only for a line that is longer; the bound above limits it.
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
         let room = &mut self.buffer[self.end..];
@@ -170,6 +174,7 @@ impl Lines {
             }
         };
         self.end += read;
+        self.filled = self.end == self.buffer.len();
         self.ended = read == 0;
         Ok(true)
     }

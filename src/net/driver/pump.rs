@@ -13,6 +13,9 @@ use crate::engine::{ConnKey, Fault, Handler, Loss, Next};
 use crate::net::{Net, Read};
 use crate::proto::wire::End;
 
+/// What one read may bring at first.
+const FIRST_BUFFER: usize = 16 * 1024;
+
 impl<N: Net> Driver<N> {
     /// Reads first, then writes: the peer may have answered, or gone, before we send.
     pub(super) fn pump(&mut self, key: ConnKey, handler: &mut dyn Handler) {
@@ -95,14 +98,25 @@ impl<N: Net> Driver<N> {
         Pumped::Here
     }
 
-    /// The shared buffer. Made when it is first wanted, of zeros that the system has in stock:
-    /// of its pages only those are ever touched that something is read into.
+    /// The shared buffer, small at first: short answers never touch the pages of a large one.
     pub(in crate::net) fn take_buffer(&mut self) -> Vec<u8> {
         let buffer = core::mem::take(&mut self.buffer);
-        if buffer.len() < self.config.read_buffer {
-            return vec![0; self.config.read_buffer];
+        if buffer.is_empty() {
+            return vec![0; self.config.read_buffer.min(FIRST_BUFFER)];
         }
         buffer
+    }
+
+    /// Puts it back; twice as large, up to its bound, where a read has filled it.
+    fn return_buffer(&mut self, mut buffer: Vec<u8>, full: bool) {
+        let most = self.config.read_buffer;
+        if full && buffer.len() < most {
+            let larger = (buffer.len() * 2).min(most);
+            // Never both at once.
+            drop(buffer);
+            buffer = vec![0; larger];
+        }
+        self.buffer = buffer;
     }
 
     /// One read into the shared buffer, behind the part of a record that is held.
@@ -110,8 +124,11 @@ impl<N: Net> Driver<N> {
         let mut buffer = self.take_buffer();
         let held = self.unpark(key, &mut buffer);
         let room = buffer.get_mut(held..).unwrap_or_default();
+        let size = room.len();
+        let mut full = false;
         let pumped = match self.net.read(key.pack(), room) {
             Ok(Read::Bytes { count, drained }) => {
+                full = count == size;
                 if let Some(link) = self.link(key) {
                     link.readable = !drained;
                 }
@@ -139,7 +156,7 @@ impl<N: Net> Driver<N> {
                 Pumped::Gone
             }
         };
-        self.buffer = buffer;
+        self.return_buffer(buffer, full);
         pumped
     }
 
