@@ -366,6 +366,70 @@ fn a_slow_list_does_not_hold_up_what_is_there() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A list may be a pipe with a name: it is opened once, by whichever side comes first, and a slow
+/// writer holds nobody up.
+#[cfg(unix)]
+#[test]
+fn a_list_may_come_through_a_named_pipe() {
+    let server = spawn(Script::new()).unwrap();
+    for writer_first in [true, false] {
+        let gannet = Gannet::new();
+        let pipe = gannet.path("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let args = ["-i", "pipe", "--unbuffered", "-s"];
+        let early = (!writer_first).then(|| gannet.args(args).spawn(Stdio::null()));
+        if early.is_some() {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let opening = {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || fs::File::options().write(true).open(pipe).unwrap())
+        };
+        let mut child = early.unwrap_or_else(|| {
+            std::thread::sleep(Duration::from_millis(200));
+            gannet.args(args).spawn(Stdio::null())
+        });
+        let mut writer = opening.join().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        for n in 0..3 {
+            writeln!(writer, "{}", server.url(&format!("/bytes/{n}"))).unwrap();
+            let mut line = String::new();
+            out.read_line(&mut line).unwrap();
+            assert!(line.contains("\"ok\":true"), "{line}");
+        }
+        drop(writer);
+        assert!(common::wait(&mut child, Duration::from_secs(20)).success());
+    }
+}
+
+/// A name of any bytes is a name.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_list_and_its_results_may_have_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let server = spawn(Script::new()).unwrap();
+    let gannet = Gannet::new();
+    let name = |bytes: &[u8]| std::ffi::OsStr::from_bytes(bytes).to_owned();
+    fs::write(gannet.path("").join(name(b"l\xff")), server.url("/bytes/1")).unwrap();
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_gannet"))
+        .args([name(b"-i"), name(b"l\xff"), name(b"--results"), name(b"r\xff")])
+        .arg("--no-summary")
+        .current_dir(gannet.path(""))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let written = fs::read_to_string(gannet.path("").join(name(b"r\xff"))).unwrap();
+    assert_eq!(records(&written).len(), 1);
+    // Where text is needed, it is said of which word.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gannet"))
+        .args([name(b"-A"), name(b"a\xff"), name(b"http://127.0.0.1:1/")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("--user-agent=a\u{fffd} is not UTF-8"), "{said}");
+}
+
 #[test]
 fn a_reader_that_leaves_ends_the_run_quietly() {
     let server = spawn(presets::queue(4)).unwrap();

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::wait;
 use crate::fetch::Field;
 
 /// How much is read at once, and at first: a short list needs no more.
@@ -37,11 +38,15 @@ pub struct Lines {
     first: bool,
     number: u64,
     max_line: usize,
+    /// It wakes the fetcher's turns.
+    watched: bool,
 }
 
 #[derive(Debug)]
 enum Source {
     File(File),
+    /// A pipe with a name, which whoever writes to it fills slowly.
+    Pipe(File),
     Stdin,
     #[cfg(any(test, fuzzing))]
     Bytes(io::Cursor<Vec<u8>>, usize),
@@ -54,7 +59,7 @@ pub enum Next<'a> {
     Line(&'a [u8], u64),
     /// A line beyond the bound; it is skipped.
     TooLong(u64),
-    /// Nothing yet: standard input is slow.
+    /// Nothing yet: standard input or a pipe is slow.
     Wait,
     /// That was all.
     End,
@@ -63,7 +68,10 @@ pub enum Next<'a> {
 impl Lines {
     /// Opens a list.
     pub fn open(path: &Path, max_line: usize) -> io::Result<Self> {
-        Ok(Self::new(Source::File(File::open(path)?), max_line))
+        Ok(match wait::open_pipe(path)? {
+            Some(pipe) => Self::new(Source::Pipe(pipe), max_line),
+            None => Self::new(Source::File(File::open(path)?), max_line),
+        })
     }
 
     /// Reads standard input.
@@ -90,12 +98,21 @@ impl Lines {
             first: true,
             number: 0,
             max_line,
+            watched: false,
         }
     }
 
-    /// Whether waiting for more means waiting for standard input.
-    pub fn is_stdin(&self) -> bool {
-        matches!(self.source, Source::Stdin)
+    /// Has what is waited for wake the fetcher's turns.
+    pub fn watch(&mut self, registry: &mio::Registry) {
+        if !std::mem::replace(&mut self.watched, true) {
+            match &self.source {
+                Source::Stdin => wait::watch_stdin(registry),
+                Source::Pipe(pipe) => wait::watch(registry, pipe),
+                Source::File(_) => {}
+                #[cfg(any(test, fuzzing))]
+                Source::Bytes(..) => {}
+            }
+        }
     }
 
     /// The next line, if there is one without waiting.
@@ -161,11 +178,21 @@ impl Lines {
         let room = &mut self.buffer[self.end..];
         let read = match &mut self.source {
             Source::File(file) => retry(|| file.read(room))?,
-            Source::Stdin => {
-                if !super::wait::stdin_ready() {
+            Source::Pipe(pipe) => {
+                if !wait::is_ready(pipe) {
                     return Ok(false);
                 }
-                super::wait::read_stdin(room)?
+                match retry(|| pipe.read(room)) {
+                    // Somebody else took it.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                    other => other?,
+                }
+            }
+            Source::Stdin => {
+                if !wait::stdin_ready() {
+                    return Ok(false);
+                }
+                wait::read_stdin(room)?
             }
             #[cfg(any(test, fuzzing))]
             Source::Bytes(bytes, block) => {
@@ -274,6 +301,13 @@ pub fn read(line: &[u8], entry: &mut Entry) -> Line {
     {
         return Line::Aria2;
     }
+    if matches!(trimmed[0], b'"' | b'\'') {
+        entry.url.push_str(&String::from_utf8_lossy(trimmed));
+        return Line::Bad(
+            "a URL stands in a line as it is, without quotes, or in a JSON object: {\"url\": \"...\"}"
+                .to_owned(),
+        );
+    }
     let Ok(text) = std::str::from_utf8(trimmed) else {
         entry.url.push_str(&String::from_utf8_lossy(trimmed));
         return Line::Bad("the line is not UTF-8: percent-encode the URL".to_owned());
@@ -318,6 +352,16 @@ struct Object<'a> {
     retry: Option<u32>,
 }
 
+/// What is read of a line that asks for what can't be.
+#[derive(Deserialize)]
+struct Owner<'a> {
+    url: String,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    meta: Option<&'a RawValue>,
+}
+
 /// Names with a value or several, in their order.
 struct Headers(Vec<(String, String)>);
 
@@ -331,7 +375,7 @@ impl<'de> Deserialize<'de> for Headers {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
                 #[derive(Deserialize)]
-                #[serde(untagged)]
+                #[serde(untagged, expecting = "a header's value is a text, or a list of texts")]
                 enum OneOrMany {
                     One(String),
                     Many(Vec<String>),
@@ -353,23 +397,20 @@ impl<'de> Deserialize<'de> for Headers {
 }
 
 fn object(line: &[u8], entry: &mut Entry) -> Result<(), String> {
-    let object: Object<'_> = serde_json::from_slice(line).map_err(|error| {
-        // The column is of this line; serde_json's "line 1" would mislead.
-        let text = error.to_string();
-        let text = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        format!("{text} (column {})", error.column())
-    })?;
-    entry.url.push_str(&object.url);
-    let mut more = More { meta: object.meta.map(|meta| meta.get().to_owned()), ..More::default() };
-    let is_id =
-        |id: &str| id.starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
-    let id = object.id.map(RawValue::get).filter(|id| *id != "null");
-    more.id = id.filter(|id| is_id(id)).map(str::to_owned);
-    let known = id.is_none_or(is_id);
-    let said = if known {
-        demands(object, &mut more)
-    } else {
-        Err("id must be a string or a number".to_owned())
+    let mut more = More::default();
+    let said = match serde_json::from_slice::<Object<'_>>(line) {
+        Ok(object) => {
+            entry.url.push_str(&object.url);
+            let is_known = whose(object.id, object.meta, &mut more);
+            is_known.and_then(|()| demands(object, &mut more))
+        }
+        Err(error) => {
+            if let Ok(owner) = serde_json::from_slice::<Owner<'_>>(line) {
+                entry.url.push_str(&owner.url);
+                let _ = whose(owner.id, owner.meta, &mut more);
+            }
+            Err(in_plain_words(&error))
+        }
     };
     if said.is_err() {
         // Whoever reads the record of a bad line must still know whose it is.
@@ -378,6 +419,28 @@ fn object(line: &[u8], entry: &mut Entry) -> Result<(), String> {
     let plain = more == More::default();
     entry.more = (!plain).then(|| Box::new(more));
     said
+}
+
+/// Notes whose line it is.
+fn whose(id: Option<&RawValue>, meta: Option<&RawValue>, more: &mut More) -> Result<(), String> {
+    more.meta = meta.map(|meta| meta.get().to_owned());
+    let is_id =
+        |id: &str| id.starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    let id = id.map(RawValue::get).filter(|id| *id != "null");
+    more.id = id.filter(|id| is_id(id)).map(str::to_owned);
+    if id.is_none_or(is_id) { Ok(()) } else { Err("id must be a string or a number".to_owned()) }
+}
+
+/// serde_json's message without the names of Rust's types.
+fn in_plain_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    // The column is of this line; serde_json's "line 1" would mislead.
+    let text = text.split(" at line ").next().unwrap_or(&text);
+    let text = text
+        .replace("expected u32", "expected a whole number")
+        .replace("expected u64", "expected a whole number")
+        .replace("expected f64", "expected a number");
+    format!("{text} (column {})", error.column())
 }
 
 /// What else a line asks for.
@@ -533,9 +596,13 @@ mod tests {
             ("{}", "url"),
             ("{\"url\":\"x\",\"nope\":1}", "nope"),
             ("{\"url\":\"x\",\"file\":\"/etc/passwd\"}", "file"),
-            ("{\"url\":\"x\",\"size\":-1}", "u64"),
-            ("{\"url\":\"x\",\"size\":\"1\"}", "u64"),
-            ("{\"url\":\"x\",\"headers\":{\"a\":1}}", "column"),
+            ("{\"url\":\"x\",\"size\":-1}", "expected a whole number"),
+            ("{\"url\":\"x\",\"size\":\"1\"}", "expected a whole number"),
+            ("{\"url\":\"x\",\"retry\":1.5}", "expected a whole number"),
+            ("{\"url\":\"x\",\"timeout\":\"1\"}", "expected a number"),
+            ("{\"url\":\"x\",\"headers\":{\"a\":1}}", "a list of texts (column"),
+            ("\"http://a/\"", "without quotes"),
+            ("'http://a/'", "without quotes"),
             ("{\"url\":\"x\",\"headers\":{\"a\":\"b\\r\\nc: d\"}}", "headers"),
             ("{\"url\":\"x\",\"headers\":[]}", "object of header"),
             ("{\"url\":\"x\",\"method\":\"G T\"}", "token"),
@@ -567,9 +634,13 @@ mod tests {
     #[test]
     fn a_bad_line_is_still_known_by_its_id() {
         let mut entry = Entry::default();
-        for (bad, id) in
-            [(r#""method":"G T""#, true), (r#""timeout":0"#, true), (r#""id":[1]"#, false)]
-        {
+        for (bad, id) in [
+            (r#""method":"G T""#, true),
+            (r#""timeout":0"#, true),
+            (r#""timeout":"1""#, true),
+            (r#""unknown":1"#, true),
+            (r#""id":[1]"#, false),
+        ] {
             let its = if id { r#""id":7,"# } else { "" };
             let line = format!(r#"{{"url":"http://a/",{its}"meta":{{"row":[1]}},{bad}}}"#);
             assert!(matches!(read(line.as_bytes(), &mut entry), Line::Bad(_)), "{line}");

@@ -1,25 +1,51 @@
-//! Standard input beside the fetcher, without a thread and without changing how anybody else sees
-//! that descriptor: it is read only when something is there, and it wakes the fetcher's poll.
+//! Standard input and pipes beside the fetcher, without a thread and without changing how anybody
+//! else sees that descriptor: they are read only when something is there, and wake the fetcher's poll.
 
+use std::fs::File;
 use std::io;
+use std::path::Path;
 
 #[cfg(unix)]
 mod system {
     use std::os::fd::{AsFd, AsRawFd};
+    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    use super::io;
+    use super::{File, Path, io};
 
-    /// Whether a read from standard input would not wait.
-    pub(in crate::cli) fn stdin_ready() -> bool {
-        let stdin = io::stdin();
-        let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    /// Opens a pipe by its name; `None`: it is something else. Whoever is to write to it need not
+    /// be there yet.
+    pub(in crate::cli) fn open_pipe(path: &Path) -> io::Result<Option<File>> {
+        if !std::fs::metadata(path)?.file_type().is_fifo() {
+            return Ok(None);
+        }
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        File::options().read(true).custom_flags(flags).open(path).map(Some)
+    }
+
+    /// Whether a read would not wait.
+    pub(in crate::cli) fn is_ready(from: &impl AsFd) -> bool {
+        let mut fds = [PollFd::new(from, PollFlags::IN)];
         match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
             Ok(ready) => ready > 0,
             // What can't be asked is read.
             Err(_) => true,
         }
+    }
+
+    /// Has it wake the fetcher's turns. A file can't be watched, and need not be.
+    pub(in crate::cli) fn watch(registry: &mio::Registry, from: &impl AsRawFd) {
+        let _ = registry.register(
+            &mut mio::unix::SourceFd(&from.as_raw_fd()),
+            mio::Token(crate::net::mio::FOREIGN),
+            mio::Interest::READABLE,
+        );
+    }
+
+    /// Whether a read from standard input would not wait.
+    pub(in crate::cli) fn stdin_ready() -> bool {
+        is_ready(&io::stdin())
     }
 
     /// One read, past the buffer of the standard library.
@@ -32,18 +58,14 @@ mod system {
         }
     }
 
-    /// Has standard input wake the fetcher's turns. A file can't be watched, and need not be.
+    /// Has standard input wake the fetcher's turns.
     pub(in crate::cli) fn watch_stdin(registry: &mio::Registry) {
-        let _ = registry.register(
-            &mut mio::unix::SourceFd(&io::stdin().as_raw_fd()),
-            mio::Token(crate::net::mio::FOREIGN),
-            mio::Interest::READABLE,
-        );
+        watch(registry, &io::stdin());
     }
 }
 
 #[cfg(unix)]
-pub(super) use system::{read_stdin, stdin_ready, watch_stdin};
+pub(super) use system::{is_ready, open_pipe, read_stdin, stdin_ready, watch, watch_stdin};
 
 /// Elsewhere standard input is read when it is wanted, and the batch waits for it.
 #[cfg(not(unix))]
@@ -61,7 +83,17 @@ mod system {
     }
 
     pub(in crate::cli) fn watch_stdin(_: &mio::Registry) {}
+
+    pub(in crate::cli) fn open_pipe(_: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    pub(in crate::cli) fn is_ready(_: &File) -> bool {
+        true
+    }
+
+    pub(in crate::cli) fn watch(_: &mio::Registry, _: &File) {}
 }
 
 #[cfg(not(unix))]
-pub(super) use system::{read_stdin, stdin_ready, watch_stdin};
+pub(super) use system::{is_ready, open_pipe, read_stdin, stdin_ready, watch, watch_stdin};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 
@@ -22,8 +22,8 @@ pub fn plan(groups: &[Vec<OsString>], warnings: Vec<String>) -> Result<Command, 
     let mut parsed = Vec::new();
     for group in groups {
         let words = std::iter::once(OsString::from("gannet")).chain(group.iter().cloned());
-        let args =
-            Args::parse(&mut command, words).map_err(|error| Usage::from(plain_error(&error)))?;
+        let args = Args::parse(&mut command, words)
+            .map_err(|error| Usage::from(plain_error(&error, group)))?;
         if let Some(text) = printed(&args)? {
             return Ok(Command::Print(text));
         }
@@ -40,7 +40,16 @@ pub fn plan(groups: &[Vec<OsString>], warnings: Vec<String>) -> Result<Command, 
 }
 
 /// clap's message without its decoration.
-fn plain_error(error: &clap::Error) -> String {
+fn plain_error(error: &clap::Error, words: &[OsString]) -> String {
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        // It does not say which.
+        let other = words.iter().filter(|word| word.to_str().is_none());
+        let names: Vec<_> = other.map(|word| word.to_string_lossy().into_owned()).collect();
+        return format!(
+            "{} is not UTF-8: what has other bytes is read from files (-d @FILE, -H @FILE)",
+            names.join(", ")
+        );
+    }
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let end = match error.kind() {
@@ -296,6 +305,8 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
         }
     }
     let mut lists = Vec::new();
+    // By the words because of the order; the names themselves may be of any bytes.
+    let mut files = args.input.input_file.iter();
     for word in words {
         if let Some(url) = value(word, "url") {
             match url.strip_prefix('@') {
@@ -304,24 +315,10 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
                 None if args.input.globoff => lists.push(List::Url(Glob::literal(url))),
                 None => lists.push(List::Url(Glob::parse(url).map_err(no_glob)?)),
             }
-        } else if let Some(file) = value(word, "input-file") {
-            if file == "-" {
-                lists.push(List::Stdin);
-                continue;
-            }
-            let path = PathBuf::from(file);
-            if file.contains("://") && !path.exists() {
-                return usage(format!(
-                    "-i names a list, and '{file}' looks like a URL: curl's -i is --show-headers here"
-                ));
-            }
-            if path.is_dir() {
-                return usage(format!("the list {file} is a folder"));
-            }
-            if let Err(error) = std::fs::File::open(&path) {
-                return usage(format!("can't read the list {file}: {error}"));
-            }
-            lists.push(List::File(path));
+        } else if word.as_encoded_bytes().starts_with(b"--input-file=")
+            && let Some(path) = files.next()
+        {
+            lists.push(list_of(path)?);
         }
     }
     if lists.iter().filter(|list| **list == List::Stdin).count() > 1 {
@@ -354,6 +351,29 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
         max_line: args.bounds.max_line.unwrap_or(1 << 20).clamp(64, 1 << 30) as usize,
     };
     Ok(Plan { way: Way::Batch(Box::new(batch)), display: display(&args), records, warnings })
+}
+
+/// What `-i` names.
+fn list_of(path: &Path) -> Result<List, Usage> {
+    if path.as_os_str() == "-" {
+        return Ok(List::Stdin);
+    }
+    let shown = path.display();
+    if path.to_str().is_some_and(|name| name.contains("://")) && !path.exists() {
+        return usage(format!(
+            "-i names a list, and '{shown}' looks like a URL: curl's -i is --show-headers here"
+        ));
+    }
+    if path.is_dir() {
+        return usage(format!("the list {shown} is a folder"));
+    }
+    // A pipe is opened once, where it is read: whoever writes to it must not see it closed.
+    let readable = std::fs::metadata(path)
+        .and_then(|meta| if meta.is_file() { std::fs::File::open(path).map(drop) } else { Ok(()) });
+    if let Err(error) = readable {
+        return usage(format!("can't read the list {shown}: {error}"));
+    }
+    Ok(List::File(path.to_owned()))
 }
 
 /// Where a batch's bodies go.

@@ -186,15 +186,14 @@ impl Feed {
         }
     }
 
-    /// Whether what is waited for is standard input.
-    pub fn waits_for_stdin(&self) -> bool {
-        match &self.source {
-            Entries::Batch(batch) => {
-                batch.lines.as_ref().is_some_and(|(lines, _)| lines.is_stdin())
-            }
-            Entries::Transfers(transfers) => {
-                transfers.lines.as_ref().is_some_and(|(_, _, lines)| lines.is_stdin())
-            }
+    /// Has what is waited for wake the fetcher's turns.
+    pub fn watch(&mut self, registry: &mio::Registry) {
+        let lines = match &mut self.source {
+            Entries::Batch(batch) => batch.lines.as_mut().map(|(lines, _)| lines),
+            Entries::Transfers(transfers) => transfers.lines.as_mut().map(|(_, _, lines)| lines),
+        };
+        if let Some(lines) = lines {
+            lines.watch(registry);
         }
     }
 

@@ -307,7 +307,10 @@ fn drive(
             break;
         }
         let timeout = patience(desk, progress, &bounds, now, called_off);
-        if !watched && ((starved && feed.waits_for_stdin()) || desk.sending.waits()) {
+        if starved {
+            feed.watch(fetcher.registry());
+        }
+        if !watched && desk.sending.waits() {
             watched = true;
             super::wait::watch_stdin(fetcher.registry());
         }
