@@ -557,6 +557,9 @@ fn bounds_end_a_batch_and_leave_the_rest_for_resume() {
         Gannet::new().args(["-i", "-", "--deadline", "1", "--per-host", "1"]).stdin(&list).run();
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(run.err.contains("--deadline"), "{}", run.err);
+    // Nothing failed, and not everything was done.
+    let run = Gannet::new().args(["-i", "-", "--deadline", "0"]).stdin(&list).run();
+    assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
     let list: String =
         (0..500).map(|n| format!("{}\n", server.url(&format!("/status/404?{n}")))).collect();
     let run = Gannet::new()

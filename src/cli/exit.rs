@@ -12,7 +12,7 @@ pub struct Exit(u8);
 impl Exit {
     /// All went well.
     pub const SUCCESS: Self = Self(0);
-    /// A batch in which some URLs failed.
+    /// A batch in which some URLs failed, or that ended before its list did.
     pub const SOME_FAILED: Self = Self(1);
     /// The command line, or a list named on it, can't be used.
     pub const USAGE: Self = Self(2);
@@ -54,6 +54,8 @@ pub struct BatchEnd {
     pub usage: bool,
     /// URLs failed.
     pub failed: u64,
+    /// It ended before its list did.
+    pub early: bool,
 }
 
 impl BatchEnd {
@@ -63,7 +65,7 @@ impl BatchEnd {
             Self { signal: Some(number), .. } => Exit::signal(number),
             Self { local_failed: true, .. } => Exit::WRITE,
             Self { usage: true, .. } => Exit::USAGE,
-            Self { failed: 1.., .. } => Exit::SOME_FAILED,
+            Self { failed: 1.., .. } | Self { early: true, .. } => Exit::SOME_FAILED,
             Self { .. } => Exit::SUCCESS,
         }
     }
@@ -78,9 +80,19 @@ mod tests {
         let table = [
             (BatchEnd::default(), 0),
             (BatchEnd { failed: 3, ..BatchEnd::default() }, 1),
-            (BatchEnd { failed: 3, usage: true, ..BatchEnd::default() }, 2),
-            (BatchEnd { failed: 3, usage: true, local_failed: true, signal: None }, 23),
-            (BatchEnd { failed: 3, usage: true, local_failed: true, signal: Some(2) }, 130),
+            (BatchEnd { early: true, ..BatchEnd::default() }, 1),
+            (BatchEnd { failed: 3, usage: true, early: true, ..BatchEnd::default() }, 2),
+            (BatchEnd { failed: 3, usage: true, local_failed: true, ..BatchEnd::default() }, 23),
+            (
+                BatchEnd {
+                    failed: 3,
+                    usage: true,
+                    local_failed: true,
+                    signal: Some(2),
+                    ..BatchEnd::default()
+                },
+                130,
+            ),
             (BatchEnd { signal: Some(15), ..BatchEnd::default() }, 143),
         ];
         for (end, code) in table {

@@ -197,7 +197,7 @@ Transfers: curl's codes: 0; 1 unsupported; 2 usage; 3 malformed URL; 6 name not 
 43 an option that contradicts another; 45 --interface; 47 too many redirects; 49 --resolve or --connect-to; 52 empty reply; 55, 56 send or receive failed; 58 own certificate; 60 the server's certificate; 61 bad encoding; \
 63 too large; 77 CA file; 90 pin. With several URLs it is that of the last one that failed.
 
-A batch: 0 all ok, 1 some URLs failed, 2 usage (a list or another file that can't be read included), 23 local output failed, 130 or 143 on a signal. When several \
+A batch: 0 all ok, 1 some URLs failed or it ended before its list, 2 usage (a list or another file that can't be read included), 23 local output failed, 130 or 143 on a signal. When several \
 hold: signal, 23, 2, 1.";
 
 const RECORDS: &str = "\

@@ -544,8 +544,9 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     let end = BatchEnd {
         signal: ended.signal,
         usage: ended.usage.is_some(),
-        // What ended before the list did has not done what it was asked.
-        failed: if exit_zero && ended.why.is_none() { 0 } else { desk.counts.failed },
+        failed: if exit_zero { 0 } else { desk.counts.failed },
+        // What was not done is no failure of a URL, nor is it what was asked for.
+        early: ended.why.is_some(),
         local_failed: false,
     };
     Ok(close(setting, &mut desk, &fetcher, progress, &ended, end))
