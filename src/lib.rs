@@ -61,7 +61,7 @@ for response in fetcher.run() {
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 // Nothing that comes from outside may end the process it runs in. Where bytes from the network are read (`proto`,
-// `dns`, `tls`, `net`) slices and lists are not indexed either; `engine` argues why it does.
+// `dns`, `tls`, `net`) slices and lists are not indexed either; a file of another layer that does it says why it can't fail.
 #![cfg_attr(
     not(test),
     deny(

@@ -3,6 +3,10 @@
 //! A key names one value for ever: when the value is removed, the key dies with it, and a later
 //! value in the same slot has another generation. Stale events therefore die at look-up instead
 //! of reaching a stranger. Look-up is an index and one comparison, never a hash.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "there is a generation for each slot that ever held a value: `insert` sees to that"
+)]
 
 use core::fmt;
 use core::hash::{Hash, Hasher};

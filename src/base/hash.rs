@@ -85,7 +85,9 @@ impl Hasher for SeededHasher {
         }
         let rest = words.remainder();
         let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
+        if let Some(place) = last.get_mut(..rest.len()) {
+            place.copy_from_slice(rest);
+        }
         // Seven bytes at most: the eighth is the place for the length.
         last[7] = bytes.len() as u8;
         self.mix(u64::from_le_bytes(last));

@@ -2,6 +2,7 @@
 //!
 //! Owns no protocol and no socket, and reads no clock: time comes in as a value.
 //! Everything here is `no_std` + alloc.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod arena;
 mod hash;

@@ -2,6 +2,10 @@
 //!
 //! Owns the order in which things that are overdue have their turn. What a deadline means for a
 //! connection, a race or a queue is theirs.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a timer belongs to a connection, dial or job that is there: whoever drops one cancels its timer, and a dead place is left at `at`; a connection's host, and its job while it has an exchange, outlive it"
+)]
 
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -20,16 +20,10 @@
 //! [`Action::Transmit`] → [`outgoing`](Engine::outgoing) → [`received`](Engine::received) →
 //! [`Handler::done`]; or, when the connection is lost, `retry`'s verdict: again at once, again
 //! after a backoff, or the end.
-#![cfg_attr(
-    not(test),
-    deny(clippy::string_slice),
-    expect(
-        clippy::indexing_slicing,
-        reason = "what is told from outside (events, handlers' commands) names its thing by a key that may be dead, and \
-            is looked up by `get`; what the engine indexes are keys that it holds itself, as long as they live, and small \
-            arrays by an enum's number; `check` sees to it after each event of the swarm and of the fuzz target `engine`"
-    )
-)]
+// What is told from outside (events, handlers' commands) names its thing by a key that may be dead, and is looked up by
+// `get`. Where the engine indexes, the file says why there is something; `check` sees to it after each event of the swarm
+// and of the fuzz target `engine`.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod bounds;
 pub mod budget;
@@ -349,7 +343,11 @@ impl Engine {
         key
     }
 
-    /// The origin that a key names.
+    /// The origin that a key names. Panics for another engine's key.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "no host is ever dead; a key from elsewhere is the caller's mistake"
+    )]
     pub fn origin(&self, host: HostKey) -> Origin<'_> {
         self.hosts[host].origin()
     }
@@ -404,7 +402,11 @@ impl Engine {
         self.hosts.iter().map(|(_, host)| host.stats())
     }
 
-    /// What is known of one host.
+    /// What is known of one host. Panics for another engine's key.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "no host is ever dead; a key from elsewhere is the caller's mistake"
+    )]
     pub fn stats_of(&self, host: HostKey) -> HostStats<'_> {
         self.hosts[host].stats()
     }

@@ -4,6 +4,10 @@
 //! Owns the rules for hosts that can't be reached (DESIGN section 5): the next address, then the
 //! host's backoff, counted for the job at the head of its queue; *down* when that job has used its
 //! attempts. A connection is bound to no job until it is ready.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "hosts and groups live as long as the engine; dials, connections and jobs were looked up by `get`, or come from a list of those that are there, in the same function, before anything is dropped"
+)]
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -172,7 +176,7 @@ impl Engine {
             (self.config.per_host, addresses.first())
         {
             let ceiling = self.ceiling(first);
-            let start = start.clamp(1, ceiling);
+            let start = start.min(ceiling).max(1);
             let config = LimitConfig { start, ..LimitConfig::origin(ceiling) };
             self.hosts[key].limit = Limit::new(&config, self.random.u64(..), Instant::ZERO);
             self.hosts[key].told_limit = self.hosts[key].limit.allowed();

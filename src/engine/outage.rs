@@ -5,6 +5,10 @@
 //! opening a second probes whether it is over. Bounded by [`Config::offline_wait`].
 //!
 //! [`Config::offline_wait`]: super::Config::offline_wait
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a host's key is never dead: hosts live as long as the engine"
+)]
 
 use core::time::Duration;
 

@@ -4,6 +4,10 @@
 //! one. A host with work and no obstacle is in the ring; each step serves one job of the host in
 //! front and moves it to the back; the first refusal by the global cap ends the round, so that an
 //! event never costs a walk over all hosts.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "hosts and groups live as long as the engine; a queue's number is an enum's; connections and jobs come from the lists of those that are there, or were looked up by `get` in the same function, before anything is dropped"
+)]
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -211,7 +215,7 @@ impl Engine {
 
     /// This machine is out of sockets: fewer connections from now on, and a moment's rest.
     pub(super) fn lower_cap(&mut self, now: Instant) {
-        self.cap = (self.conns.len() as u32).clamp(1, self.cap);
+        self.cap = (self.conns.len() as u32).min(self.cap).max(1);
         if self.exhausted <= now {
             // Those that fail together are one shortage; each further one is rested from longer.
             self.cap_rises = now + self.cap_rest;

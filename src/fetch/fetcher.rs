@@ -2,6 +2,10 @@
 //!
 //! Owns the turn: the driver's, the resolver's, and the hops in between. Everything that is
 //! decided about an answer is decided in `slots`.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a slot's number is that of a slot: they are never fewer"
+)]
 
 use core::fmt;
 use core::time::Duration;

@@ -20,6 +20,7 @@
 //! | `fetcher`, `visitor` | the turn, and who is told |
 //! | `simple` | whole responses, collected |
 //! | `error`, `exit` | what went wrong, what to do, curl's exit codes |
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod address;
 mod ask;

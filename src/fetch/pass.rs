@@ -2,6 +2,10 @@
 //!
 //! Owns the verdict on each answer: deliver, follow, decode, refuse. What is known of a request
 //! stands in its slot; what the user makes of an answer is the visitor's.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "the engine gives back the tag of a request that a slot made: its number, and slots are never fewer"
+)]
 
 use core::net::SocketAddr;
 use core::ops::ControlFlow;

@@ -3,6 +3,10 @@
 //! One slot a request, found by index; slots keep their memory for the next one. Owns where a
 //! request stands on its way over redirects, and its outcome; what an answer means for it is
 //! judged in [`pass`](super::pass).
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a slot's number is that of a slot, a host's key that of one introduced before: neither are ever fewer"
+)]
 
 use core::mem::size_of;
 use core::net::SocketAddr;

@@ -5,6 +5,11 @@
 //! goes through [`fast`](super::url_fast), which gives the same answer without the general
 //! machinery. Never looks a name up, and never shows a secret: userinfo is kept apart from the
 //! text.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "the fields of a `Url` are places in its text, in order and between characters, set wherever the text is; all others were found in the text they cut"
+)]
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,6 +1,10 @@
 //! What a limit can say about itself, for `-v`, the summary and `host_stats`.
 //!
 //! Owns the counters that every kind of limit keeps and the words. It decides nothing.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a complaint's number is one of as many as there are complaints"
+)]
 
 use core::fmt;
 use core::time::Duration;

@@ -6,6 +6,10 @@
 //! and spans in which the bucket was full come out right by themselves. A window (so many in so
 //! much time) looks like a large bucket whose least rate is the right one. Integers; allocates
 //! only when it is made.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "numbers of candidates come from `position`, or are held below `COUNT` where they are counted up (`few` leaves one above `first`); the ring, of at least one, is indexed by a remainder"
+)]
 
 use alloc::boxed::Box;
 use alloc::vec;

@@ -3,6 +3,10 @@
 //! Owns the reading of `Content-Encoding`, the stack of decoders, and what bounds them: how many
 //! codings, how many bytes, and how many bytes out of one byte in. Borrowed bytes go in, borrowed
 //! bytes come out; the buffers between are kept. Never guesses a coding from the content.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "the stage before one that is not the first; and a step writes at most the buffer it was given"
+)]
 
 mod brotli;
 mod deflate;

@@ -1,6 +1,7 @@
 //! What a complaint means: a wall, a burst of one cause, chance, or an outage.
 //!
 //! Owns the fall of the limit and the memory of the level at which the server complained.
+#![expect(clippy::indexing_slicing, reason = "`class` is a `bool` as a number, of two")]
 
 use core::time::Duration;
 

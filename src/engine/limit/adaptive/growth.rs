@@ -2,6 +2,10 @@
 //!
 //! Owns the slow start of a search, and the place where it ends: a cap, or the knee beyond which
 //! goodput did not follow.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a number of a milestone is a remainder by how many there are"
+)]
 
 use core::time::Duration;
 
@@ -135,7 +139,7 @@ impl Adaptive {
         let Some(knee) = self.ladder.knee() else { return };
         // Where times vary, a little more: too few cost goodput, a few too many only wait.
         let room = knee.level * knee.noise.min(UNIT as u32) / 3072;
-        let level = (knee.level + room).clamp(u32::from(self.config.floor), self.level);
+        let level = (knee.level + room).min(self.level).max(u32::from(self.config.floor));
         let level = level.max(self.least());
         let calm = knee.calm.wait.unwrap_or(knee.calm.mean_time);
         self.finding = if knee.best.mostly_bytes {
