@@ -6,19 +6,22 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use gannet::base::Instant;
 use gannet::engine::{
-    Advice, Config, Ctl, Engine, Handler, HostKey, JobRef, Load, Origin, PerHost, Report, Request,
-    Resume, Scheme,
+    Advice, Config, Ctl, Engine, Handler, HostKey, JobRef, Load, Origin, Payload, PerHost, Report,
+    Request, Resume, Scheme, Upload,
 };
 use gannet::net::mio::Mio;
 use gannet::net::{Driver, DriverConfig};
 use gannet::origin::{Running, Script, presets, spawn};
 use gannet::proto::{Body, Head};
 use gannet::tls;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 struct Counting;
 
@@ -453,4 +456,223 @@ fn a_handshake_that_never_ends_stays_within_the_formula() {
     .cast_unsigned();
     println!("handshakes without end: {peak} of {most} bytes");
     assert!(peak <= most && most <= 512 * 1024, "{peak} of {most}");
+}
+
+/// A TLS server of its own kind: it shakes hands, reads what is asked, and then does as told.
+fn tls_server(
+    certificate: (&str, &str),
+    tickets: usize,
+    then: fn(&mut rustls::ServerConnection, &mut TcpStream) -> std::io::Result<()>,
+) -> SocketAddr {
+    let chain = CertificateDer::pem_slice_iter(certificate.0.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(certificate.1.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.map(Result::unwrap).collect(), key)
+        .unwrap();
+    config.send_tls13_tickets = tickets;
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            tls.set_buffer_limit(None);
+            std::thread::spawn(move || {
+                let _ = stream.set_nodelay(true);
+                let asked = rustls::Stream::new(&mut tls, &mut stream).read(&mut [0; 4096]);
+                if asked.is_ok_and(|count| count > 0) && then(&mut tls, &mut stream).is_ok() {
+                    // Whoever is left hanging is let go after a while.
+                    std::thread::sleep(Duration::from_secs(2));
+                }
+            });
+        }
+    });
+    address
+}
+
+/// What TLS makes of these bytes of content, all that is queued before them included.
+fn records(tls: &mut rustls::ServerConnection, content: &[u8]) -> Vec<u8> {
+    tls.writer().write_all(content).unwrap();
+    let mut out = Vec::new();
+    while tls.wants_write() {
+        tls.write_tls(&mut out).unwrap();
+    }
+    out
+}
+
+const TEN_BYTES: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
+
+#[test]
+fn hostile_tls_servers_stay_within_the_formula() {
+    type Then = fn(&mut rustls::ServerConnection, &mut TcpStream) -> std::io::Result<()>;
+    let table: [(&str, usize, u64, Then); 7] = [
+        ("a byte a record, a byte a write", 0, 8, |tls, stream| {
+            for byte in TEN_BYTES {
+                for byte in records(tls, &[*byte]) {
+                    stream.write_all(&[byte])?;
+                }
+            }
+            Ok(())
+        }),
+        ("a full record that lacks its last byte", 0, 0, |tls, stream| {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 16300\r\n\r\n";
+            let whole = records(tls, &[&head[..], &[b'x'; 16_300]].concat());
+            stream.write_all(&whole[..whole.len() - 1])
+        }),
+        ("tickets without end", 3_000, 0, |tls, stream| stream.write_all(&records(tls, b""))),
+        ("empty records without end", 0, 0, |_, stream| {
+            // Of the outer type, so that they need no key; nothing may come of them.
+            for _ in 0..50_000 {
+                stream.write_all(&[23, 3, 3, 0, 0])?;
+            }
+            Ok(())
+        }),
+        ("key updates without end", 0, 0, |tls, stream| {
+            for _ in 0..20_000 {
+                tls.refresh_traffic_keys().unwrap();
+                stream.write_all(&records(tls, b""))?;
+            }
+            Ok(())
+        }),
+        ("a key update after each byte, and no answer is read", 0, 0, |tls, stream| {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+            stream.write_all(&records(tls, head))?;
+            for _ in 0..20_000 {
+                tls.refresh_traffic_keys().unwrap();
+                stream.write_all(&records(tls, b"x"))?;
+            }
+            Ok(())
+        }),
+        ("interim answers, extensions and trailers, a record each", 0, 0, |tls, stream| {
+            for _ in 0..3 {
+                let early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+                stream.write_all(&records(tls, early))?;
+            }
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(&records(tls, head))?;
+            for _ in 0..200 {
+                stream.write_all(&records(tls, b"1;extension=\"of no use\"\r\nx\r\n"))?;
+            }
+            stream.write_all(&records(tls, b"0\r\n"))?;
+            for _ in 0..20_000 {
+                stream.write_all(&records(tls, b"trailer: of no use\r\n"))?;
+            }
+            Ok(())
+        }),
+    ];
+    let made = rcgen::generate_simple_self_signed(NAMES.map(String::from)).unwrap();
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    for (name, tickets, whole, then) in table {
+        let address = tls_server((&chain, &key), tickets, then);
+        let roots = tls::Roots::Pem(vec![chain.clone().into_bytes()]);
+        let options = tls::Options { roots, ..tls::Options::tiny() };
+        let handshake = options.max_handshake_bytes;
+        let config = tls::Config::new(options).unwrap();
+        let engine = Config {
+            stall_timeout: Some(Duration::from_millis(300)),
+            first_byte_timeout: Some(Duration::from_millis(900)),
+            attempts: 1,
+            ..Config::tiny()
+        };
+        let most = DriverConfig::tiny().most_bytes(&engine, &Load::default(), Some(handshake));
+        let peak = counted(|| {
+            let mut client = Client::new(engine, DriverConfig::tiny());
+            client.driver = client.driver.with_tls(config);
+            let hosts = NAMES.map(|name| client.host(Scheme::Https, name, address));
+            client.fetch(&hosts, "/", 8);
+            assert_eq!(client.tally.whole, whole, "{name}");
+        })
+        .peak
+        .cast_unsigned();
+        println!("{name}: {peak} of {most} bytes");
+        assert!(peak <= most && most <= 512 * 1024, "{name}: {peak} of {most}");
+    }
+}
+
+/// Sends what it is asked for, without end.
+#[derive(Default)]
+struct Endless {
+    given: u64,
+    done: bool,
+}
+
+impl Handler for Endless {
+    fn upload(
+        &mut self,
+        _: &mut Ctl<'_>,
+        _: JobRef,
+        _: u64,
+        out: &mut Vec<u8>,
+        room: usize,
+    ) -> Upload {
+        out.resize(out.len() + room, b'u');
+        self.given += room as u64;
+        Upload::More
+    }
+    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        Advice::Deliver(Resume::Never)
+    }
+    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
+        assert!(report.result.is_err());
+        self.done = true;
+    }
+}
+
+#[test]
+fn an_upload_that_is_read_slowly_waits_at_its_source() {
+    let made = rcgen::generate_simple_self_signed(NAMES.map(String::from)).unwrap();
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let plain = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            while stream.read(&mut [0; 1000]).is_ok_and(|count| count > 0) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        address
+    };
+    let secure = tls_server((&chain, &key), 0, |tls, stream| {
+        let mut stream = rustls::Stream::new(tls, stream);
+        while stream.read(&mut [0; 1000])? > 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    });
+    for (scheme, address) in [(Scheme::Http, plain), (Scheme::Https, secure)] {
+        let roots = tls::Roots::Pem(vec![chain.clone().into_bytes()]);
+        let options = tls::Options { roots, ..tls::Options::tiny() };
+        let handshake = Some(options.max_handshake_bytes).filter(|_| scheme == Scheme::Https);
+        let config = tls::Config::new(options).unwrap();
+        let engine = Config { attempts: 1, ..Config::tiny() };
+        let most = DriverConfig::tiny().most_bytes(&engine, &Load::default(), handshake);
+        let mut endless = Endless::default();
+        let peak = counted(|| {
+            let engine = Engine::try_new(engine).unwrap();
+            let driver = Driver::new(engine, Mio::new(32).unwrap(), DriverConfig::tiny());
+            let mut driver = driver.with_tls(config);
+            let host = driver.host(&Origin { scheme, host: "one.test", port: address.port() });
+            driver.place(host, &[address], Instant::NEVER);
+            let body = Payload::Stream { length: None, replayable: false };
+            driver.submit(&Request { method: "PUT", body, ..Request::get(host, "/") }).unwrap();
+            let start = Clock::now();
+            while !endless.done {
+                if start.elapsed() > Duration::from_secs(1) {
+                    driver.ctl().cancel_all();
+                }
+                driver.turn(Some(Duration::from_millis(20)), &mut endless).unwrap();
+            }
+        })
+        .peak
+        .cast_unsigned();
+        println!("{scheme:?}, slow reader: {peak} of {most} bytes, {} taken", endless.given);
+        assert!(endless.given > 100_000 && peak <= most, "{peak} of {most}");
+    }
 }
