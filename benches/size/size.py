@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""What gannet weighs: `python3 benches/size/size.py [--levels 3,z] [--without-cli] [--json] [--crates PROGRAM]`.
+"""What gannet weighs: `python3 benches/size/size.py [--levels 3,z] [--without-cli] [--own-std] [--json] [--crates PROGRAM]`.
 
 Builds one small program for each set of features, and gannet itself, with the profile that is shipped (fat LTO, one unit,
 panic = "abort", stripped), at opt-level 3 and "z"; fetches once with each, so that nothing is weighed that does not work; and
 prints the sizes as the table of docs/embedding.md. Beside the size of the file stands what it is more than a program of
 Rust's standard library that opens one socket: what gannet adds to a program that is there already. For a microcontroller
 (thumbv7em-none-eabihf, no_std) it counts what would be written to flash. Needs Python 3 and nothing else of it.
+
+`--own-std` adds a column: opt-level "z" with the standard library built along, at the same level and without the text of panics
+(nightly's `-Z build-std` and `-C panic=immediate-abort`; needs the nightly toolchain with rust-src): what can be had where
+each kilobyte counts.
 
 `--crates PROGRAM` tells instead what each crate has in a program that was built with CARGO_PROFILE_RELEASE_STRIP=false: the
 sizes of its symbols, by the names that nm gives them. What was inlined counts where it landed.
@@ -39,17 +43,28 @@ PROGRAMS = [
 ]
 
 
-def build(folder, level, *more):
-    target = f"{TARGET}/{level}"
-    environment = {**os.environ, "CARGO_PROFILE_RELEASE_OPT_LEVEL": level, "CARGO_TARGET_DIR": target, "CARGO_INCREMENTAL": "0"}
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", *more], cwd=folder, env=environment, check=True)
-    return target
+OWN_STD = "z, own std"
+
+
+def build(folder, level, *more, machine=None):
+    """Builds, and tells the folder of what came out."""
+    target = f"{TARGET}/{level.replace(', ', '-').replace(' ', '-')}"
+    environment = {**os.environ, "CARGO_PROFILE_RELEASE_OPT_LEVEL": level[0], "CARGO_TARGET_DIR": target, "CARGO_INCREMENTAL": "0"}
+    cargo = ["cargo", "build"]
+    if level == OWN_STD:
+        cargo = ["cargo", "+nightly", "build", "-Zbuild-std=std"]
+        environment["RUSTFLAGS"] = "-Zunstable-options -Cpanic=immediate-abort"
+        machine = machine or re.search(r"host: (\S+)", subprocess.check_output(["rustc", "-vV"], text=True))[1]
+    if machine:
+        more = (*more, "--target", machine)
+    subprocess.run([*cargo, "--release", "--locked", "--quiet", *more], cwd=folder, env=environment, check=True)
+    return f"{target}/{machine}/release" if machine else f"{target}/release"
 
 
 def program(binary, features, level):
-    target = build(HERE, level, "--bin", binary, "--features", features)
-    kept = f"{target}/{binary}-{features or 'none'}"
-    shutil.copy(f"{target}/release/{binary}", kept)
+    made = build(HERE, level, "--bin", binary, "--features", features)
+    kept = f"{made}/{binary}-{features or 'none'}"
+    shutil.copy(f"{made}/{binary}", kept)
     return kept
 
 
@@ -86,8 +101,8 @@ def flash(path):
 def microcontroller(level):
     sizes = []
     for features in ("", "engine"):
-        target = build(f"{HERE}/thumb", level, "--target", THUMB, "--features", features)
-        sizes.append(flash(f"{target}/{THUMB}/release/gannet-size-thumb"))
+        made = build(f"{HERE}/thumb", level, "--features", features, machine=THUMB)
+        sizes.append(flash(f"{made}/gannet-size-thumb"))
     return sizes[1] - sizes[0]
 
 
@@ -111,12 +126,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--levels", default="3,z")
     parser.add_argument("--without-cli", action="store_true")
+    parser.add_argument("--own-std", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--crates", metavar="PROGRAM")
     options = parser.parse_args()
     if options.crates:
         return crates(options.crates)
-    levels = options.levels.split(",")
+    levels = options.levels.split(",") + [OWN_STD] * options.own_std
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     table = {}
@@ -126,12 +142,12 @@ def main():
             works(path, server)
             table.setdefault(what, {})[level] = os.path.getsize(path)
     if not options.without_cli:
-        for level in levels:
-            target = build(ROOT, level, "--bin", "gannet")
-            table.setdefault("the command, everything", {})[level] = os.path.getsize(f"{target}/release/gannet")
+        for level in options.levels.split(","):
+            made = build(ROOT, level, "--bin", "gannet")
+            table.setdefault("the command, everything", {})[level] = os.path.getsize(f"{made}/gannet")
     have = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True).stdout.split()
     if THUMB in have:
-        table[f"engine alone, {THUMB}"] = {level: microcontroller(level) for level in levels}
+        table[f"engine alone, {THUMB}"] = {level: microcontroller(level) for level in options.levels.split(",")}
     else:
         print(f"left out: {THUMB} (rustup target add {THUMB})", file=sys.stderr)
     server.shutdown()
@@ -143,6 +159,9 @@ def main():
     for what, sizes in table.items():
         cells = []
         for level in levels:
+            if level not in sizes:
+                cells += ["", ""]
+                continue
             size, own = sizes[level], sizes[level] if THUMB in what else sizes[level] - base[level]
             cells += [f"{size / 1024:,.0f}", f"{own / 1024:,.0f}" if own else ""]
         print(f"| {what} | " + " | ".join(cells) + " |")

@@ -231,7 +231,7 @@ fn the_guides_programs_against_what_is_installed() {
     let guide = std::fs::read_to_string(folder().join("../docs/c.md")).unwrap();
     let programs: Vec<&str> =
         guide.split("```c\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(programs.len(), 3);
+    assert_eq!(programs.len(), 4);
     let mut built = Vec::new();
     for (n, source) in programs.into_iter().enumerate() {
         let (program, path) = (dir.path().join(n.to_string()), dir.path().join(format!("{n}.c")));
@@ -259,7 +259,12 @@ fn the_guides_programs_against_what_is_installed() {
         (0..300).map(|n| format!("{}\n", server.url(&format!("/bytes/1000?{n}")))).collect();
     let output = run(&built[1], &[], &list);
     assert!(text(&output).starts_with("300000 bytes\n"), "{}", text(&output));
-    let output = run(&built[2], &[], "");
+    let sent: String = (0..5_000).map(|n| format!("line {n}\n")).collect();
+    let output = run(&built[2], &[server.url("/echo")], &sent);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).starts_with("PUT /echo HTTP/1.1\r\n"), "{}", text(&output));
+    assert!(text(&output).ends_with("line 4998\nline 4999\n"));
+    let output = run(&built[3], &[], "");
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains(" bytes at most\n"), "{}", text(&output));
 }

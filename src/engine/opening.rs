@@ -57,6 +57,26 @@ pub struct DnsFailure<'a> {
     pub servers: NameServers,
 }
 
+impl<'a> Resolved<'a> {
+    /// What one's own resolver found, just now.
+    pub const fn new(addresses: &'a [IpAddr], lifetime: Duration) -> Self {
+        Self { addresses, lifetime, stale: false }
+    }
+}
+
+impl<'a> DnsFailure<'a> {
+    /// There is no such name: its requests end. The detail says who said so.
+    pub const fn no_such_name(detail: &'a str) -> Self {
+        let servers = NameServers::Answered;
+        Self { name: "dns_nxdomain", detail, hint: None, transient: false, servers }
+    }
+
+    /// It could not be found out for now: it is asked again after a while, as requests have attempts.
+    pub const fn for_now(detail: &'a str) -> Self {
+        Self { name: "dns_servfail", transient: true, ..Self::no_such_name(detail) }
+    }
+}
+
 impl Engine {
     /// A look-up that [`Action::Resolve`] asked for is at its end. Addresses that come later, or
     /// better ones, may follow at any time.
