@@ -8,7 +8,8 @@ use core::time::Duration;
 use super::super::Complaint;
 use super::super::explain::Finding;
 use super::{
-    Adaptive, Burst, Chance, Doubt, GIVEN, Losses, Mode, NOT_PERSISTENT, PROBE_LONGEST, PROOF, Wall,
+    Adaptive, Burst, Chance, Doubt, GIVEN, GIVES_AFTER, Losses, Mode, NOT_PERSISTENT,
+    PROBE_LONGEST, PROOF, Wall,
 };
 use crate::base::Instant;
 
@@ -181,6 +182,13 @@ impl Adaptive {
     /// ask anew.
     pub(super) fn give_way(&mut self, now: Instant) {
         if self.level < 4 {
+            return;
+        }
+        let known = core::mem::replace(&mut self.gave_at, self.level);
+        if known > 0 && (self.level >= known * 2 || self.level * 2 <= known) {
+            self.gave_way = now + GIVES_AFTER;
+        }
+        if now < self.gave_way {
             return;
         }
         let less = (self.level / 8).max(1);

@@ -48,6 +48,9 @@ const PROOF_MAX: u32 = 64;
 const PROBE_LONGEST: Duration = Duration::from_secs(12);
 /// Of the goodput, one part in so many at most is left to another client, should there be one.
 const GIVEN: u32 = 48;
+/// A limit that has just doubled or halved is the server's doing, not another client's: for so long nothing
+/// is left to others.
+const GIVES_AFTER: Duration = Duration::from_secs(10);
 /// Requests served before a complaint that came once is put to the test.
 const SERVED_BEFORE_SECOND_PROBE: u64 = 32;
 /// Of so many samples the mean hardly varies.
@@ -201,8 +204,10 @@ pub struct Adaptive {
     /// Connections to try more, next time.
     step: u32,
     last_was_down: bool,
-    /// When it last left a few slots to others.
+    /// When it last left a few slots to others, or will do so again; and the level at which it was last
+    /// to do so, 0 if it never was.
     gave_way: Instant,
+    gave_at: u32,
     /// When the first answer came.
     first_answer: Option<Instant>,
     /// Fresh connections in a row.
@@ -269,6 +274,7 @@ impl Adaptive {
             step: 1,
             last_was_down: false,
             gave_way: now,
+            gave_at: 0,
             first_answer: None,
             fresh_run: 0,
             queued: false,
