@@ -76,7 +76,8 @@ fn hold(rows: Vec<(Model, Goal)>) {
             let gain = at(right) as f64 / at(right / 2) as f64;
             assert!(gain >= 1.7, "{}: {right} serve {gain:.2} times as much as half", model.name);
         }
-        for start in [4, 1, 128] {
+        // The command's, and the two ends.
+        for start in [6, 1, 128] {
             let row = row(&model, start, best, best_short.unwrap());
             println!(
                 "  from {start:3}: {:.1} %, of 8 s {:.1} %, refused {:.2} %, {:.0} ms, {}..{}; {}",

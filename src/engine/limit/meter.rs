@@ -351,6 +351,11 @@ impl Ladder {
         Some((sums.per_unit()?, sums.spent / u64::from(sums.count.max(1))))
     }
 
+    /// How much the times at the lowest levels vary, in 1/1024 of their mean.
+    pub(super) fn calm_noise(&self) -> Option<u32> {
+        self.lowest(6).map(|sums| sums.noise())
+    }
+
     /// Neighbouring steps, from the lowest on, as many together as have so many samples.
     fn groups(&self, least: u32) -> impl Iterator<Item = Reading> {
         let mut group = Sums::default();

@@ -24,6 +24,7 @@ impl Adaptive {
         self.ladder = Ladder::default();
         self.unit_time = 0;
         self.stalled = 0;
+        self.awaited = None;
         self.window = Window::new(now, now, 1, u32::MAX);
         self.milestones = [(now, self.level); MILESTONES];
     }
@@ -62,7 +63,12 @@ impl Adaptive {
         // and one that took far longer for nothing: what it waited for is what was added since.
         let (slower, far_slower) = (longer(unit, spent, 9, 8), longer(unit, spent, 3, 2));
         let level = self.level_at(sample.sent_at);
-        let level = if slower { level.min(sample.in_flight) } else { level };
+        // Where connections are there at once, those that were still coming when it was sent were no part of
+        // what it met. Where times vary, what it met is not told by its own.
+        let opens_soon = nanos(self.opening) < self.time / 4;
+        let alike = || self.ladder.calm_noise().is_some_and(|noise| noise <= NOISY);
+        let level =
+            if slower || (opens_soon && alike()) { level.min(sample.in_flight) } else { level };
         let spoken_for = match level.max(self.careful_above + 1) {
             level if self.careful_above > 0 => level * 2 - self.careful_above,
             level if level < 4 => level * 2 + 2,
@@ -74,6 +80,7 @@ impl Adaptive {
             // A fresh connection's first answer says that a connection and a request are borne.
             let step = 1 + u32::from(!sample.reused) + u32::from(self.level < 4);
             self.level = (self.level + step).min(most);
+            self.awaited.get_or_insert((now, self.level));
             self.stalled = 0;
             self.finding = Finding::Growing;
             self.settled_at = now;

@@ -214,6 +214,10 @@ pub struct Adaptive {
     fresh_run: u32,
     /// Whether the host has more work than it may do.
     queued: bool,
+    /// A level that growth has set, and when, until so many requests are in flight; and how long that took
+    /// the last time: what opening a connection takes.
+    awaited: Option<(Instant, u32)>,
+    opening: Duration,
     /// Requests in flight when the last was sent.
     in_flight: u32,
     /// When growth passed which level, the newest at `milestone`.
@@ -278,6 +282,8 @@ impl Adaptive {
             first_answer: None,
             fresh_run: 0,
             queued: false,
+            awaited: None,
+            opening: Duration::MAX,
             in_flight: 0,
             milestones: [(now, u32::from(config.start)); MILESTONES],
             milestone: 0,
@@ -335,6 +341,9 @@ impl Adaptive {
     pub(in crate::engine::limit) fn sent(&mut self, now: Instant, in_flight: u32, queued: bool) {
         self.queued = queued;
         self.in_flight = in_flight;
+        if let Some((since, _)) = self.awaited.take_if(|(_, level)| in_flight >= *level) {
+            self.opening = now - since;
+        }
         self.window.sent(now, in_flight);
     }
 
