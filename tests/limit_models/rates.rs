@@ -146,6 +146,21 @@ fn another_rate_is_followed() {
     }
 }
 
+/// Four times the rate after a third of half a minute, from each start: no more than a fifth of all
+/// is missed meanwhile.
+#[test]
+fn a_rate_that_rises_is_had_within_seconds() {
+    let rate = RateLimit { then: Some((10, 400)), ..bucket(100, 20, None) };
+    let model = Model { service: 50, rate: Some(rate), ..Model::default() };
+    for start in [6, 4, 1, 128] {
+        let (stats, words) = alone(&model, client(search(start, 3)), 30, 3);
+        let part = percent(stats.served, 100 * 10 + 400 * 20);
+        let refused = stats.too_many_part() * 100.0;
+        println!("from {start}: {part:.1} %, 429 {refused:.2} %; {words}");
+        assert!(part >= 80.0 && refused < 0.5, "from {start}: {part:.1} %, 429 {refused:.2} %");
+    }
+}
+
 /// A first burst of 128 says little of a small rate: what is refused meanwhile tells it within a
 /// second, and is not asked again and again. Least part of the allowed rate in 30 s, and most that
 /// is refused beside the first burst.

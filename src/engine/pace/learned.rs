@@ -40,6 +40,8 @@ const CAREFUL: u64 = 8;
 const BOLDEST: u64 = 256;
 /// The time between two careful steps that nobody minds.
 const BOLDLY: Duration = Duration::from_millis(500);
+/// The same once the first of them was fine, where no window hides what is too fast until its end.
+const BOLDLY_ON: Duration = Duration::from_millis(300);
 /// Requests between two careful steps up: each may cost one 429.
 const CAREFUL_REQUESTS: u64 = 250;
 /// Rates that differ by less than such a part need not be told apart.
@@ -457,7 +459,7 @@ impl Learned {
         // In a window, what is too fast shows only at its end.
         let shows_late = self.door.window().is_some_and(|window| window.confirmed);
         let (enough, wait) = if self.stepped && self.step > CAREFUL && !shows_late {
-            (16, BOLDLY)
+            (16, if self.door.window().is_none() { BOLDLY_ON } else { BOLDLY })
         } else {
             let least = Duration::from_secs(1 << self.failed);
             let least = least.max(self.pause * ((PAUSES_APART << self.failed) as u32));
