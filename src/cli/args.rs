@@ -79,7 +79,9 @@ impl Args {
     /// on the options that nobody typed.
     pub fn command_for(groups: &[Vec<OsString>]) -> clap::Command {
         let mut needed: Vec<&str> = Vec::new();
-        for word in groups.iter().flatten().filter_map(|word| word.to_str()) {
+        for word in groups.iter().flatten() {
+            // The value behind a name may be of any bytes.
+            let word = word.to_string_lossy();
             let name = word.strip_prefix("--").unwrap_or("");
             let name = name.split_once('=').map_or(name, |(name, _)| name);
             // With those that it names, and those that they name.
