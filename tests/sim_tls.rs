@@ -154,6 +154,14 @@ fn tls_1_2_cut_at_every_byte() {
 }
 
 #[test]
+fn the_end_of_a_handshake_leaves_with_the_request() {
+    let ends = ends(TLS13);
+    let (keep, driver) = run(&ends, Server::new(|_| Answer::ok(TEXT)), config(1), Weather::fair());
+    assert_eq!(keep.ends, [Ok(200)]);
+    assert_eq!(driver.net().ledger().writes, 2, "the hello, and the rest");
+}
+
+#[test]
 fn an_end_without_close_notify_is_no_end_of_a_body() {
     let ends = ends(TLS13);
     for (truncates, close, ok) in

@@ -41,6 +41,8 @@ pub struct Ledger {
     pub asked: Vec<Asked>,
     /// Faults that the client met.
     pub faults: u64,
+    /// Writes of which something was taken.
+    pub writes: u64,
     /// Waits.
     pub waits: u64,
     /// Things that went on: calls that moved something, segments that arrived.
@@ -61,6 +63,7 @@ impl Default for Ledger {
             peak: 0,
             asked: Vec::new(),
             faults: 0,
+            writes: 0,
             waits: 0,
             moved: 0,
             stuck: false,

@@ -506,6 +506,7 @@ impl net::Net for Net {
         }
         let count = bytes.len().min(space).min(if partial { part } else { usize::MAX });
         wire.up_bytes += count;
+        self.ledger.writes += 1;
         let taken = bytes[..count].to_vec();
         if !self.is_tls(id) {
             self.listen(id, &taken);

@@ -42,6 +42,10 @@ impl<N: Net> Driver<N> {
         self.engine.lost(key, loss, self.now, handler);
     }
 
+    pub(super) const fn goes_along(_: &Link) -> bool {
+        false
+    }
+
     pub(super) fn send(&mut self, key: ConnKey, plain: &[u8], handler: &mut dyn Handler) -> Pumped {
         self.write_fresh(key, plain, plain.len(), handler)
     }

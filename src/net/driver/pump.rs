@@ -208,7 +208,7 @@ impl<N: Net> Driver<N> {
             if !link.writable || !link.connected || link.broken.is_some() {
                 return Pumped::Here;
             }
-            if !link.is_flushed() {
+            if !link.is_flushed() && !Self::goes_along(link) {
                 if self.write_unsent(key, handler) == Pumped::Gone {
                     return Pumped::Gone;
                 }
@@ -240,7 +240,6 @@ impl<N: Net> Driver<N> {
         pumped
     }
 
-    /// TLS ended a connection.
     /// Writes bytes that were just made; `request` of them are the request's.
     pub(super) fn write_fresh(
         &mut self,

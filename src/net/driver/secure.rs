@@ -4,7 +4,7 @@
 //! that is held until the rest of it comes. What a handshake proves is decided in [`crate::tls`].
 
 use super::super::bounds::RECORD;
-use super::super::link::{Link, Tls};
+use super::super::link::{Finishing, Link, Tls};
 use super::super::tap::What;
 use super::{Driver, Pumped};
 use crate::base::Instant;
@@ -109,7 +109,15 @@ impl<N: Net> Driver<N> {
         self.engine.lost(key, Loss::Tls { name, detail: &detail, hint, is_final }, now, handler);
     }
 
-    /// Sends what was just made, encrypted where the link has TLS.
+    /// Whether what is unsent, TLS's own, can leave together with the request that is next: the
+    /// end of a handshake is no packet of its own then, nor a system call.
+    pub(super) fn goes_along(link: &Link) -> bool {
+        let established = link.tls.as_ref().is_some_and(|tls| tls.secured);
+        let alone = link.transmit && link.finishing == Finishing::No;
+        established && alone && !link.unsent_request && link.unsent_at == 0
+    }
+
+    /// Sends what was just made, encrypted where the link has TLS, behind what is unsent of TLS's own.
     pub(super) fn send(&mut self, key: ConnKey, plain: &[u8], handler: &mut dyn Handler) -> Pumped {
         let now = self.now;
         let mut cipher = core::mem::take(&mut self.cipher);
@@ -118,6 +126,7 @@ impl<N: Net> Driver<N> {
             None => self.write_fresh(key, plain, plain.len(), handler),
             Some(tls) => {
                 cipher.clear();
+                cipher.append(&mut link.unsent);
                 match tls.session.send(plain, &mut cipher) {
                     Ok(_) => self.write_fresh(key, &cipher, plain.len(), handler),
                     Err(error) => {
@@ -203,6 +212,10 @@ impl<N: Net> Driver<N> {
                         };
                         self.tap(key, What::Secured(info));
                         self.engine.secured(key, info, self.now, handler);
+                        if let Some(link) = self.link(key) {
+                            // There may be a request for it already.
+                            link.transmit = true;
+                        }
                     }
                     if closed {
                         self.engine.ended(key, true, self.now, handler);
