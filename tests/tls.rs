@@ -600,6 +600,17 @@ fn the_systems_authorities_can_be_used() {
     }
 }
 
+#[test]
+fn a_bound_that_no_handshake_fits_in_is_refused() {
+    let root = authority("root");
+    let refused = |bytes| {
+        let options = Options { max_handshake_bytes: bytes, ..trusting(root.der()) };
+        Config::new(options).err().map(|error| error.kind())
+    };
+    assert_eq!(refused(511), Some(ConfigErrorKind::HandshakeBytes));
+    assert_eq!(refused(512), None);
+}
+
 // ---- Versions and other protocols ---------------------------------------------------------------
 
 #[test]

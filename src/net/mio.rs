@@ -102,11 +102,11 @@ enum Kind {
 }
 
 impl Mio {
-    /// A poll of its own. `capacity` events are taken at once.
+    /// A poll of its own. `capacity` events are taken at once, one at least.
     pub fn new(capacity: usize) -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
-            events: Events::with_capacity(capacity),
+            events: Events::with_capacity(capacity.max(1)),
             sockets: [Vec::new(), Vec::new()],
             options: SocketOptions::default(),
             foreign: Vec::new(),

@@ -145,6 +145,8 @@ impl fmt::Debug for Options {
 
 /// rustls takes a certificate message of up to 64 KiB; this is that, with the rest around it.
 const DEFAULT_MAX_HANDSHAKE_BYTES: usize = 96 * 1024;
+/// With the smallest certificates there are, a server sends some 700 bytes.
+const LEAST_HANDSHAKE_BYTES: usize = 512;
 
 /// What a [`Config`] could not be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +162,8 @@ pub enum ConfigErrorKind {
     Provider,
     /// A pinned key is not spelt as one.
     Pins,
+    /// No server's part of a handshake fits in `max_handshake_bytes`.
+    HandshakeBytes,
 }
 
 /// Why there is no [`Config`]: a sentence, with what to do about it.
@@ -191,6 +195,7 @@ impl ConfigError {
             ConfigErrorKind::Versions => "tls_versions",
             ConfigErrorKind::Provider => "tls_provider",
             ConfigErrorKind::Pins => "tls_pins",
+            ConfigErrorKind::HandshakeBytes => "tls_handshake_bytes",
         }
     }
 
@@ -200,7 +205,9 @@ impl ConfigError {
             ConfigErrorKind::Roots => 77,
             ConfigErrorKind::ClientCertificate => 58,
             ConfigErrorKind::Provider => 35,
-            ConfigErrorKind::Versions | ConfigErrorKind::Pins => 2,
+            ConfigErrorKind::Versions | ConfigErrorKind::Pins | ConfigErrorKind::HandshakeBytes => {
+                2
+            }
         }
     }
 }
@@ -233,6 +240,10 @@ impl fmt::Debug for Config {
 impl Config {
     /// Make one from options.
     pub fn new(options: Options) -> Result<Self, ConfigError> {
+        if options.max_handshake_bytes < LEAST_HANDSHAKE_BYTES {
+            let message = format!("max_handshake_bytes must be at least {LEAST_HANDSHAKE_BYTES}");
+            return Err(ConfigError::new(ConfigErrorKind::HandshakeBytes, message));
+        }
         let provider = options.provider.unwrap_or_else(default_provider);
         let versions = versions(options.min_version, options.max_version)?;
         let sha256 = sha256(&provider)?;
