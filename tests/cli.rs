@@ -328,6 +328,15 @@ fn lists_that_can_not_be_used() {
         assert_eq!(run.code, 2, "{args:?}");
         assert!(run.err.contains(want), "{}", run.err);
     }
+    // Nor does it end as its own results.
+    for more in [&["--results-overwrite", "--results"][..], &["--summary"]] {
+        let gannet = Gannet::new();
+        fs::write(gannet.path("list"), "http://127.0.0.1:1/\n").unwrap();
+        let run = gannet.args(["-i", "list"]).args(more).args(["./list"]).run();
+        assert_eq!(run.code, 2, "{more:?}");
+        assert!(run.err.contains("would overwrite the list"), "{}", run.err);
+        assert_eq!(fs::read_to_string(gannet.path("list")).unwrap(), "http://127.0.0.1:1/\n");
+    }
     let run = Gannet::new().args(["-i", "-"]).stdin("http://127.0.0.1:1/\n  out=x\n").run();
     assert_eq!(run.code, 2);
     assert!(run.err.contains("aria2"), "{}", run.err);

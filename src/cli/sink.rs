@@ -1,26 +1,23 @@
-//! Bodies on their way out: to a file that gets its name when it is whole, to standard output, to
-//! memory.
+//! Bodies on their way into files, which get their names when they are whole.
 //!
-//! Owns `NAME.gannet-part` and the validator beside it, what happens to files that are there, and
-//! the spooling of bodies that must come out whole. Never knows requests.
+//! Owns what is written and when, and what happens to files that are there. What parts are called,
+//! and what stands beside them, is [`part`](super::part)'s. Never knows requests.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
 use super::hash::fingerprint;
 use super::lock;
+use super::part::{
+    Leftover, Note, changed_since, is_named, keep_mode, led_to, note_name, part_name, with_suffix,
+    write_note,
+};
 use super::plan::Existing;
-use super::stdio::Stdout;
 use crate::fetch::Validator;
 
-/// A body beyond this goes from memory into an unlinked file.
-const SPOOL: usize = 1 << 20;
 /// A file that grows beyond this has its validator kept beside it, so that even a killed run can be continued.
 const NOTE_AFTER: u64 = 256 * 1024;
 
@@ -49,8 +46,6 @@ impl std::fmt::Display for FileError {
 
 /// The first moment of a run, in which stamps are not trusted.
 const EARLY: Duration = Duration::from_secs(1);
-/// Longer names than this, and what parts and notes have behind them, are too long for file systems.
-const LONG_NAME: usize = 220;
 /// Names for parts that are tried, while other processes write to those before.
 const PARTS: u32 = 8;
 
@@ -389,35 +384,6 @@ impl Files {
     }
 }
 
-#[cfg(unix)]
-fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let changed = SystemTime::UNIX_EPOCH
-        + Duration::new(
-            meta.ctime().try_into().unwrap_or(0),
-            meta.ctime_nsec().try_into().unwrap_or(0),
-        );
-    changed >= since
-}
-
-#[cfg(not(unix))]
-fn changed_since(meta: &fs::Metadata, since: SystemTime) -> bool {
-    meta.created().is_ok_and(|created| created >= since)
-}
-
-/// Where a link leads, be anything there or not.
-fn led_to(path: PathBuf) -> PathBuf {
-    fs::canonicalize(&path).unwrap_or_else(|_| {
-        let mut target = path.clone();
-        // As many as the system follows; more of them are a circle, and fail when it is opened.
-        for _ in 0..40 {
-            let Ok(next) = fs::read_link(&target) else { return target };
-            target = target.parent().unwrap_or(Path::new("")).join(next);
-        }
-        path
-    })
-}
-
 /// A file that we may not write is not replaced by another one of its name either.
 fn may_replace(path: &Path) -> Result<(), FileError> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
@@ -427,72 +393,6 @@ fn may_replace(path: &Path) -> Result<(), FileError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Who could not read the file before can't read the one that takes its place.
-#[cfg(unix)]
-fn keep_mode(before: &fs::Metadata, file: &File) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = before.permissions().mode() & 0o777;
-    if file.metadata().is_ok_and(|new| new.permissions().mode() & 0o777 != mode) {
-        let _ = file.set_permissions(fs::Permissions::from_mode(mode));
-    }
-}
-
-#[cfg(not(unix))]
-fn keep_mode(_: &fs::Metadata, _: &File) {}
-
-/// Whether a file has this name still.
-#[cfg(unix)]
-fn is_named(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
-    file.metadata().map(id).ok() == fs::symlink_metadata(path).map(id).ok()
-}
-
-#[cfg(not(unix))]
-const fn is_named(_: &File, _: &Path) -> bool {
-    true
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
-
-fn part_name(path: &Path) -> PathBuf {
-    // A name as long as the system bears leaves no room for more: such a part has a short one.
-    let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
-    if name.len() > LONG_NAME {
-        return path.with_file_name(format!("{:016x}.gannet-part", fingerprint(name)));
-    }
-    with_suffix(path, ".gannet-part")
-}
-
-fn note_name(part: &Path) -> PathBuf {
-    with_suffix(part, ".json")
-}
-
-/// What can be continued.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Leftover {
-    pub offset: u64,
-    pub validator: Validator,
-}
-
-/// The validator beside a part file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    pub url: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_modified: Option<String>,
-}
-
-fn write_note(part: &Path, note: &Note) -> io::Result<()> {
-    fs::write(note_name(part), serde_json::to_vec(note)?)
 }
 
 /// A file that is being written.
@@ -561,251 +461,6 @@ impl FileSink {
     }
 }
 
-/// A body that comes out whole or not at all.
-#[derive(Debug, Default)]
-pub struct Spool {
-    memory: Vec<u8>,
-    file: Option<File>,
-}
-
-impl Spool {
-    /// Bytes that it holds in memory.
-    pub fn held(&self) -> u64 {
-        self.memory.len() as u64
-    }
-
-    /// More of it; in memory as long as it is short and may be there.
-    pub fn write(&mut self, bytes: &[u8], may_hold: bool) -> io::Result<()> {
-        if let Some(file) = &mut self.file {
-            return file.write_all(bytes);
-        }
-        self.memory.extend_from_slice(bytes);
-        if self.memory.len() > SPOOL || !may_hold {
-            let mut file = unlinked()?;
-            file.write_all(&self.memory)?;
-            self.memory = Vec::new();
-            self.file = Some(file);
-        }
-        Ok(())
-    }
-
-    /// What was written is void.
-    pub fn clear(&mut self) {
-        self.memory.clear();
-        self.file = None;
-    }
-
-    /// All of it to standard output; empty afterwards.
-    pub fn pour(&mut self) -> io::Result<()> {
-        let result = match &mut self.file {
-            None => Stdout.write_all(&self.memory),
-            Some(file) => {
-                file.seek(SeekFrom::Start(0)).and_then(|_| io::copy(file, &mut Stdout)).map(|_| ())
-            }
-        };
-        self.clear();
-        result
-    }
-}
-
-/// A file without a name: it is gone when it is closed, however this run ends.
-fn unlinked() -> io::Result<File> {
-    let folder = std::env::temp_dir();
-    let now =
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
-    for attempt in 0..100 {
-        let path = folder.join(format!("gannet-{}-{now:x}-{attempt}", std::process::id()));
-        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
-            Ok(file) => {
-                fs::remove_file(&path)?;
-                return Ok(file);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("no free name in the folder for temporary files"))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn files(existing: Existing) -> (tempfile::TempDir, Files) {
-        (tempfile::tempdir().unwrap(), Files::new(existing, true, false))
-    }
-
-    #[test]
-    fn a_file_of_a_moment_ago_is_no_collision_and_one_of_this_run_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        fs::write(&path, "old").unwrap();
-        let mut files = Files::new(Existing::Clobber, false, false);
-        let sink = files.begin(&path, true, false).expect("of the time before the run");
-        files.finish(sink, None).unwrap();
-        let again = files.begin(&path, true, false);
-        assert!(matches!(again, Err(FileError::Collision(_))), "a name twice in one run");
-    }
-
-    fn list(dir: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(dir)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_file_gets_its_name_when_it_is_whole() {
-        let (dir, mut files) = files(Existing::Default);
-        let path = dir.path().join("a/b");
-        let mut sink = files.begin(&path, false, false).unwrap();
-        sink.write(b"hel").unwrap();
-        assert_eq!(list(&dir.path().join("a")), ["b.gannet-part"]);
-        sink.write(b"lo").unwrap();
-        files.finish(sink, None).unwrap();
-        assert_eq!(list(&dir.path().join("a")), ["b"]);
-        assert_eq!(fs::read(&path).unwrap(), b"hello");
-    }
-
-    #[test]
-    fn what_was_cut_can_go_on() {
-        let (dir, mut files) = files(Existing::Default);
-        let path = dir.path().join("b");
-        let note =
-            Note { url: "u".to_owned(), etag: Some("\"x\"".to_owned()), last_modified: None };
-        let mut sink = files.begin(&path, false, false).unwrap();
-        sink.note(Some(note.clone()));
-        sink.write(b"hel").unwrap();
-        files.give_up(sink, false);
-        assert_eq!(list(dir.path()), ["b.gannet-part", "b.gannet-part.json"]);
-        assert_eq!(files.left.0, 1);
-        assert_eq!(Files::leftover(&path, "other"), None);
-        let left = Files::leftover(&path, "u").unwrap();
-        assert_eq!(
-            left,
-            Leftover { offset: 3, validator: Validator::ETag(b"\"x\"".as_slice().into()) }
-        );
-        let mut sink = files.go_on(&path, left.offset).unwrap();
-        let mut seen = Vec::new();
-        sink.read_back(|bytes| seen.extend_from_slice(bytes)).unwrap();
-        assert_eq!(seen, b"hel");
-        sink.write(b"lo").unwrap();
-        files.finish(sink, None).unwrap();
-        assert_eq!(list(dir.path()), ["b"]);
-        assert_eq!(fs::read(&path).unwrap(), b"hello");
-        // Long ones are noted while they grow.
-        let mut sink = files.begin(&path, false, false).unwrap();
-        sink.note(Some(note));
-        sink.write(&vec![0; NOTE_AFTER as usize + 1]).unwrap();
-        assert_eq!(list(dir.path()), ["b", "b.gannet-part", "b.gannet-part.json"]);
-        files.give_up(sink, true);
-        assert_eq!(list(dir.path()), ["b"]);
-    }
-
-    /// A batch with `-C -` and a digest that did not fit once removed the file of the user.
-    #[test]
-    fn what_was_there_is_never_removed() {
-        let (dir, mut files) = files(Existing::Default);
-        let path = dir.path().join("b");
-        fs::write(&path, b"hel").unwrap();
-        let mut sink = files.append(&path, None).unwrap();
-        let mut seen = Vec::new();
-        sink.write(b"xx").unwrap();
-        sink.read_back(|bytes| seen.extend_from_slice(bytes)).unwrap();
-        assert_eq!(seen, b"hel", "what came since is not read back");
-        files.give_up(sink, true);
-        assert_eq!(fs::read(&path).unwrap(), b"hel");
-    }
-
-    #[test]
-    fn names_that_are_taken() {
-        let (dir, mut default) = files(Existing::Default);
-        let path = dir.path().join("b");
-        fs::write(&path, b"old").unwrap();
-        std::thread::sleep(Duration::from_millis(40));
-        let mut later = Files::new(Existing::Default, false, false);
-        // Of an earlier run: overwritten. Of this run: a collision.
-        let sink = later.begin(&path, true, false).unwrap();
-        assert!(matches!(later.begin(&path, true, false), Err(FileError::Collision(_))));
-        later.finish(sink, None).unwrap();
-        assert!(matches!(later.begin(&path, true, false), Err(FileError::Collision(_))));
-        assert!(matches!(default.begin(&path, false, true), Err(FileError::Exists(_))));
-        let mut keep = Files::new(Existing::Keep, false, false);
-        let one = keep.begin(&path, false, false).unwrap();
-        let two = keep.begin(&path, false, false).unwrap();
-        keep.finish(one, None).unwrap();
-        keep.finish(two, None).unwrap();
-        assert_eq!(list(dir.path()), ["b", "b.1", "b.2"]);
-        assert!(Files::new(Existing::Skip, false, false).is_done(&path));
-        assert!(matches!(default.begin(dir.path(), false, false), Err(FileError::Io(..))));
-        let no_dirs = Files::new(Existing::Default, false, false).begin(
-            &dir.path().join("x/y"),
-            false,
-            false,
-        );
-        assert!(matches!(no_dirs, Err(FileError::Io(..))));
-    }
-
-    /// Another process came to the same name while this one wrote.
-    #[test]
-    fn a_name_that_was_taken_meanwhile_is_not_overwritten() {
-        for existing in [Existing::Keep, Existing::Default] {
-            let (dir, mut files) = files(existing);
-            let path = dir.path().join("b");
-            let mut sink = files.begin(&path, false, true).unwrap();
-            sink.write(b"ours").unwrap();
-            fs::write(&path, b"theirs").unwrap();
-            let result = files.finish(sink, None);
-            assert_eq!(fs::read(&path).unwrap(), b"theirs");
-            if existing == Existing::Keep {
-                assert_eq!(result.unwrap(), dir.path().join("b.1"));
-                assert_eq!(fs::read(dir.path().join("b.1")).unwrap(), b"ours");
-                assert_eq!(list(dir.path()), ["b", "b.1"]);
-            } else {
-                assert!(matches!(result, Err(FileError::Exists(_))));
-                assert_eq!(list(dir.path()), ["b"]);
-            }
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn devices_and_links_are_written_through() {
-        let (dir, mut files) = files(Existing::Default);
-        let mut null = files.begin(Path::new("/dev/null"), true, false).unwrap();
-        null.write(b"x").unwrap();
-        files.finish(null, None).unwrap();
-        let target = dir.path().join("target");
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink("further", &link).unwrap();
-        std::os::unix::fs::symlink("target", dir.path().join("further")).unwrap();
-        let mut sink = files.begin(&link, false, false).unwrap();
-        sink.write(b"old").unwrap();
-        files.finish(sink, None).unwrap();
-        assert_eq!(fs::read(&target).unwrap(), b"old", "where there was nothing yet");
-        let mut sink = files.begin(&link, false, false).unwrap();
-        sink.write(b"new").unwrap();
-        files.finish(sink, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1000))).unwrap();
-        assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
-        assert_eq!(fs::read(&target).unwrap(), b"new");
-        assert_eq!(
-            fs::metadata(&target).unwrap().modified().unwrap(),
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1000)
-        );
-    }
-
-    #[test]
-    fn long_spools_leave_memory() {
-        let mut spool = Spool::default();
-        spool.write(&vec![7; SPOOL], true).unwrap();
-        assert!(spool.file.is_none() && spool.held() == SPOOL as u64);
-        spool.write(b"x", true).unwrap();
-        assert!(spool.file.is_some() && spool.memory.is_empty());
-        spool.clear();
-        assert!(spool.file.is_none());
-        spool.write(b"x", false).unwrap();
-        assert!(spool.file.is_some() && spool.held() == 0);
-    }
-}
+#[path = "sink_tests.rs"]
+mod tests;

@@ -330,6 +330,7 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
     }
     let auth_hosts = auth_hosts(&args, &ask)?;
     let records = records(&args)?;
+    refuse_over_lists(&lists, &records)?;
     let output = batch_output(&args)?;
     let to_stdout = output == Where::Stdout;
     if to_stdout && records.results.as_deref().is_some_and(|path| path.as_os_str() == "-") {
@@ -351,6 +352,22 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
         max_line: args.bounds.max_line.unwrap_or(1 << 20).clamp(64, 1 << 30) as usize,
     };
     Ok(Plan { way: Way::Batch(Box::new(batch)), display: display(&args), records, warnings })
+}
+
+/// What is written must not take the place of a list that is read.
+fn refuse_over_lists(lists: &[List], records: &Records) -> Result<(), Usage> {
+    let place = |path: &Path| std::fs::canonicalize(path).ok().filter(|path| path.is_file());
+    for (written, option) in [(&records.results, "--results"), (&records.summary, "--summary")] {
+        let Some(written) = written.as_deref().and_then(place) else { continue };
+        for list in lists {
+            if let List::File(path) = list
+                && place(path).as_ref() == Some(&written)
+            {
+                return usage(format!("{option} would overwrite the list {}", path.display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What `-i` names.

@@ -48,6 +48,8 @@ pub struct Desk {
     pub above: Above,
     /// curl's code of the last transfer that failed.
     pub last_exit: u8,
+    /// What is under way is called off.
+    pub called_off: bool,
     /// For formats: which transfer it is.
     pub transfers: u64,
     /// `-k`: said in records.

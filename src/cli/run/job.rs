@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::base::is_named;
 use crate::cli::input::More;
+use crate::cli::part::Leftover;
 use crate::cli::plan::{Keep, RecordHeaders, TimeCond, Upload};
-use crate::cli::sink::{FileSink, Leftover, Spool};
+use crate::cli::sink::FileSink;
+use crate::cli::spool::Spool;
 use crate::cli::template::{Template, Values};
 use crate::cli::writeout::Format;
 use crate::fetch::{Fields, Head, Version};

@@ -136,6 +136,7 @@ impl Setting {
             said: Vec::new(),
             above: Above::default(),
             last_exit: 0,
+            called_off: false,
             transfers: 0,
             insecure: engine.insecure,
             watch: None,
@@ -230,8 +231,6 @@ fn drive(
     let mut ended = Ended::default();
     let mut feeding = true;
     let mut called_off: Option<Instant> = None;
-    // What failed, not what was called off for it, is how it ends.
-    let mut cancelled_after = None;
     let mut watched = false;
     let mut clump = clump::Clump::default();
     fetcher.reach_ahead();
@@ -244,7 +243,7 @@ fn drive(
             ended.why = Some(why);
             feeding = false;
             called_off = Some(now);
-            cancelled_after = Some(desk.last_exit).filter(|exit| *exit != 0);
+            desk.called_off = true;
             fetcher.cancel_all();
         }
         let mut starved = false;
@@ -324,7 +323,6 @@ fn drive(
         }
         after_turn(fetcher, feed, desk, progress);
     }
-    desk.last_exit = cancelled_after.unwrap_or(desk.last_exit);
     ended
 }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 use sha2::Digest;
 
 use super::job::{Dest, Dump, GoOn, Job, Sink, Terms};
+use crate::cli::part::Note;
 use crate::cli::plan::Existing;
-use crate::cli::sink::{FileError, Files, Note};
+use crate::cli::sink::{FileError, Files};
 use crate::cli::stdio::Stdout;
 use crate::cli::{date, names};
 use crate::fetch::Answer;

@@ -88,7 +88,7 @@ impl Desk {
         self.write_record(&job, outcome, error.as_ref(), digest);
         if !self.batch {
             if exit != 0 {
-                self.last_exit = exit;
+                self.ends_with(exit);
                 if self.display.errors && !self.output.closed {
                     let colour = colours(self.display.color);
                     self.said.push(complaint(exit, &job.url, error.as_ref(), colour));
@@ -99,6 +99,13 @@ impl Desk {
         }
         self.put_back(index, job);
         self.release(index);
+    }
+
+    /// A transfer failed. What failed, not what was called off for it, is how it ends.
+    const fn ends_with(&mut self, exit: u8) {
+        if !self.called_off || self.last_exit == 0 {
+            self.last_exit = exit;
+        }
     }
 
     fn count(&mut self, job: &Job, outcome: &Outcome<'_>, kind: Option<&str>) {
@@ -248,7 +255,7 @@ impl Desk {
             self.results_done(result);
         }
         if !self.batch {
-            self.last_exit = early.exit;
+            self.ends_with(early.exit);
             if self.display.errors {
                 let colour = colours(self.display.color);
                 self.said.push(complaint(early.exit, &job.url, Some(&error), colour));
