@@ -85,7 +85,9 @@ fn speeds_are_limited_in_both_directions() {
         stream.write_all(&answer).unwrap();
         let _ = stream.read(&mut head);
     });
-    let (run, took) = timed(&Gannet::new().args(["-s", "--limit-rate", "40k", &url]));
+    // In a later group too, where the first one knew no rate.
+    let first = ["-s", "-o", "first", &server.url("/bytes/1"), "--next"];
+    let (run, took) = timed(&Gannet::new().args(first).args(["-s", "--limit-rate", "40k", &url]));
     assert_eq!((run.code, run.out.len()), (0, 60_000));
     at_least("what is there at once", took, 950);
     peer.join().unwrap();

@@ -437,7 +437,7 @@ fn in_plain_words(error: &serde_json::Error) -> String {
     // The column is of this line; serde_json's "line 1" would mislead.
     let text = text.split(" at line ").next().unwrap_or(&text);
     let text = text
-        .replace("expected u32", "expected a whole number")
+        .replace("expected u32", "expected a whole number up to 4294967295")
         .replace("expected u64", "expected a whole number")
         .replace("expected f64", "expected a number");
     format!("{text} (column {})", error.column())
@@ -598,7 +598,7 @@ mod tests {
             ("{\"url\":\"x\",\"file\":\"/etc/passwd\"}", "file"),
             ("{\"url\":\"x\",\"size\":-1}", "expected a whole number"),
             ("{\"url\":\"x\",\"size\":\"1\"}", "expected a whole number"),
-            ("{\"url\":\"x\",\"retry\":1.5}", "expected a whole number"),
+            ("{\"url\":\"x\",\"retry\":1.5}", "expected a whole number up to 4294967295"),
             ("{\"url\":\"x\",\"timeout\":\"1\"}", "expected a number"),
             ("{\"url\":\"x\",\"headers\":{\"a\":1}}", "a list of texts (column"),
             ("\"http://a/\"", "without quotes"),

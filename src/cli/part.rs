@@ -72,6 +72,18 @@ pub const fn is_named(_: &File, _: &Path) -> bool {
     true
 }
 
+/// Whether a file has further names than the one.
+#[cfg(unix)]
+pub fn has_other_names(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|meta| meta.nlink() > 1)
+}
+
+#[cfg(not(unix))]
+pub const fn has_other_names(_: &File) -> bool {
+    false
+}
+
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);

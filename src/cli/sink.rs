@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use super::hash::fingerprint;
 use super::lock;
 use super::part::{
-    Leftover, Note, changed_since, is_named, keep_mode, led_to, note_name, part_name, with_suffix,
-    write_note,
+    Leftover, Note, changed_since, has_other_names, is_named, keep_mode, led_to, note_name,
+    part_name, with_suffix, write_note,
 };
 use super::plan::Existing;
 use crate::fetch::Validator;
@@ -249,6 +249,11 @@ impl Files {
             };
             let file = self.open(&part, |options| options.write(true).create(true))?;
             if lock::claim(&file) && is_named(&file, &part) {
+                if has_other_names(&file) {
+                    // A run that ended between the two left the whole file with both names.
+                    fs::remove_file(&part).map_err(failed)?;
+                    continue;
+                }
                 file.set_len(0).map_err(failed)?;
                 return Ok((part, file));
             }

@@ -162,3 +162,18 @@ fn devices_and_links_are_written_through() {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1000)
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_part_that_is_a_whole_file_too_is_not_written() {
+    let (dir, mut files) = files(Existing::Keep);
+    let kept = dir.path().join("kept");
+    fs::write(&kept, b"whole").unwrap();
+    // What a kill between link and unlink leaves, once the file was moved.
+    fs::hard_link(&kept, dir.path().join("b.gannet-part")).unwrap();
+    let mut sink = files.begin(&dir.path().join("b"), false, false).unwrap();
+    sink.write(b"new").unwrap();
+    files.finish(sink, None).unwrap();
+    assert_eq!(fs::read(&kept).unwrap(), b"whole");
+    assert_eq!(fs::read(dir.path().join("b")).unwrap(), b"new");
+}

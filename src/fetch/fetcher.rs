@@ -424,7 +424,8 @@ impl Fetcher {
     /// Takes over what of these options concerns requests and no connection, for requests that are
     /// submitted from now on and redirects from now on: [`schemes`](Options::schemes),
     /// [`redirects`](Options::redirects), [`netrc`](Options::netrc) with
-    /// [`netrc_required`](Options::netrc_required), and [`expect_timeout`](Options::expect_timeout).
+    /// [`netrc_required`](Options::netrc_required), and [`expect_timeout`](Options::expect_timeout);
+    /// and of [`driver`](Options::driver) what one read may bring.
     pub fn set_rules(&mut self, options: &Options) {
         let own = &mut self.state.options;
         own.schemes = options.schemes;
@@ -432,6 +433,8 @@ impl Fetcher {
         own.netrc.clone_from(&options.netrc);
         own.netrc_required = options.netrc_required;
         own.expect_timeout = options.expect_timeout;
+        own.driver.read_buffer = options.driver.read_buffer;
+        self.driver.set_read_buffer(options.driver.read_buffer);
     }
 
     /// What it was made with.

@@ -154,10 +154,6 @@ impl Setting {
         options: &mut Options,
         window: u32,
     ) -> Result<memory::Bounds, Refusal> {
-        let slowest = engine.limit_rate.into_iter().chain(engine.limit_rate_total).min();
-        if let Some(rate) = slowest {
-            options.driver.read_buffer = rates::read_buffer(rate, options.driver.read_buffer);
-        }
         let Some(memory) = engine.max_memory else { return Ok(memory::Bounds::usual(window)) };
         let record_body = self.records.body.map(|_| self.records.body_max);
         let held = memory::fit(memory, options, window, record_body, &mut self.warnings).map_err(

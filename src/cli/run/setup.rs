@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rates;
 use crate::cli::exit::Exit;
 use crate::cli::plan::{self, Ip, PerHost};
 use crate::cli::values;
@@ -84,6 +85,9 @@ pub fn options(
     let files = files || engine.record_wire.is_some();
     options.engine.max_connections = connections(engine.max_connections, files, warnings);
     options.engine.max_jobs = jobs;
+    if let Some(rate) = engine.limit_rate.into_iter().chain(engine.limit_rate_total).min() {
+        options.driver.read_buffer = rates::read_buffer(rate, options.driver.read_buffer);
+    }
     fill_tls(&mut options.tls, engine)?;
     // What was typed is judged at once; whom the environment trusts, when it is asked.
     options.tls_later = engine.cacert.is_none() && engine.cert.is_none();

@@ -220,6 +220,15 @@ impl<N: Net> Driver<N> {
         self.engine.host(origin)
     }
 
+    /// What one read may bring from now on.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn set_read_buffer(&mut self, bytes: usize) {
+        self.config.read_buffer = bytes.max(512);
+        if self.buffer.len() > self.config.read_buffer {
+            self.buffer = Vec::new();
+        }
+    }
+
     /// Begins to find out how far ahead requests are of use: for a loop that asks
     /// [`reaches`](Self::reaches), and turns a few times a second whatever
     /// [`next_deadline`](Self::next_deadline) says.

@@ -47,6 +47,6 @@ impl<N: Net> Driver<N> {
     }
 
     pub(super) fn send(&mut self, key: ConnKey, plain: &[u8], handler: &mut dyn Handler) -> Pumped {
-        self.write_fresh(key, plain, plain.len(), handler)
+        self.write_fresh(key, plain, (0, plain.len()), handler)
     }
 }

@@ -234,18 +234,23 @@ impl<N: Net> Driver<N> {
         let mut plain = core::mem::take(&mut self.plain);
         plain.clear();
         self.engine.outgoing(key, &mut plain, self.now, handler);
-        self.tap(key, What::Sent(&plain));
-        let pumped = if plain.is_empty() { Pumped::Here } else { self.send(key, &plain, handler) };
+        let pumped = if plain.is_empty() {
+            Pumped::Here
+        } else {
+            self.tap(key, What::Sent(&plain));
+            self.send(key, &plain, handler)
+        };
         self.plain = plain;
         pumped
     }
 
-    /// Writes bytes that were just made; `request` of them are the request's.
+    /// Writes bytes that were just made; `own` at their front are TLS's own, `request` of the rest
+    /// the request's.
     pub(super) fn write_fresh(
         &mut self,
         key: ConnKey,
         bytes: &[u8],
-        request: usize,
+        (own, request): (usize, usize),
         handler: &mut dyn Handler,
     ) -> Pumped {
         match self.net.write(key.pack(), bytes) {
@@ -255,6 +260,7 @@ impl<N: Net> Driver<N> {
             }
             Ok(taken) => {
                 let count = taken.unwrap_or(0);
+                let of_request = count.saturating_sub(own).min(request);
                 let Some(link) = self.link(key) else { return Pumped::Gone };
                 // A short write blocks: an edge tells when there is room again. Some systems take
                 // a short piece without blocking; the next attempt then finds out.
@@ -263,8 +269,8 @@ impl<N: Net> Driver<N> {
                 link.unsent.extend_from_slice(bytes.get(count..).unwrap_or_default());
                 link.unsent_at = 0;
                 link.unsent_request = true;
-                if count > 0 {
-                    self.engine.wrote(key, count.min(request), false, self.now);
+                if of_request > 0 {
+                    self.engine.wrote(key, of_request, false, self.now);
                 }
                 Pumped::Here
             }

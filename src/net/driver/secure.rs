@@ -123,12 +123,13 @@ impl<N: Net> Driver<N> {
         let mut cipher = core::mem::take(&mut self.cipher);
         let Some(link) = self.link(key) else { return Pumped::Gone };
         let pumped = match &mut link.tls {
-            None => self.write_fresh(key, plain, plain.len(), handler),
+            None => self.write_fresh(key, plain, (0, plain.len()), handler),
             Some(tls) => {
                 cipher.clear();
-                cipher.append(&mut link.unsent);
+                cipher.append(&mut core::mem::take(&mut link.unsent));
+                let own = cipher.len();
                 match tls.session.send(plain, &mut cipher) {
-                    Ok(_) => self.write_fresh(key, &cipher, plain.len(), handler),
+                    Ok(_) => self.write_fresh(key, &cipher, (own, plain.len()), handler),
                     Err(error) => {
                         self.lost_to_tls(key, &error, now, handler);
                         Pumped::Gone
