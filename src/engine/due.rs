@@ -17,8 +17,17 @@ use super::job::Queue;
 use super::{Action, Engine, Failing};
 use crate::base::{Instant, Timers};
 
-/// What has deadlines: jobs, hosts, races of addresses, connections.
-const KINDS: u8 = 4;
+/// What has deadlines.
+#[derive(Clone, Copy, Debug)]
+enum Timed {
+    Job,
+    Host,
+    Dial,
+    Conn,
+}
+
+/// In the order of their turns.
+const TURNS: [Timed; 4] = [Timed::Job, Timed::Host, Timed::Dial, Timed::Conn];
 
 impl Engine {
     /// When [`tick`](Self::tick) wants to be called at the latest.
@@ -43,13 +52,13 @@ impl Engine {
         }
         // The kinds one after the other; the next call goes on with the one after that at which
         // this one ran out.
-        let first = self.ticked;
-        for kind in (first..KINDS).chain(0..first) {
-            while left > 0 && self.tick_one(kind, now, handler) {
+        let turns = TURNS.iter().enumerate().cycle().skip(self.ticked).take(TURNS.len());
+        for (turn, &timed) in turns {
+            while left > 0 && self.tick_one(timed, now, handler) {
                 left -= 1;
             }
             if left == 0 {
-                self.ticked = (kind + 1) % KINDS;
+                self.ticked = (turn + 1) % TURNS.len();
                 return most;
             }
         }
@@ -58,33 +67,33 @@ impl Engine {
     }
 
     /// Does one thing of a kind that is overdue, if there is one.
-    fn tick_one(&mut self, kind: u8, now: Instant, handler: &mut dyn Handler) -> bool {
-        let timers = match kind {
-            0 => &mut self.job_timers,
-            1 => &mut self.host_timers,
-            2 => &mut self.dial_timers,
-            _ => &mut self.conn_timers,
+    fn tick_one(&mut self, timed: Timed, now: Instant, handler: &mut dyn Handler) -> bool {
+        let timers = match timed {
+            Timed::Job => &mut self.job_timers,
+            Timed::Host => &mut self.host_timers,
+            Timed::Dial => &mut self.dial_timers,
+            Timed::Conn => &mut self.conn_timers,
         };
         let Some(index) = timers.pop_due(now) else { return false };
-        match kind {
-            0 => {
+        match timed {
+            Timed::Job => {
                 if let Some(job) = self.jobs.at(index) {
                     let host = self.jobs[job].host;
                     self.hosts[host].elsewhere -= 1;
                     self.enqueue(job, Queue::Again);
                 }
             }
-            1 => {
+            Timed::Host => {
                 if let Some(host) = self.hosts.at(index) {
                     self.ring_host(host);
                 }
             }
-            2 => {
+            Timed::Dial => {
                 if let Some(dial) = self.dials.at(index) {
                     self.dial_due(dial, now, handler);
                 }
             }
-            _ => {
+            Timed::Conn => {
                 if let Some(conn) = self.conns.at(index) {
                     self.conn_due(conn, now, handler);
                 }

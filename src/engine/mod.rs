@@ -199,7 +199,7 @@ pub struct Engine {
     conn_timers: Timers,
     dial_timers: Timers,
     /// The kind of deadlines that the next call begins with.
-    ticked: u8,
+    ticked: usize,
     actions: VecDeque<Action>,
     intake: Intake,
     /// What happened, for whoever looks on.
