@@ -20,8 +20,9 @@ use super::job::{Job, Payload};
 use super::limit::{Complaint, Sample};
 use super::observe::What;
 use super::resume::{self, Answer};
+use super::retry::{self, Facts};
 use super::settle::quoted;
-use super::{Cause, Config, Engine, Failing, Failure, Fault, Kind, Next, Phase, retry};
+use super::{Cause, Config, Engine, Failing, Failure, Fault, Kind, Next, Phase};
 use crate::base::Instant;
 use crate::proto::{self, Body, Event, Head, Persistence};
 
@@ -277,15 +278,17 @@ impl Engine {
                             });
                         }
                     }
-                    // RFC 9110 section 15.5.9: the server was tired of waiting on a kept connection,
-                    // and what was sent has crossed that.
-                    if head.status == 408
-                        && reused
-                        && !job.moved
-                        && job.repeatable
-                        && job.replayable()
-                    {
-                        return Outcome::Failed(Failing::new(Kind::StaleReuse));
+                    if head.status == 408 {
+                        let facts = Facts {
+                            reused,
+                            repeatable: job.repeatable,
+                            moved: job.moved,
+                            replayable: job.replayable(),
+                            ..Facts::default()
+                        };
+                        if retry::has_crossed(facts) {
+                            return Outcome::Failed(Failing::new(Kind::StaleReuse));
+                        }
                     }
                     // A final answer in place of `100 Continue` leaves the request unsent: its
                     // body stays here, and the connection is not used again.

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::{Cause, Config, Kind};
 
 /// What is known of the attempt that failed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Facts {
     /// The connection had served before.
     pub(super) reused: bool,
@@ -81,6 +81,12 @@ pub(super) fn verdict(kind: Kind, facts: Facts) -> Verdict {
         (true, false) => Verdict::Final(Kind::BodyNotReplayable),
         (false, _) => Verdict::Final(kind),
     }
+}
+
+/// Whether a 408 is no answer (RFC 9110 section 15.5.9): the server was tired of waiting on a kept
+/// connection, and what was sent has crossed that. It moves as it would have with the loss alone.
+pub(super) fn has_crossed(job: Facts) -> bool {
+    verdict(Kind::StaleReuse, Facts { sent: true, ..job }) == Verdict::Free
 }
 
 /// The failure that the loss of a busy connection is, by how far its exchange had come.
