@@ -30,8 +30,6 @@ pub struct Lines {
     end: usize,
     /// How far the search for a line's end has come.
     searched: usize,
-    /// The last read has filled it.
-    filled: bool,
     ended: bool,
     /// Within a line that is too long.
     skipping: bool,
@@ -68,7 +66,7 @@ pub enum Next<'a> {
 impl Lines {
     /// Opens a list.
     pub fn open(path: &Path, max_line: usize) -> io::Result<Self> {
-        Ok(match wait::open_pipe(path)? {
+        Ok(match wait::open_pipe(path, File::options().read(true))? {
             Some(pipe) => Self::new(Source::Pipe(pipe), max_line),
             None => Self::new(Source::File(File::open(path)?), max_line),
         })
@@ -92,7 +90,6 @@ impl Lines {
             start: 0,
             end: 0,
             searched: 0,
-            filled: false,
             ended: false,
             skipping: false,
             first: true,
@@ -165,13 +162,14 @@ impl Lines {
 
     /// Reads another block; false: nothing is there yet.
     fn fill(&mut self) -> io::Result<bool> {
+        let filled = self.end == self.buffer.len();
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.searched -= self.start;
             self.start = 0;
         }
-        if self.end == self.buffer.len() || (self.filled && self.buffer.len() < BLOCK) {
+        if self.end == self.buffer.len() || (filled && self.buffer.len() < BLOCK) {
             // Beyond a block only for a line that is longer; the bound above limits it.
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
@@ -201,7 +199,6 @@ impl Lines {
             }
         };
         self.end += read;
-        self.filled = self.end == self.buffer.len();
         self.ended = read == 0;
         Ok(true)
     }

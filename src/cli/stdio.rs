@@ -60,15 +60,10 @@ static WAITED: AtomicBool = AtomicBool::new(false);
 /// such files.
 #[cfg(unix)]
 fn pipe() -> Option<&'static File> {
-    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
     static PIPE: OnceLock<Option<File>> = OnceLock::new();
     let open = || {
-        let path = "/proc/self/fd/1";
-        if !std::fs::metadata(path).ok()?.file_type().is_fifo() {
-            return None;
-        }
-        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
+        let path = std::path::Path::new("/proc/self/fd/1");
+        super::wait::open_pipe(path, OpenOptions::new().write(true)).ok().flatten()
     };
     PIPE.get_or_init(open).as_ref()
 }

@@ -1,7 +1,7 @@
 //! Standard input and pipes beside the fetcher, without a thread and without changing how anybody
 //! else sees that descriptor: they are read only when something is there, and wake the fetcher's poll.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -12,16 +12,19 @@ mod system {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    use super::{File, Path, io};
+    use super::{File, OpenOptions, Path, io};
 
-    /// Opens a pipe by its name; `None`: it is something else. Whoever is to write to it need not
-    /// be there yet.
-    pub(in crate::cli) fn open_pipe(path: &Path) -> io::Result<Option<File>> {
+    /// Opens a pipe by its name, such that nothing waits for the other end, nor for it to be there;
+    /// `None`: it is something else.
+    pub(in crate::cli) fn open_pipe(
+        path: &Path,
+        options: &mut OpenOptions,
+    ) -> io::Result<Option<File>> {
         if !std::fs::metadata(path)?.file_type().is_fifo() {
             return Ok(None);
         }
         let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        File::options().read(true).custom_flags(flags).open(path).map(Some)
+        options.custom_flags(flags).open(path).map(Some)
     }
 
     /// Whether a read would not wait.
@@ -84,7 +87,7 @@ mod system {
 
     pub(in crate::cli) fn watch_stdin(_: &mio::Registry) {}
 
-    pub(in crate::cli) fn open_pipe(_: &Path) -> io::Result<Option<File>> {
+    pub(in crate::cli) fn open_pipe(_: &Path, _: &mut OpenOptions) -> io::Result<Option<File>> {
         Ok(None)
     }
 
