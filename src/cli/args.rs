@@ -78,21 +78,19 @@ impl Args {
     /// No more of it than these groups of words need: a short run would spend a third of its time
     /// on the options that nobody typed.
     pub fn command_for(groups: &[Vec<OsString>]) -> clap::Command {
-        let mut needed: Vec<&str> = Vec::new();
-        for word in groups.iter().flatten() {
+        let typed = |word: &OsString| {
             // The value behind a name may be of any bytes.
             let word = word.to_string_lossy();
-            let name = word.strip_prefix("--").unwrap_or("");
-            let name = name.split_once('=').map_or(name, |(name, _)| name);
-            // With those that it names, and those that they name.
-            let mut next = Self::option(name);
-            let mut named = Vec::new();
-            while let Some(option) = next {
-                if !needed.contains(&option.name) {
-                    needed.push(option.name);
-                    named.extend(option.names_others());
-                }
-                next = named.pop().and_then(Self::option);
+            let name = word.strip_prefix("--")?;
+            Self::option(name.split_once('=').map_or(name, |(name, _)| name))
+        };
+        let mut found: Vec<&Opt> = groups.iter().flatten().filter_map(typed).collect();
+        let mut needed = Vec::new();
+        while let Some(option) = found.pop() {
+            if !needed.contains(&option.name) {
+                needed.push(option.name);
+                // With those that it names, and those that they name.
+                found.extend(option.names_others().filter_map(Self::option));
             }
         }
         Self::command_of(|option| needed.contains(&option.name))

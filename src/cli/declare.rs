@@ -5,6 +5,7 @@
 //! are clap's, as far as they are used here: one that is not known does not compile.
 
 use clap::builder::{Resettable, ValueParser};
+use clap::parser::MatchesError;
 use clap::{Arg, ArgAction, ArgMatches};
 
 /// How often an option may be given, and whether it has a value.
@@ -156,15 +157,21 @@ impl Field for bool {
 impl<T: Clone + Send + Sync + 'static> Field for Option<T> {
     const KIND: Kind = Kind::One;
     fn take(matches: &mut ArgMatches, name: &str) -> Self {
-        matches.try_remove_one(name).unwrap_or_default()
+        told(matches.try_remove_one(name))
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> Field for Vec<T> {
     const KIND: Kind = Kind::Many;
     fn take(matches: &mut ArgMatches, name: &str) -> Self {
-        matches.try_remove_many(name).ok().flatten().map(Iterator::collect).unwrap_or_default()
+        told(matches.try_remove_many(name)).map(Iterator::collect).unwrap_or_default()
     }
+}
+
+/// clap knows nothing of an option that it was not told of; all else would be a wrong declaration.
+fn told<T>(values: Result<Option<T>, MatchesError>) -> Option<T> {
+    debug_assert!(matches!(values, Ok(_) | Err(MatchesError::UnknownArgument { .. })));
+    values.unwrap_or_default()
 }
 
 /// A field whose values clap can read by itself.

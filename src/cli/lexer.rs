@@ -144,7 +144,7 @@ impl Lexer {
                 self.push("help", category.as_deref());
                 return Ok(());
             }
-            if takes_value(name) == Some(true) {
+            if option.takes_value() {
                 let attached = &text[1 + at + letter.len_utf8()..];
                 let attached = (!attached.is_empty()).then(|| OsString::from(attached));
                 return self.long(name, attached, &mut || rest.next().cloned());
