@@ -428,6 +428,20 @@ fn hostile_servers_stay_within_the_formula() {
     }
 }
 
+/// What eight requests over TLS take at most, each to a host of its own at this address, and how
+/// many of them arrive whole.
+fn eight_over_tls(engine: Config, config: tls::Config, address: SocketAddr) -> (usize, u64) {
+    let mut whole = 0;
+    let counted = counted(|| {
+        let mut client = Client::new(engine, DriverConfig::tiny());
+        client.driver = client.driver.with_tls(config);
+        let hosts = NAMES.map(|name| client.host(Scheme::Https, name, address));
+        client.fetch(&hosts, "/", 8);
+        whole = client.tally.whole;
+    });
+    (counted.peak.cast_unsigned(), whole)
+}
+
 #[test]
 fn a_handshake_that_never_ends_stays_within_the_formula() {
     // A ServerHello of 60,000 bytes that is told in records of 1,000.
@@ -445,15 +459,8 @@ fn a_handshake_that_never_ends_stays_within_the_formula() {
     let config = tls::Config::new(options).unwrap();
     let engine = Config { tls_timeout: Duration::from_millis(500), attempts: 1, ..Config::tiny() };
     let most = DriverConfig::tiny().most_bytes(&engine, &Load::default(), Some(handshake));
-    let peak = counted(|| {
-        let mut client = Client::new(engine, DriverConfig::tiny());
-        client.driver = client.driver.with_tls(config);
-        let hosts = NAMES.map(|name| client.host(Scheme::Https, name, address));
-        client.fetch(&hosts, "/", 8);
-        assert_eq!(client.tally.whole, 0);
-    })
-    .peak
-    .cast_unsigned();
+    let (peak, whole) = eight_over_tls(engine, config, address);
+    assert_eq!(whole, 0);
     println!("handshakes without end: {peak} of {most} bytes");
     assert!(peak <= most && most <= 512 * 1024, "{peak} of {most}");
 }
@@ -580,15 +587,8 @@ fn hostile_tls_servers_stay_within_the_formula() {
             ..Config::tiny()
         };
         let most = DriverConfig::tiny().most_bytes(&engine, &Load::default(), Some(handshake));
-        let peak = counted(|| {
-            let mut client = Client::new(engine, DriverConfig::tiny());
-            client.driver = client.driver.with_tls(config);
-            let hosts = NAMES.map(|name| client.host(Scheme::Https, name, address));
-            client.fetch(&hosts, "/", 8);
-            assert_eq!(client.tally.whole, whole, "{name}");
-        })
-        .peak
-        .cast_unsigned();
+        let (peak, arrived) = eight_over_tls(engine, config, address);
+        assert_eq!(arrived, whole, "{name}");
         println!("{name}: {peak} of {most} bytes");
         assert!(peak <= most && most <= 512 * 1024, "{name}: {peak} of {most}");
     }
