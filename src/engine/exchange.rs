@@ -469,6 +469,10 @@ impl Engine {
         host.limit.done(now, &sample);
         let group = &mut self.groups[conn.group as usize];
         group.busy -= 1;
+        let port = conn.remote.port();
+        if served == 1 && !group.served_at.contains(&port) {
+            group.served_at.push(port);
+        }
         if group.origins > 1 {
             sample.in_flight = in_flight.1;
             group.limit.done(now, &sample);

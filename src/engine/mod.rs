@@ -172,6 +172,9 @@ struct Group {
     busy: u32,
     /// Origins that were seen at this address: the limit bites only where there are several.
     origins: u32,
+    /// Ports that have answered in this run, under whatever name: what they refuse from then on is one
+    /// connection too many.
+    served_at: Vec<u16>,
     /// Hosts that were turned away, each at most once.
     waiting: VecDeque<HostKey>,
     /// Its idle connections, the longest idle first: they give way to those who wait.

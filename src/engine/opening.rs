@@ -318,13 +318,16 @@ impl Engine {
             Kind::ConnectFailed if dial.was_reset() => Some(Complaint::FreshReset),
             _ => None,
         };
+        // One too many where others were let in before: under this name, or under any at its address.
+        // It counts as open itself.
         if let (Some(complaint), true) = (complaint, host.has_served()) {
-            // This one counts as open: it is the one too many.
             let open = host.slots() + 1;
             host.limit.complaint(now, complaint, dial.started, open);
-            if let Some(address) = address {
-                let group = self.group_of(address) as usize;
-                let group = &mut self.groups[group];
+        }
+        if let (Some(complaint), Some(address)) = (complaint, address) {
+            let group = self.group_of(address) as usize;
+            let group = &mut self.groups[group];
+            if group.served_at.contains(&address.port()) {
                 group.limit.complaint(now, complaint, dial.started, group.conns + 1);
             }
         }

@@ -9,6 +9,7 @@
     reason = "hosts and groups live as long as the engine; a queue's number is an enum's; connections and jobs come from the lists of those that are there, or were looked up by `get` in the same function, before anything is dropped"
 )]
 
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -357,6 +358,7 @@ impl Engine {
             conns: 0,
             busy: 0,
             origins: 0,
+            served_at: Vec::new(),
             waiting: alloc::collections::VecDeque::new(),
             idle: List::new(),
         });
