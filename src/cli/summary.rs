@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+mod host;
+
+pub use host::{Host, Shared};
+
 use super::stdio::{Tone, painted, safe};
 use super::{json, manual};
 use crate::engine::HostStats;
@@ -80,121 +84,6 @@ impl Counts {
     }
 }
 
-/// One host of the summary.
-#[derive(Clone, Debug)]
-pub struct Host {
-    origin: String,
-    requests: u64,
-    responses: u64,
-    connections: u64,
-    peak: u32,
-    limit: u32,
-    finding: &'static str,
-    explanation: String,
-    fresh_resets: u64,
-    stale: u64,
-    timeouts: u64,
-    open_failures: u64,
-    too_many: u64,
-    unavailable: u64,
-    repeats: u64,
-    resumed: u64,
-    down: bool,
-    closed: bool,
-    failed: u64,
-    /// As what the last one failed.
-    failure: String,
-}
-
-impl Host {
-    /// A copy of what the engine knows.
-    pub fn new(stats: &HostStats<'_>) -> Self {
-        let origin = &stats.origin;
-        let counts = &stats.counts;
-        Self {
-            origin: full(origin.scheme.name(), origin.host, origin.port),
-            requests: counts.requests,
-            responses: counts.responses,
-            connections: counts.connections,
-            peak: counts.peak,
-            limit: stats.limit,
-            finding: stats.explanation.name(),
-            explanation: stats.explanation.to_string(),
-            fresh_resets: counts.fresh_resets,
-            stale: counts.stale,
-            timeouts: counts.timeouts,
-            open_failures: counts.open_failures,
-            too_many: counts.too_many,
-            unavailable: counts.unavailable,
-            repeats: counts.repeats,
-            resumed: counts.resumed,
-            down: stats.down,
-            closed: stats.closed_until.is_some(),
-            failed: 0,
-            failure: String::new(),
-        }
-    }
-
-    /// How much it hurt.
-    fn trouble(&self) -> u64 {
-        let gone = if self.down || self.closed { 1_000_000 } else { 0 };
-        gone + self.fresh_resets
-            + self.timeouts
-            + self.open_failures
-            + self.too_many
-            + self.unavailable
-            + self.failed
-    }
-
-    fn line(&self, out: &mut String) {
-        // Of a host that nobody reached there is no limit to tell.
-        let found = match self.responses {
-            0 if self.down => "down",
-            0 if !self.failure.is_empty() => &self.failure,
-            _ => &self.explanation,
-        };
-        let _ = write!(out, "  {}: {found}", self.origin);
-        let parts = [
-            (self.fresh_resets, "resets on fresh connections"),
-            (self.open_failures, "connections that could not be opened"),
-            (self.timeouts, "timeouts"),
-            (self.too_many, "answers of 429"),
-            (self.unavailable, "answers of 503"),
-            (self.stale, "kept connections that were closed"),
-        ];
-        for (count, what) in parts {
-            if count > 0 {
-                let _ = write!(out, "; {count} {what}");
-            }
-        }
-        if self.failed > 0 {
-            let s = if self.failed == 1 { "" } else { "s" };
-            let _ = write!(out, "; {} URL{s} failed", self.failed);
-            if found != self.failure {
-                let _ =
-                    write!(out, " ({}{})", if s.is_empty() { "" } else { "last: " }, self.failure);
-            }
-        }
-        let _ = writeln!(out);
-        let advice = if self.down {
-            "it is down: check that it runs, then --resume"
-        } else if self.closed {
-            "it asked to be left alone; --resume takes its URLs up later"
-        } else if self.too_many > 0 {
-            "it limits the rate of requests: --rate-per-host slows down for good"
-        } else if self.fresh_resets > 0 && self.finding == "hard_limit" {
-            "gannet stays below what it bears; its owner may allow more connections"
-        } else if self.timeouts > 0 {
-            "it is slow under load: --per-host with a smaller number may help"
-        } else if self.open_failures > 0 {
-            "it refuses connections now and then: its owner may know why"
-        } else {
-            return;
-        };
-        let _ = writeln!(out, "    {advice}");
-    }
-}
-
 /// An origin as it is shown.
 fn full(scheme: &str, host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') {
@@ -208,6 +97,8 @@ fn full(scheme: &str, host: &str, port: u16) -> String {
 pub struct Summary<'a> {
     pub counts: &'a Counts,
     pub hosts: Vec<Host>,
+    /// Addresses that several of them share.
+    pub shared: Vec<Shared>,
     pub wall: Duration,
     pub cpu: Duration,
     /// Why it ended before its time.
@@ -246,8 +137,10 @@ impl Summary<'_> {
         if counts.repeats > 0 || counts.resumed > 0 {
             let _ = writeln!(
                 out,
-                "  {} attempts were repeated, {} bodies continued where they were cut",
-                counts.repeats, counts.resumed
+                "  {}, {} continued where {} cut",
+                number(counts.repeats, "attempt was repeated", "attempts were repeated"),
+                number(counts.resumed, "body", "bodies"),
+                if counts.resumed == 1 { "it was" } else { "they were" },
             );
         }
         if !counts.kinds.is_empty() {
@@ -256,7 +149,10 @@ impl Summary<'_> {
             let shown: Vec<String> =
                 kinds.iter().take(6).map(|(name, count)| format!("{count} {name}")).collect();
             let more = kinds.len().saturating_sub(6);
-            let more = if more > 0 { format!(" and {more} other kinds") } else { String::new() };
+            let more = match more {
+                0 => String::new(),
+                more => format!(" and {}", number(more as u64, "other kind", "other kinds")),
+            };
             let _ = writeln!(
                 out,
                 "  failures: {}{more} (gannet --help {} explains)",
@@ -277,9 +173,11 @@ impl Summary<'_> {
                 .collect();
             let _ = write!(out, "  statuses: {}", shown.join(", "));
             if counts.error_pages > 0 {
+                let (s, them, s_too) =
+                    if counts.error_pages == 1 { ("s", "it a", "") } else { ("", "them", "s") };
                 let _ = write!(
                     out,
-                    " ({} of {bad} count as fetched: -f makes them failures)",
+                    " ({} of {bad} count{s} as fetched: -f makes {them} failure{s_too})",
                     counts.error_pages
                 );
             }
@@ -301,6 +199,9 @@ impl Summary<'_> {
         if worst.is_empty() && self.hosts.len() == 1 {
             self.hosts[0].line(&mut out);
         }
+        for shared in self.shared.iter().filter(|shared| shared.is_found()).take(2) {
+            shared.line(&mut out);
+        }
         if counts.parts.0 > 0 {
             let _ = writeln!(
                 out,
@@ -321,7 +222,7 @@ impl Summary<'_> {
     pub fn json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let counts = self.counts;
-        let number = |name: &str, value: u64, out: &mut Vec<u8>| {
+        let field = |name: &str, value: u64, out: &mut Vec<u8>| {
             out.push(if out.is_empty() { b'{' } else { b',' });
             json::string(name.as_bytes(), out);
             out.push(b':');
@@ -341,7 +242,7 @@ impl Summary<'_> {
             ("unfinished_files", counts.parts.0),
         ];
         for (name, value) in rows {
-            number(name, value, &mut out);
+            field(name, value, &mut out);
         }
         for (name, value) in [("wall_ms", self.wall), ("cpu_ms", self.cpu)] {
             out.push(b',');
@@ -373,47 +274,13 @@ impl Summary<'_> {
             out.extend_from_slice(if at > 0 { b"," } else { b"" });
             host.json(&mut out);
         }
+        out.extend_from_slice(b"],\"addresses\":[");
+        for (at, shared) in self.shared.iter().enumerate() {
+            out.extend_from_slice(if at > 0 { b"," } else { b"" });
+            shared.json(&mut out);
+        }
         out.extend_from_slice(b"]}\n");
         out
-    }
-}
-
-impl Host {
-    fn json(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"origin\":");
-        json::string(self.origin.as_bytes(), out);
-        let rows = [
-            ("requests", self.requests),
-            ("responses", self.responses),
-            ("connections", self.connections),
-            ("peak", u64::from(self.peak)),
-            ("limit", u64::from(self.limit)),
-            ("fresh_resets", self.fresh_resets),
-            ("stale", self.stale),
-            ("timeouts", self.timeouts),
-            ("open_failures", self.open_failures),
-            ("status_429", self.too_many),
-            ("status_503", self.unavailable),
-            ("repeats", self.repeats),
-            ("resumed", self.resumed),
-            ("failed", self.failed),
-        ];
-        for (name, value) in rows {
-            out.push(b',');
-            json::string(name.as_bytes(), out);
-            out.push(b':');
-            json::number(value, out);
-        }
-        for (name, value) in [("down", self.down), ("closed", self.closed)] {
-            out.push(b',');
-            json::string(name.as_bytes(), out);
-            out.extend_from_slice(if value { b":true" } else { b":false" });
-        }
-        out.extend_from_slice(b",\"finding\":");
-        json::string(self.finding.as_bytes(), out);
-        out.extend_from_slice(b",\"explanation\":");
-        json::string(self.explanation.as_bytes(), out);
-        out.push(b'}');
     }
 }
 
@@ -427,11 +294,11 @@ pub fn worst<'a>(
     for stats in all {
         let mut host = Host::new(&stats);
         if let Some((failed, kind)) = counts.failing.get(&host.origin) {
-            host.failed = *failed;
-            host.failure.clone_from(kind);
+            host.counts.failed = *failed;
+            host.failure = Some(kind.clone());
         }
         let at = kept.partition_point(|other| {
-            (other.trouble(), other.requests) >= (host.trouble(), host.requests)
+            (other.trouble(), other.counts.requests) >= (host.trouble(), host.counts.requests)
         });
         if at < most {
             kept.insert(at, host);
@@ -439,6 +306,11 @@ pub fn worst<'a>(
         }
     }
     kept
+}
+
+/// `1 answer`, `2 answers`.
+pub fn number(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// `1.2 MB`.
@@ -482,31 +354,10 @@ mod tests {
         counts.failed("bad_line");
         counts.status(404);
         counts.parts = (1, vec!["a.gannet-part".to_owned()]);
-        let host = Host {
-            origin: "http://a:80".to_owned(),
-            requests: 9,
-            responses: 5,
-            connections: 3,
-            peak: 3,
-            limit: 23,
-            finding: "hard_limit",
-            explanation: "settled at 23: the 24th connection was reset".to_owned(),
-            fresh_resets: 2,
-            stale: 0,
-            timeouts: 0,
-            open_failures: 0,
-            too_many: 0,
-            unavailable: 0,
-            repeats: 2,
-            resumed: 0,
-            down: false,
-            closed: false,
-            failed: 2,
-            failure: "refused".to_owned(),
-        };
         let summary = Summary {
             counts: &counts,
-            hosts: vec![host],
+            hosts: Vec::new(),
+            shared: Vec::new(),
             wall: Duration::from_secs(2),
             cpu: Duration::ZERO,
             ended: Some("SIGINT"),
@@ -518,8 +369,6 @@ mod tests {
             "2 refused, 1 bad_line",
             "1 × 404",
             "-L follows",
-            "settled at 23",
-            "2 URLs failed (last: refused)",
             "a.gannet-part",
             "SIGINT",
             "1.2 kB",
@@ -529,7 +378,6 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&summary.json()).unwrap();
         assert_eq!(value["kinds"]["refused"], 2);
         assert_eq!(value["statuses"]["404"], 1);
-        assert_eq!(value["hosts"][0]["limit"], 23);
         assert_eq!(value["ended"], "SIGINT");
     }
 

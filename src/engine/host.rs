@@ -11,10 +11,11 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
+use super::Kind;
 use super::budget::Budget;
 use super::job::QUEUES;
-use super::limit::{Explanation, Limit};
-use super::pace::Pace;
+use super::limit::{Explanation, Finding, Limit};
+use super::pace::{Pace, PaceExplanation};
 use super::pool::Habits;
 use super::worth::Worth;
 use crate::base::{Instant, Key, Linked, Links, List};
@@ -100,6 +101,8 @@ pub struct Host {
     pub(super) habits: Habits,
     pub(super) worth: Worth,
     pub(super) stats: Counts,
+    /// As what the last request failed that failed for good.
+    pub(super) failure: Option<Kind>,
 }
 
 /// What is known of a host's addresses.
@@ -175,6 +178,8 @@ pub struct Counts {
     pub repeats: u64,
     /// Bodies that were continued instead of begun again.
     pub resumed: u64,
+    /// Requests that failed for good, those that were called off left out.
+    pub failed: u64,
 }
 
 /// A view of one host for a summary.
@@ -193,10 +198,90 @@ pub struct HostStats<'a> {
     pub queued: u32,
     /// How the limit came about.
     pub explanation: Explanation,
+    /// The pause and the rate of requests that it asked for, or was found to bear.
+    pub pace: PaceExplanation,
     /// It is given up.
     pub down: bool,
     /// It asked to be left alone until then.
     pub closed_until: Option<Instant>,
+    /// As what the last request failed that failed for good.
+    pub failure: Option<Kind>,
+}
+
+impl HostStats<'_> {
+    /// What its user could do about it, when there is something.
+    pub fn remedy(&self) -> Option<Remedy> {
+        let counts = &self.counts;
+        let finding = self.explanation.finding;
+        Some(if self.down {
+            Remedy::CheckThatItRuns
+        } else if self.closed_until.is_some() {
+            Remedy::ComeBackLater
+        } else if counts.too_many > 0 {
+            Remedy::SlowDown
+        } else if matches!(finding, Finding::Complaint { .. }) {
+            Remedy::AskForMore
+        } else if counts.timeouts > 0 {
+            Remedy::UseFewer
+        } else if counts.open_failures > 0 {
+            Remedy::AskWhy
+        } else if matches!(finding, Finding::Ceiling) {
+            Remedy::AllowMore
+        } else {
+            return None;
+        })
+    }
+}
+
+/// What the user of a host could do about how it is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// It is down: see whether it runs, and fetch what is left later.
+    CheckThatItRuns,
+    /// It asked to be left alone: fetch what is left later.
+    ComeBackLater,
+    /// It limits the rate of requests: a rate from the start spares both sides the search.
+    SlowDown,
+    /// It has a hard limit, which its owner may raise.
+    AskForMore,
+    /// It is slow under load: fewer connections may help.
+    UseFewer,
+    /// It refuses connections now and then: its owner may know why.
+    AskWhy,
+    /// It would bear more than it is allowed to get: raise the ceiling.
+    AllowMore,
+}
+
+impl Remedy {
+    /// The stable name, `snake_case`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CheckThatItRuns => "check_that_it_runs",
+            Self::ComeBackLater => "come_back_later",
+            Self::SlowDown => "slow_down",
+            Self::AskForMore => "ask_for_more",
+            Self::UseFewer => "use_fewer",
+            Self::AskWhy => "ask_why",
+            Self::AllowMore => "allow_more",
+        }
+    }
+}
+
+/// A view of one address that several origins share: they share its limit, too.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AddressStats {
+    /// The address.
+    pub address: IpAddr,
+    /// Origins that were seen there.
+    pub origins: u32,
+    /// Connections that all of them together have now,
+    pub connections: u32,
+    /// and may have.
+    pub limit: u32,
+    /// How that limit came about.
+    pub explanation: Explanation,
 }
 
 impl Linked<0> for Host {
@@ -236,6 +321,7 @@ impl Host {
             habits: Habits::default(),
             worth: Worth::default(),
             stats: Counts::default(),
+            failure: None,
         }
     }
 
@@ -276,11 +362,13 @@ impl Host {
             connections: self.slots(),
             queued: self.queued(),
             explanation: self.limit.explain(),
+            pace: self.pace.explain(),
             down: matches!(self.reach, Reach::Down { .. }),
             closed_until: match self.reach {
                 Reach::Closed { until } => Some(until),
                 _ => None,
             },
+            failure: self.failure,
         }
     }
 }

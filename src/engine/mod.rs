@@ -85,7 +85,7 @@ pub use error::{Cause, Failure, Fault, Kind, Phase};
 pub use handler::{
     Advice, ConnInfo, Ctl, Handler, JobRef, Report, Resume, Times, TlsInfo, Try, Upload,
 };
-pub use host::{Counts, Host, HostKey, HostStats, Origin, Scheme};
+pub use host::{AddressStats, Counts, Host, HostKey, HostStats, Origin, Remedy, Scheme};
 pub use job::{Job, JobKey, Marks, Options, Payload, Request, ResumeFrom, Unsaid, Validator};
 pub use opening::{DnsFailure, Resolved};
 pub use outage::NameServers;
@@ -166,6 +166,7 @@ pub enum Next {
 /// Connections to one address, whatever name they were opened under.
 #[derive(Debug)]
 struct Group {
+    address: IpAddr,
     limit: Limit,
     conns: u32,
     /// Those of them that are busy.
@@ -403,6 +404,17 @@ impl Engine {
     /// What is known of each host.
     pub fn host_stats(&self) -> impl Iterator<Item = HostStats<'_>> {
         self.hosts.iter().map(|(_, host)| host.stats())
+    }
+
+    /// What is known of each address that several origins share.
+    pub fn address_stats(&self) -> impl Iterator<Item = AddressStats> {
+        self.groups.iter().filter(|group| group.origins > 1).map(|group| AddressStats {
+            address: group.address,
+            origins: group.origins,
+            connections: group.conns,
+            limit: group.limit.allowed(),
+            explanation: group.limit.explain(),
+        })
     }
 
     /// What is known of one host. Panics for another engine's key.

@@ -419,6 +419,13 @@ impl Engine {
             (_, Some(failure)) => Err(failure.kind),
             (status, None) => Ok(status.unwrap_or_default()),
         };
+        if let Err(kind) = told
+            && !matches!(kind, Kind::Cancelled | Kind::Aborted)
+        {
+            let host = &mut self.hosts[job.host];
+            host.stats.failed += 1;
+            host.failure = Some(kind);
+        }
         let (job_ref, attempts) = (JobRef { key, tag: job.tag }, job.attempts);
         self.notes.push(now, job.host, What::Done { job: job_ref, result: told, attempts });
         let report = Report {

@@ -21,7 +21,9 @@ use super::visitor::{Place, Places};
 use super::{Control, Error, ErrorKind, Options, Request, StartError, Ticket, Visitor, ask};
 use crate::base::Instant;
 use crate::engine::observe::Observer;
-use crate::engine::{self, DnsFailure, Engine, HostKey, HostStats, Origin, Phase, Resolved};
+use crate::engine::{
+    self, AddressStats, DnsFailure, Engine, HostKey, HostStats, Origin, Phase, Resolved,
+};
 use crate::net::Driver;
 use crate::net::Net as _;
 use crate::net::mio::Mio;
@@ -414,6 +416,11 @@ impl Fetcher {
     /// What is known of each host.
     pub fn host_stats(&self) -> impl Iterator<Item = HostStats<'_>> {
         self.driver.engine().host_stats()
+    }
+
+    /// What is known of each address that several origins share.
+    pub fn address_stats(&self) -> impl Iterator<Item = AddressStats> {
+        self.driver.engine().address_stats()
     }
 
     /// How many connections there are.

@@ -580,6 +580,7 @@ fn close(
     let summary = Summary {
         counts: &desk.counts,
         hosts: summary::worst(fetcher.host_stats(), &desk.counts, MOST_HOSTS),
+        shared: fetcher.address_stats().take(MOST_HOSTS).map(summary::Shared).collect(),
         wall: setting.begun.elapsed(),
         cpu: stdio::cpu_time(),
         ended: ended.why.as_deref(),
