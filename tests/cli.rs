@@ -684,9 +684,51 @@ fn verbose_shows_heads_without_secrets() {
 }
 
 #[test]
+fn what_cannot_be_continued_or_read_has_a_name() {
+    let server = spawn(Script::new()).unwrap();
+    let url = server.url("/bytes/10");
+    let run = Gannet::new().args(["-sS", "-C", "4", "-o", "f", &url]).run();
+    assert_eq!(run.code, 33);
+    assert!(run.err.contains("[range_refused]"), "{}", run.err);
+    let run = Gannet::new().args(["-sS", "-T", "missing", &url]).run();
+    assert_eq!(run.code, 26);
+    assert!(run.err.contains("[read_failed]"), "{}", run.err);
+    let url = url.replace("http:", "https:");
+    let run = Gannet::new().env("SSL_CERT_FILE", "/nowhere").args(["-sS", &url]).run();
+    assert!(run.err.contains("[tls_ca_file]"), "{}", run.err);
+    assert_eq!(run.code, 77);
+}
+
+#[test]
 fn demo_shows_the_trouble_and_the_cure() {
-    let run = Gannet::new().args(["demo"]).run();
+    let run = Gannet::new().args(["demo", "hard 6, 503", "one dead"]).run();
     assert_eq!(run.code, 0, "{}", run.err);
-    let failed = run.out.lines().find(|line| line.starts_with("URLs that failed")).unwrap();
-    assert!(failed.ends_with(" 0"), "{}", run.out);
+    let mut lines = run.out.lines().skip_while(|line| !line.contains("URLs/s"));
+    // URLs; naive: failed, URLs/s; told: URLs/s; gannet: failed, URLs/s, connections, refused.
+    let mut row = |name: &str| {
+        let said = lines.by_ref().find(|line| line.starts_with(name)).expect("a server");
+        let (_, said) = said.split_once(": ").expect("what was found");
+        assert!(said.starts_with("settled at "), "{said}");
+        let row = lines.next().expect("figures").replace(',', "");
+        row.split_whitespace()
+            .map(|word| word.parse::<f64>().unwrap_or(f64::NAN))
+            .collect::<Vec<f64>>()
+    };
+    for (name, urls) in [("hard 6, 503", 960.0), ("two addresses, one dead", 3840.0)] {
+        let row = row(name);
+        assert_eq!((row[0], row[4]), (urls, 0.0), "{}", run.out);
+        assert!(row[1] > urls / 2.0, "the naive client fails: {}", run.out);
+        assert!(row[5] > row[3] / 2.0, "{}", run.out);
+    }
+}
+
+#[test]
+fn demo_knows_its_servers() {
+    let run = Gannet::new().args(["demo", "thrash", "perfect"]).run();
+    assert_eq!(run.code, 2);
+    assert!(
+        run.err.contains("no server 'perfect'") && run.err.contains("8 workers"),
+        "{}",
+        run.err
+    );
 }

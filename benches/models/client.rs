@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use gannet::Fetcher;
 use gannet::engine::PerHost;
 use gannet::fetch::Options;
+use gannet::origin::models::Model;
 
-use crate::models::Model;
 use crate::serve::Server;
 
 /// Who asks.
@@ -94,13 +94,7 @@ fn command(
         "private",
     ]);
     command.args(["--deadline", &time.as_secs().to_string()]);
-    command.args(model.options(&server.addresses));
-    if let Some(level) = level {
-        command.args(["--per-host", &level.to_string()]);
-        if model.many_names {
-            command.args(["--parallel-max", &level.to_string()]);
-        }
-    }
+    command.args(model.options(&server.addresses, level));
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -16,7 +16,6 @@
 //! after the first quarter of the run, and how much longer than the service time a first byte took.
 
 mod client;
-mod models;
 mod serve;
 
 use std::process::ExitCode;
@@ -25,7 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use client::{Got, Who};
-use models::{MODELS, Model};
+use gannet::origin::models::{MODELS, Model};
 
 /// How much is run.
 #[derive(Clone, Copy)]
@@ -37,7 +36,7 @@ struct Extent {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
-        Some("--serve") => return serve::child(&arguments[1..]),
+        Some("--serve") => return serve::child(&arguments[1]),
         Some("--client") => return client::child(&arguments[1..]),
         _ => {}
     }
@@ -58,7 +57,8 @@ fn main() -> ExitCode {
         }
     }
     let chosen = |model: &&Model| {
-        wanted.is_empty() || wanted.iter().any(|part| model.name.contains(part.as_str()))
+        let is_named = |part: &String| model.name.contains(part.as_str());
+        model.levels && (wanted.is_empty() || wanted.iter().any(is_named))
     };
     let models: Vec<&Model> = MODELS.iter().filter(chosen).collect();
     println!(
@@ -94,6 +94,24 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
+/// The fixed levels to compare with.
+fn levels(model: &Model, full: bool) -> Vec<u32> {
+    let mut levels = match (full, model.limit) {
+        (true, _) => vec![1, 2, 4, 8, 16, 32, 64, 128],
+        (false, Some(limit)) => vec![limit * 2],
+        (false, None) => vec![64, 128],
+    };
+    if let Some(limit) = model.limit {
+        levels.extend([limit / 2, limit]);
+        if full {
+            levels.extend([limit - 1, limit + 1]);
+        }
+    }
+    levels.sort_unstable();
+    levels.dedup();
+    levels
+}
+
 /// All runs of one model, and what was not as it should be.
 fn table(model: &Model, extent: Extent) -> (String, Vec<String>) {
     let spans: &[u64] = if extent.full { &[30, 8] } else { &[8] };
@@ -101,8 +119,7 @@ fn table(model: &Model, extent: Extent) -> (String, Vec<String>) {
     let mut missed = Vec::new();
     for &seconds in spans {
         let run = |who| client::run(model, who, Duration::from_secs(seconds));
-        let fixed: Vec<(u32, Got)> = model
-            .levels(extent.full)
+        let fixed: Vec<(u32, Got)> = levels(model, extent.full)
             .into_iter()
             .map(|level| (level, run(Who::Fixed(level))))
             .collect();

@@ -1,18 +1,15 @@
-//! The server's process: one scripted server for each script, and lines of distance before them.
+//! The server's process: a model's servers, until its standard input ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::Duration;
 
-use gannet::origin::{self, Relay, Script};
-
-use crate::models::Model;
+use gannet::origin::models::{MODELS, Model};
 
 /// A server that does not outlive this.
 pub(crate) struct Server {
     child: Child,
-    /// Where clients connect: an address for each script.
+    /// Where clients connect: an address for each host.
     pub(crate) addresses: Vec<SocketAddr>,
 }
 
@@ -20,12 +17,8 @@ impl Server {
     /// Starts the server of a model.
     pub(crate) fn start(model: &Model) -> Self {
         let program = std::env::current_exe().expect("this program's own path");
-        let mut command = Command::new(program);
-        command.arg("--serve").arg(model.distance_ms.to_string());
-        for script in (model.scripts)() {
-            command.arg(serde_json::to_string(&script).expect("a script is JSON"));
-        }
-        let mut child = command
+        let mut child = Command::new(program)
+            .args(["--serve", model.name])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -49,21 +42,10 @@ impl Drop for Server {
 }
 
 /// Serves until standard input ends.
-pub(crate) fn child(arguments: &[String]) -> ExitCode {
-    let distance: u64 = arguments[0].parse().expect("milliseconds");
-    let scripts: Vec<Script> =
-        arguments[1..].iter().map(|text| serde_json::from_str(text).expect("a script")).collect();
-    let servers: Vec<_> =
-        scripts.into_iter().map(|script| origin::spawn(script).expect("a free port")).collect();
-    let relays: Vec<Relay> = servers
-        .iter()
-        .filter(|_| distance > 0)
-        .map(|server| {
-            Relay::spawn(server.addr(), Duration::from_millis(distance / 2)).expect("a free port")
-        })
-        .collect();
-    for (number, server) in servers.iter().enumerate() {
-        let address = relays.get(number).map_or(server.addr(), Relay::addr);
+pub(crate) fn child(name: &str) -> ExitCode {
+    let model = MODELS.iter().find(|model| model.name == name).expect("a model's name");
+    let served = model.serve().expect("a free port");
+    for address in served.addresses() {
         print!("{address} ");
     }
     println!();

@@ -108,7 +108,7 @@ impl Args {
             .args_override_self(true)
             .max_term_width(100)
             .override_usage(
-                "gannet [OPTIONS] URL...\n       gannet [OPTIONS] -i LIST\n       gannet demo\n       gannet replay FILE",
+                "gannet [OPTIONS] URL...\n       gannet [OPTIONS] -i LIST\n       gannet demo [SERVER...]\n       gannet replay FILE",
             )
             .after_help(
                 "All options with an example each: gannet --help all. A failure by its name: gannet --help refused",

@@ -1,284 +1,340 @@
 //! `gannet demo`: the trouble and the cure, without a network.
 //!
-//! A server that bears 24 connections and resets every further one; the same 5,000 URLs fetched by
-//! a client as it is usually written, and by gannet. Server and clients are processes of their
-//! own, started from this very program, so that each one's CPU time is its own. Nothing is staged:
-//! the server is `origin`, gannet is `gannet -i`, and the figures are the server's own counts.
+//! Servers of known character, each of which bears something else, and for each a list of as many
+//! URLs as it can serve in some seconds: fetched by a client as it is usually written, by gannet
+//! that is told the right number of connections, and by gannet that is told nothing. Clients are
+//! processes of their own, started from this very program, so that each one's CPU time is its own.
+//! Nothing is staged: the servers are `origin`, gannet is `gannet -i`, and each client says its own
+//! figures, but for the connections, which the servers count.
 
 mod naive;
 
-use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::exit::Exit;
-use crate::origin::{self, presets};
+use super::stdio;
+use crate::origin::models::{MODELS, Model, Served};
 
-/// Fetched by each client.
-const URLS: u32 = 5_000;
-/// Bytes of each answer.
-const SIZE: u32 = 1_024;
-/// What the server bears.
-const LIMIT: usize = 24;
+/// A list is what its server can serve in so many seconds.
+const SECONDS: u32 = 8;
+/// The naive client stops then: some servers it brings to a crawl.
+const NAIVE_SECONDS: u64 = 8;
+/// gannet ends by itself, and then at the latest.
+const GANNET_SECONDS: u64 = 20;
+/// Where a server has no limit of its own: what gannet has at most on loopback.
+const CEILING: u32 = 128;
 
-/// The first argument of the processes that the demo starts.
-pub const SERVER: &str = "--internal-demo-server";
-/// The same for the naive client; the server's address follows.
+/// The first argument of the naive client's process; its seconds and the servers' addresses follow.
 pub const NAIVE: &str = "--internal-demo-naive";
 
+/// Who fetches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Naive,
+    /// gannet with a fixed number of connections.
+    Told,
+    Gannet,
+}
+
 /// What a client has come to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Outcome {
-    connections: u64,
-    resets: u64,
+    urls: u64,
+    ok: u64,
+    /// For good. What the naive client did not reach in its time counts as neither.
     failed: u64,
+    connections: u64,
+    refusals: u64,
     wall: Duration,
     cpu: Duration,
-}
-
-/// Of the server's counters what the demo shows.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-struct Counters {
-    accepted: u64,
-    turned_away: u64,
-    answers: u64,
-}
-
-/// What a client says at its end.
-#[derive(Debug, Deserialize)]
-struct Report {
-    failed: u64,
-    cpu_ms: f64,
     /// gannet's own words on what it found.
-    #[serde(default)]
+    said: Vec<String>,
+}
+
+/// What a client says at its end: of gannet's summary what the demo shows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Report {
+    ok: u64,
+    failed: u64,
+    wall_ms: f64,
+    cpu_ms: f64,
     hosts: Vec<Host>,
+    /// Of the addresses that several of them share.
+    addresses: Vec<Host>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Host {
+    origin: String,
     explanation: String,
+    pace: Option<String>,
+    fresh_resets: u64,
+    open_failures: u64,
+    status_429: u64,
+    status_503: u64,
 }
 
-/// Runs the demo.
-pub fn run() -> Exit {
-    match demo() {
+impl Outcome {
+    fn per_second(&self) -> f64 {
+        self.ok as f64 / self.wall.as_secs_f64().max(0.001)
+    }
+
+    /// Of all requests those that met a refusal, in percent.
+    fn refused(&self) -> f64 {
+        self.refusals as f64 * 100.0 / (self.ok + self.refusals).max(1) as f64
+    }
+}
+
+/// Runs the demo, of all that it shows or of the servers with these words in their names.
+pub fn run(words: &[std::ffi::OsString]) -> Result<Exit, String> {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let has = |model: &Model, word: &str| model.name.contains(word);
+    let is_unknown = |word: &&Cow<'_, str>| !MODELS.iter().any(|model| has(model, word));
+    if let Some(word) = words.iter().find(is_unknown) {
+        let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+        return Err(format!("the demo has no server '{word}'; it has: {}", names.join("; ")));
+    }
+    let is_asked_for = |model: &&Model| {
+        if words.is_empty() { model.shown } else { words.iter().any(|word| has(model, word)) }
+    };
+    let models: Vec<&Model> = MODELS.iter().filter(is_asked_for).collect();
+    Ok(match demo(&models) {
         Ok(()) => Exit::SUCCESS,
         Err(error) => {
             say_line!("gannet demo: {error:#}");
             Exit::SOME_FAILED
         }
-    }
+    })
 }
 
-fn demo() -> Result<()> {
-    show_line!(
-        "A server on loopback bears {LIMIT} connections and resets every further one; 20 ms a request.\n\
-         {URLS} URLs of {SIZE} bytes, first by a client as it is usually written (64 at once, a pool of 2,\n\
-         no repeat), then by gannet, which is told nothing about the server.\n"
+fn demo(models: &[&Model]) -> Result<()> {
+    // The servers' sockets are this process's.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let s = if models.len() == 1 { "" } else { "s" };
+    show!(
+        "{}",
+        stdio::wrapped(
+            &format!(
+                "{} server{s} on loopback, each asked for as many URLs as it can serve in {SECONDS} s: by a client as it is \
+                 usually written (64 at once, a pool of 2 a host, no repeat), by gannet that is told the right number of \
+                 connections, and by gannet that is told nothing. This takes some {} s, {} s at most.\n\n",
+                models.len(),
+                NAIVE_SECONDS + u64::from(SECONDS) + 3,
+                NAIVE_SECONDS + GANNET_SECONDS + 2,
+            ),
+            width()
+        )
     );
-    let (naive, _) = with_server(|server| {
-        let program = std::env::current_exe().context("this program's own path")?;
-        let mut command = Command::new(program);
-        command.args([NAIVE, &server.address.to_string(), &URLS.to_string(), &SIZE.to_string()]);
-        measure("naive client", server, command, None)
-    })?;
-    let (gannet, said) = with_server(|server| {
-        let program = std::env::current_exe().context("this program's own path")?;
-        let mut command = Command::new(program);
-        // The options of the user's own config file are not part of the demo.
-        command.args([
-            "-q",
-            "-s",
-            "-i",
-            "-",
-            "--results",
-            null_device(),
-            "--results-overwrite",
-            "--summary",
-            "-",
-            "--allow-net",
-            "private",
-        ]);
-        let list: String =
-            (0..URLS).map(|n| format!("http://{}/bytes/{SIZE}?n={n}\n", server.address)).collect();
-        measure("gannet", server, command, Some(list))
-    })?;
-    show!("{}", table(&naive, &gannet));
-    if let Some(said) = said {
-        show_line!("\ngannet says: {said}");
+    let naive: Vec<_> = models.iter().map(|model| (*model, Who::Naive)).collect();
+    let naive = wave("naive client", &naive)?;
+    let gannet: Vec<_> =
+        models.iter().flat_map(|model| [(*model, Who::Told), (*model, Who::Gannet)]).collect();
+    let gannet = wave("gannet", &gannet)?;
+    show_line!("{}", HEAD.join("\n"));
+    for ((model, naive), both) in models.iter().zip(&naive).zip(gannet.chunks_exact(2)) {
+        if let [told, gannet] = both {
+            show!("{}", rows(model, naive, told, gannet));
+        }
     }
-    show_line!("\nYour own list: gannet -i urls.txt --results results.jsonl");
+    let auto: Vec<_> = gannet.into_iter().skip(1).step_by(2).collect();
+    show!("\n{}", stdio::wrapped(&totals(&naive, &auto), width()));
     Ok(())
 }
 
-fn null_device() -> &'static str {
-    if cfg!(windows) { "NUL" } else { "/dev/null" }
+/// Columns of the terminal: the table is for standard output, which is the same one or none.
+fn width() -> Option<usize> {
+    if std::io::stdout().is_terminal() { stdio::stderr_width() } else { Some(100) }
 }
 
-/// Where the server listens.
-#[derive(Clone, Copy)]
-struct Server {
-    address: SocketAddr,
-    /// The limit does not concern this one.
-    admin: SocketAddr,
-}
-
-/// A child that does not outlive the demo.
-struct Owned(Child);
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+/// Runs clients side by side, each against a server of its own, and shows how they get on.
+fn wave(name: &str, clients: &[(&Model, Who)]) -> Result<Vec<Outcome>> {
+    let mut servers = Vec::new();
+    for (model, _) in clients {
+        servers.push(model.serve().with_context(|| format!("the server '{}'", model.name))?);
     }
-}
-
-fn with_server<T>(work: impl FnOnce(Server) -> Result<T>) -> Result<T> {
-    let program = std::env::current_exe().context("this program's own path")?;
-    let server =
-        Command::new(program).arg(SERVER).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut server = Owned(server.context("starting the server")?);
-    let mut line = String::new();
-    if let Some(out) = &mut server.0.stdout {
-        BufReader::new(out).read_line(&mut line).context("the server's address")?;
-    }
-    let addresses = line
-        .trim()
-        .split_once(' ')
-        .and_then(|(one, other)| Some((one.parse().ok()?, other.parse().ok()?)));
-    let (address, admin) = addresses.with_context(|| format!("the server's address {line:?}"))?;
-    work(Server { address, admin })
-}
-
-/// Runs a client, shows how it gets on, and asks server and client for the figures.
-fn measure(
-    name: &str,
-    server: Server,
-    mut command: Command,
-    input: Option<String>,
-) -> Result<(Outcome, Option<String>)> {
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    command.stdout(Stdio::piped());
-    let before = counters(server.admin)?;
+    let urls: u64 = clients.iter().map(|(model, _)| u64::from(urls(model))).sum();
+    let running = AtomicU64::new(clients.len() as u64);
     let begin = Instant::now();
-    let mut child = Owned(command.spawn().with_context(|| format!("starting the {name}"))?);
-    let feeder = match (child.0.stdin.take(), input) {
-        (Some(mut stdin), Some(text)) => {
-            Some(std::thread::spawn(move || stdin.write_all(text.as_bytes())))
-        }
-        _ => None,
-    };
-    let shown = std::io::stderr().is_terminal();
-    let mut after;
-    loop {
-        after = counters(server.admin)?;
-        if shown {
+    std::thread::scope(|scope| {
+        let running = &running;
+        let clients: Vec<_> = clients
+            .iter()
+            .zip(&servers)
+            .map(|((model, who), server)| {
+                scope.spawn(move || {
+                    let outcome = client(model, *who, server);
+                    running.fetch_sub(1, Ordering::Release);
+                    outcome
+                })
+            })
+            .collect();
+        let shown = std::io::stderr().is_terminal();
+        while shown && running.load(Ordering::Acquire) > 0 {
+            let answers: u64 = servers.iter().map(Served::answers).sum();
             say!(
-                "\r  {name}: {:>5} of {URLS} answered, {} resets, {:.1} s ",
-                after.answers - before.answers,
-                after.turned_away,
+                "\r  {name}: {} answers for {} URLs, {:.0} s ",
+                count(answers),
+                count(urls),
                 begin.elapsed().as_secs_f64()
             );
+            std::thread::sleep(Duration::from_millis(100));
         }
-        if child.0.try_wait().context("waiting for the client")?.is_some() {
-            break;
+        if shown {
+            say!("\r{:70}\r", "");
         }
-        if begin.elapsed() > Duration::from_secs(120) {
-            bail!("the {name} has not come to an end in two minutes");
-        }
-        std::thread::sleep(Duration::from_millis(50));
+        let joined = clients.into_iter().map(|client| {
+            client.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread of the demo panicked")))
+        });
+        joined.collect()
+    })
+}
+
+/// How many a server is asked for.
+const fn urls(model: &Model) -> u32 {
+    model.per_second * SECONDS
+}
+
+/// One client's run.
+fn client(model: &Model, who: Who, server: &Served) -> Result<Outcome> {
+    let name = || format!("the client of '{}'", model.name);
+    let addresses = server.addresses();
+    let level = model.limit.unwrap_or(CEILING);
+    let mut command = Command::new(std::env::current_exe().context("this program's own path")?);
+    if who == Who::Naive {
+        command.args([NAIVE, &NAIVE_SECONDS.to_string()]);
+        command.args(model.found_at(&addresses).iter().map(SocketAddr::to_string));
+    } else {
+        // The options of the user's own config file are not part of the demo.
+        command.args(["-q", "-s", "-i", "-", "--results", null_device(), "--results-overwrite"]);
+        command.args(["--summary", "-", "--allow-net", "private"]);
+        command.args(["--deadline", &GANNET_SECONDS.to_string()]);
+        command.args(model.options(&addresses, (who == Who::Told).then_some(level)));
     }
-    let wall = begin.elapsed();
-    if shown {
-        say!("\r{:78}\r", "");
-    }
-    if let Some(feeder) = feeder {
-        // A client that did not read its list will show that in its figures.
-        let _ = feeder.join();
-    }
-    let mut text = String::new();
-    if let Some(out) = &mut child.0.stdout {
-        out.read_to_string(&mut text).context("the client's figures")?;
-    }
-    let report: Report = serde_json::from_str(&text)
-        .with_context(|| format!("the figures of the {name}: {text:?}"))?;
-    after = counters(server.admin)?;
-    let outcome = Outcome {
-        connections: after.accepted,
-        resets: after.turned_away,
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {}", name()))?;
+    let asked = model.urls(&addresses);
+    let list: String = (0..urls(model))
+        .zip(asked.iter().cycle())
+        .map(|(n, url)| format!("{url}?n={n}\n"))
+        .collect();
+    let output = std::thread::scope(|scope| {
+        let stdin = child.stdin.take();
+        // A client that does not read its list will show that in its figures.
+        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(list.as_bytes())));
+        child.wait_with_output()
+    });
+    let output = output.with_context(name)?;
+    let report: Report = serde_json::from_slice(&output.stdout).with_context(|| {
+        format!("the figures of {}: {}", name(), String::from_utf8_lossy(&output.stdout))
+    })?;
+    let mut hosts = report.hosts;
+    let refusals = hosts
+        .iter()
+        .map(|host| host.fresh_resets + host.open_failures + host.status_429 + host.status_503)
+        .sum();
+    hosts.sort_by_key(|host| asked.iter().position(|url| url.starts_with(&host.origin)));
+    // Names that share an address share what was found.
+    let found = if hosts.len() > model.hosts() { report.addresses } else { hosts };
+    Ok(Outcome {
+        urls: urls(model).into(),
+        ok: report.ok,
         failed: report.failed,
-        wall,
-        cpu: Duration::from_secs_f64(report.cpu_ms.max(0.0) / 1000.0),
-    };
-    Ok((outcome, report.hosts.into_iter().next().map(|host| host.explanation)))
+        connections: server.accepted(),
+        refusals,
+        wall: millis(report.wall_ms),
+        cpu: millis(report.cpu_ms),
+        said: found.into_iter().map(|host| host.pace.unwrap_or(host.explanation)).collect(),
+    })
 }
 
-/// The server's own counts. They come over a listener that the limit does not concern.
-fn counters(admin: SocketAddr) -> Result<Counters> {
-    let mut stream = TcpStream::connect(admin).context("asking the server")?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(b"GET /__stats HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).context("the server's counts")?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    serde_json::from_str(body).with_context(|| format!("the server's counts {body:?}"))
+fn millis(ms: f64) -> Duration {
+    Duration::from_secs_f64(ms.max(0.0) / 1000.0)
 }
 
-/// The server's process: until its standard input ends.
-pub fn server() -> Exit {
-    let serve = || -> Result<()> {
-        let mut script = presets::hard_limit(LIMIT);
-        script.admin = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let server = origin::spawn(script)?;
-        let admin = server.admin_addr().context("the address for questions")?;
-        show_line!("{} {admin}", server.addr());
-        std::io::stdout().flush()?;
-        std::io::stdin().lock().read_to_end(&mut Vec::new())?;
-        Ok(())
-    };
-    match serve() {
-        Ok(()) => Exit::SUCCESS,
-        Err(error) => {
-            say_line!("gannet demo: the server: {error:#}");
-            Exit::SOME_FAILED
-        }
-    }
+const fn null_device() -> &'static str {
+    if cfg!(windows) { "NUL" } else { "/dev/null" }
 }
 
 /// The naive client's process.
 pub fn naive(arguments: &[std::ffi::OsString]) -> Exit {
-    let number = |at: usize| arguments.get(at)?.to_str()?.parse::<u32>().ok();
-    let server = arguments.first().and_then(|text| text.to_str()?.parse::<SocketAddr>().ok());
-    let (Some(server), Some(urls), Some(size)) = (server, number(1), number(2)) else {
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    let seconds = words.next().and_then(|word| word.parse().ok());
+    let addresses: Vec<SocketAddr> = words.filter_map(|word| word.parse().ok()).collect();
+    let (Some(seconds), false) = (seconds, addresses.is_empty()) else {
         return Exit::USAGE;
     };
-    let failed = naive::fetch(server, urls, size);
+    let begin = Instant::now();
+    let list: Vec<String> = std::io::stdin().lines().map_while(std::io::Result::ok).collect();
+    let (ok, failed) = naive::fetch(&list, &addresses, begin + Duration::from_secs(seconds));
+    let millis = |time: Duration| time.as_secs_f64() * 1000.0;
     show_line!(
-        "{{\"failed\":{failed},\"cpu_ms\":{:.3}}}",
-        super::stdio::cpu_time().as_secs_f64() * 1000.0
+        "{{\"ok\":{ok},\"failed\":{failed},\"wall_ms\":{:.3},\"cpu_ms\":{:.3}}}",
+        millis(begin.elapsed()),
+        millis(stdio::cpu_time())
     );
     Exit::SUCCESS
 }
 
-fn table(naive: &Outcome, gannet: &Outcome) -> String {
-    let mut text = format!("{:<30}{:>14}{:>14}\n", "", "naive client", "gannet");
-    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
-    let rows = [
-        ("URLs that failed for good", count(naive.failed), count(gannet.failed)),
-        ("connections opened", count(naive.connections), count(gannet.connections)),
-        ("resets met", count(naive.resets), count(gannet.resets)),
-        ("time", seconds(naive.wall), seconds(gannet.wall)),
-        ("CPU", seconds(naive.cpu), seconds(gannet.cpu)),
-    ];
-    for (name, naive, gannet) in rows {
-        text.push_str(&format!("{name:<30}{naive:>14}{gannet:>14}\n"));
-    }
+/// What the columns are.
+const HEAD: [&str; 2] = [
+    "              naive client       told                  gannet",
+    "    URLs     failed  URLs/s    URLs/s    failed   URLs/s  connections  refused",
+];
+
+/// What came of one server.
+fn rows(model: &Model, naive: &Outcome, told: &Outcome, gannet: &Outcome) -> String {
+    let said = format!("{}: {}\n", model.name, gannet.said.join("; "));
+    let mut text = stdio::wrapped(&said, width()).into_owned();
+    // What is left of a list that failed is soon done.
+    let rate = if naive.failed * 10 < naive.urls {
+        format!("{:.0}", naive.per_second())
+    } else {
+        "-".to_owned()
+    };
+    let _ = writeln!(
+        text,
+        "{:>8} {:>10} {rate:>7} {:>9.0} {:>9} {:>8.0} {:>12} {:>6.1} %",
+        count(gannet.urls),
+        count(naive.failed),
+        told.per_second(),
+        count(gannet.failed),
+        gannet.per_second(),
+        count(gannet.connections),
+        gannet.refused(),
+    );
     text
+}
+
+/// All lists together, and what to do next.
+fn totals(naive: &[Outcome], gannet: &[Outcome]) -> String {
+    let sum = |all: &[Outcome], of: fn(&Outcome) -> u64| count(all.iter().map(of).sum());
+    let cpu = |all: &[Outcome]| all.iter().map(|one| one.cpu).sum::<Duration>().as_secs_f64();
+    format!(
+        "Of {} URLs {} failed for good with the naive client, which used {:.1} s of CPU, and {} with gannet, \
+         which used {:.1} s.\n\
+         Told: gannet with the best --per-host N. Refused: requests that met a reset, a refusal, a 429 or a 503, the \
+         search included.\n\
+         Your own list: gannet -i urls.txt --results results.jsonl\n",
+        sum(gannet, |one| one.urls),
+        sum(naive, |one| one.failed),
+        cpu(naive),
+        sum(gannet, |one| one.failed),
+        cpu(gannet),
+    )
 }
 
 /// A number with commas between the thousands.
@@ -297,6 +353,7 @@ fn count(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin;
 
     #[test]
     fn numbers_are_readable() {
@@ -310,7 +367,30 @@ mod tests {
     #[test]
     fn the_naive_client_fetches_what_a_patient_server_gives() {
         let server = origin::spawn(origin::Script::new()).unwrap();
-        assert_eq!(naive::fetch(server.addr(), 200, 100), 0);
+        let list: Vec<String> = (0..200)
+            .map(|n| format!("http://{}/{}", server.addr(), ["bytes/100", "status/503"][n % 2]))
+            .collect();
+        let until = Instant::now() + Duration::from_secs(30);
+        assert_eq!(naive::fetch(&list, &[server.addr()], until), (100, 100));
         assert_eq!(server.stats().answers, 200);
+        assert_eq!(naive::fetch(&list, &[server.addr()], Instant::now()), (0, 0), "no time");
+    }
+
+    #[test]
+    fn a_table_fits_80_columns() {
+        let most = Outcome {
+            urls: 16_000,
+            ok: 2_000,
+            failed: 16_000,
+            connections: 16_000,
+            refusals: 15_999,
+            wall: Duration::from_secs(1),
+            cpu: Duration::ZERO,
+            said: vec!["settled".to_owned()],
+        };
+        let text = rows(&MODELS[0], &most, &most, &most);
+        let row = text.lines().last().unwrap();
+        assert_eq!(row.len(), HEAD[1].len(), "{}\n{row}", HEAD[1]);
+        assert!(HEAD.iter().all(|line| line.len() < 80));
     }
 }

@@ -278,7 +278,8 @@ pub fn man() -> std::io::Result<Vec<u8>> {
     out.extend_from_slice(b".SH DESCRIPTION\n");
     roff(
         "Without -i, gannet transfers URLs as curl does: one after another, bodies to standard output or into files. With -i it fetches a list, at \
-the pace that each server bears, and writes a record a URL. gannet demo shows the trouble that it cures, without a network; gannet replay FILE runs \
+the pace that each server bears, and writes a record a URL. gannet demo shows, without a network, what it makes of servers that each bear something else, beside a client as it is usually written \
+(gannet demo rate thrash: only those with such a word in their names); gannet replay FILE runs \
 bytes that --record-wire kept through the parser.",
         &mut out,
     );

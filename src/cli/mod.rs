@@ -89,8 +89,7 @@ pub fn main() -> ExitCode {
 /// The first word may be a command; all else is fetched.
 fn command(words: &[OsString]) -> Exit {
     match words.split_first().map(|(first, rest)| (first.to_str().unwrap_or(""), rest)) {
-        Some(("demo", [])) => demo::run(),
-        Some(("demo", _)) => usage("demo takes no options"),
+        Some(("demo", servers)) => demo::run(servers).unwrap_or_else(|error| usage(&error)),
         Some(("replay", [file])) if !file.as_encoded_bytes().starts_with(b"-") => {
             replay::run(Path::new(file))
         }
@@ -98,7 +97,6 @@ fn command(words: &[OsString]) -> Exit {
         Some(("tune", _)) => {
             usage("'tune' is planned for a later version of gannet and does not exist yet")
         }
-        Some((demo::SERVER, _)) => demo::server(),
         Some((demo::NAIVE, rest)) => demo::naive(rest),
         _ => fetch(words),
     }

@@ -46,6 +46,7 @@ mod builtin;
 mod codec;
 mod conn;
 mod listen;
+pub mod models;
 mod outgoing;
 pub mod pattern;
 pub mod presets;

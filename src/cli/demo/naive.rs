@@ -1,60 +1,98 @@
-//! A client as it is usually written: 64 workers, a pool that keeps two connections, no repeat.
+//! A client as it is usually written: 64 workers, a pool that keeps two connections a host, no
+//! repeat.
 //!
 //! What Go's `http.Transport` does by default (`MaxIdleConnsPerHost` is 2) when a program starts
-//! 64 goroutines. It reads answers properly; all that it lacks is what this program is about.
+//! 64 goroutines. It reads answers properly and tries all addresses of a name; all that it lacks is
+//! what this program is about.
 
+use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 /// Requests at once.
 const WORKERS: usize = 64;
-/// Connections that are kept.
+/// Connections that are kept, of each host.
 const POOL: usize = 2;
 
-/// Fetches so many URLs and says how many failed.
-pub fn fetch(server: SocketAddr, urls: u32, size: u32) -> u32 {
-    let next = AtomicU32::new(0);
-    let failed = AtomicU32::new(0);
-    let pool = Mutex::new(Vec::new());
+/// Fetches these URLs, names being at `addresses`, until then; says how many were answered well, and
+/// how many failed.
+pub fn fetch(urls: &[String], addresses: &[SocketAddr], until: Instant) -> (u32, u32) {
+    let next = AtomicUsize::new(0);
+    let (ok, failed) = (AtomicU32::new(0), AtomicU32::new(0));
+    let client = Client { addresses, until, pool: Mutex::default() };
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= urls {
+                while let Some(url) = urls.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let is_well = client.get(url).is_ok_and(|status| status < 400);
+                    // Nothing failed for which there was no time.
+                    if Instant::now() >= until {
                         break;
                     }
-                    if get(server, &format!("/bytes/{size}?n={n}"), &pool).is_err() {
-                        failed.fetch_add(1, Ordering::Relaxed);
-                    }
+                    let count = if is_well { &ok } else { &failed };
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
-    failed.into_inner()
+    (ok.into_inner(), failed.into_inner())
 }
 
-type Pool = Mutex<Vec<BufReader<TcpStream>>>;
+/// What the workers share.
+struct Client<'a> {
+    addresses: &'a [SocketAddr],
+    until: Instant,
+    /// Connections that wait, by host.
+    pool: Mutex<HashMap<String, Vec<BufReader<TcpStream>>>>,
+}
 
-fn get(server: SocketAddr, target: &str, pool: &Pool) -> io::Result<()> {
-    let kept = pool.lock().map_err(|_| io::Error::other("a worker panicked"))?.pop();
-    let mut connection = match kept {
-        Some(connection) => connection,
-        None => {
-            let stream = TcpStream::connect(server)?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-            BufReader::new(stream)
+impl Client<'_> {
+    fn get(&self, url: &str) -> io::Result<u16> {
+        let (host, path) = url
+            .strip_prefix("http://")
+            .and_then(|rest| rest.split_once('/'))
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        let kept = self.pool()?.get_mut(host).and_then(Vec::pop);
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => BufReader::new(self.connect(host)?),
+        };
+        let left = self.until.saturating_duration_since(Instant::now());
+        connection.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        connection.get_mut().write_all(request.as_bytes())?;
+        let (status, is_kept) = answer(&mut connection)?;
+        let mut pool = self.pool()?;
+        let kept = pool.entry(host.to_owned()).or_default();
+        if is_kept && kept.len() < POOL {
+            kept.push(connection);
         }
-    };
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {server}\r\n\r\n");
-    connection.get_mut().write_all(request.as_bytes())?;
+        Ok(status)
+    }
+
+    fn pool(&self) -> io::Result<MutexGuard<'_, HashMap<String, Vec<BufReader<TcpStream>>>>> {
+        self.pool.lock().map_err(|_| io::Error::other("a worker panicked"))
+    }
+
+    fn connect(&self, host: &str) -> io::Result<TcpStream> {
+        let stream = match host.parse::<SocketAddr>() {
+            Ok(address) => TcpStream::connect(address)?,
+            Err(_) => TcpStream::connect(self.addresses)?,
+        };
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// Reads an answer to its end: its status, and whether the connection can be kept.
+fn answer(connection: &mut BufReader<TcpStream>) -> io::Result<(u16, bool)> {
     let mut line = String::new();
+    let mut status = None;
     let mut length = 0;
-    let mut keep = true;
+    let mut is_kept = true;
     loop {
         line.clear();
         if connection.read_line(&mut line)? == 0 {
@@ -64,17 +102,17 @@ fn get(server: SocketAddr, target: &str, pool: &Pool) -> io::Result<()> {
         if field.is_empty() {
             break;
         }
+        if status.is_none() {
+            status = field.split(' ').nth(1).and_then(|word| word.parse().ok());
+        }
         if let Some(value) = field.strip_prefix("content-length:") {
             length = value.trim().parse().map_err(io::Error::other)?;
         }
-        keep &= field != "connection: close";
+        is_kept &= field != "connection: close";
     }
-    io::copy(&mut Read::by_ref(&mut connection).take(length), &mut io::sink())?;
-    if let Ok(mut pool) = pool.lock()
-        && keep
-        && pool.len() < POOL
-    {
-        pool.push(connection);
+    let body = io::copy(&mut Read::by_ref(connection).take(length), &mut io::sink())?;
+    if body < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(())
+    Ok((status.ok_or(io::ErrorKind::InvalidData)?, is_kept))
 }
