@@ -1,6 +1,10 @@
 //! The code in `docs/embedding.md` compiles, and what it asserts is so.
 #![cfg(all(feature = "cli", feature = "origin"))]
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use gannet::engine::{Config, Load};
 use gannet::net::DriverConfig;
 
@@ -12,7 +16,7 @@ fn what_the_guide_names_is_there() {
     for word in guide.split(|c: char| c.is_whitespace() || "`(),;".contains(c)) {
         if (word.starts_with("examples/") || word.starts_with("tests/")) && word.contains(".rs") {
             named += 1;
-            assert!(std::path::Path::new(word).exists(), "{word}");
+            assert!(Path::new(word).exists(), "{word}");
         }
     }
     assert!(named >= 9, "{named}");
@@ -25,4 +29,190 @@ fn a_megabyte_is_enough() {
     let driver = DriverConfig { read_buffer: 32 * 1024, ..DriverConfig::tiny() };
     let load = Load { hosts: 20, request_bytes: 400, ..Load::default() };
     assert!(driver.most_bytes(&config, &load, None) < 1024 * 1024);
+}
+
+/// Where kinds of failure get their names: one match, whose arms are `Self::Kind => "name"`.
+const KINDS: [&str; 8] = [
+    "src/engine/error.rs",
+    "src/fetch/error.rs",
+    "src/fetch/url.rs",
+    "src/fetch/redirect.rs",
+    "src/fetch/decode/mod.rs",
+    "src/proto/request.rs",
+    "src/dns/error.rs",
+    "src/tls/error.rs",
+];
+
+/// What else is named there: phases, schemes, codings.
+const NO_FAILURES: [&str; 14] = [
+    "body",
+    "br",
+    "connect",
+    "deflate",
+    "dns",
+    "first_byte",
+    "gzip",
+    "head",
+    "http",
+    "https",
+    "queue",
+    "send",
+    "tls",
+    "zstd",
+];
+
+/// The command's own, and what a driver says before there is a session.
+const OTHERS: [&str; 10] = [
+    "bad_line",
+    "checksum",
+    "http_error",
+    "output_collision",
+    "output_exists",
+    "range_refused",
+    "read_failed",
+    "tls_ca_file",
+    "tls_unavailable",
+    "write_failed",
+];
+
+/// What no test can produce, and why.
+const OUT_OF_REACH: [(&str, &str); 3] = [
+    ("bad_head", "no way to it is known: what httparse might refuse beyond our own rules"),
+    ("out_of_sockets", "waited for, by a lower cap: it ends no request"),
+    ("tls_keys_exhausted", "comes after as many records as no connection lives for"),
+];
+
+/// A source file without its tests, and those.
+fn parted(path: &Path) -> (String, String) {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let at = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
+    (text[..at].to_owned(), text[at..].to_owned())
+}
+
+/// The words of a text that look like names, and variants behind their enum's name.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+}
+
+/// Each name with the variants that it belongs to.
+fn kinds() -> BTreeMap<String, BTreeSet<String>> {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in KINDS {
+        let (code, _) = parted(Path::new(path));
+        let mut arms = code.split("=> \"");
+        let mut before = arms.next().unwrap_or("");
+        for arm in arms {
+            let (name, rest) = arm.split_once('"').unwrap_or((arm, ""));
+            if !NO_FAILURES.contains(&name)
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            {
+                // The arm begins behind the last comma or brace that ends another one.
+                let at = before.rfind(",\n").or(before.rfind("{\n")).unwrap_or(0);
+                let variants = before[at..].split("Self::").skip(1);
+                let variants = variants.map(|text| words(text).next().unwrap_or("").to_owned());
+                all.entry(name.to_owned()).or_default().extend(variants);
+            }
+            before = rest;
+        }
+    }
+    for error in gannet::proto::Error::ALL {
+        all.entry(error.name().to_owned()).or_default();
+    }
+    for name in OTHERS {
+        all.entry(name.to_owned()).or_default();
+    }
+    all
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+/// One list of names: those that the code gives are those that `docs/errors.md` and, for the parser's
+/// rules, `docs/parser.md` tell.
+#[test]
+fn every_kind_of_failure_is_documented_and_nothing_else() {
+    let quoted = |text: &str| -> BTreeSet<String> {
+        text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let errors = include_str!("../docs/errors.md");
+    let (_, list) = errors.split_once("## All names").unwrap();
+    let rulings = quoted(include_str!("../docs/parser.md"));
+    let mut documented: BTreeSet<String> = quoted(list)
+        .into_iter()
+        .filter(|it| !["-f", "SSL_CERT_FILE"].contains(&it.as_str()))
+        .collect();
+    for error in gannet::proto::Error::ALL {
+        assert!(rulings.contains(error.name()), "docs/parser.md: {}", error.name());
+        documented.insert(error.name().to_owned());
+    }
+    let named: BTreeSet<String> = kinds().into_keys().collect();
+    assert!(named.len() > 140, "{}", named.len());
+    assert_eq!(named.difference(&documented).collect::<Vec<_>>(), [""; 0], "not documented");
+    assert_eq!(documented.difference(&named).collect::<Vec<_>>(), [""; 0], "not in the code");
+    // Sections are about kinds that there are.
+    for title in errors.lines().filter_map(|line| line.strip_prefix("## ")) {
+        for name in title.split(", ").filter(|name| *name != "All names") {
+            assert!(named.contains(name), "{name}");
+        }
+    }
+}
+
+/// What the command gives a name of its own is in the list above.
+#[test]
+fn the_command_has_no_names_but_those() {
+    let mut sources = Vec::new();
+    files(Path::new("src/cli"), &mut sources);
+    let named = kinds();
+    let mut seen = 0;
+    for path in sources {
+        let (code, _) = parted(&path);
+        for before in ["fail(", "kind: "] {
+            for part in code.split(before).skip(1) {
+                let Some(name) = part.trim_start().strip_prefix('"') else { continue };
+                let (name, _) = name.split_once('"').unwrap();
+                seen += 1;
+                assert!(named.contains_key(name), "{name} in {}", path.display());
+            }
+        }
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+/// Each kind is expected by a test, by its name or its variant, or there is a reason why not.
+#[test]
+fn every_kind_of_failure_has_a_test() {
+    let mut paths = Vec::new();
+    files(Path::new("tests"), &mut paths);
+    let mut tests = String::new();
+    for path in paths.iter().filter(|path| !path.ends_with("docs.rs")) {
+        // A corpus is no text.
+        tests.push_str(&fs::read_to_string(path).unwrap_or_default());
+    }
+    let mut sources = Vec::new();
+    files(Path::new("src"), &mut sources);
+    for path in sources {
+        let is_test = path.iter().any(|part| {
+            let part = part.to_string_lossy();
+            part.trim_end_matches(".rs").ends_with("tests") || part == "sim"
+        });
+        let (code, its_tests) = parted(&path);
+        tests.push_str(if is_test { &code } else { &its_tests });
+    }
+    let words: BTreeSet<&str> = words(&tests).collect();
+    let mut untested = Vec::new();
+    for (name, variants) in kinds() {
+        let as_variant = |variant: &String| {
+            ["Kind::", "Error::", "E::"].iter().any(|of| tests.contains(&format!("{of}{variant}")))
+        };
+        let is_tested = words.contains(name.as_str()) || variants.iter().any(as_variant);
+        let out_of_reach = OUT_OF_REACH.iter().any(|(other, _)| *other == name);
+        if is_tested == out_of_reach {
+            untested.push(name);
+        }
+    }
+    assert_eq!(untested, [""; 0], "without a test, or out of reach with one");
 }

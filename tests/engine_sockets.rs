@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::Client;
 use gannet::engine::pace::PaceConfig;
-use gannet::engine::{Config, Kind, PerHost};
+use gannet::engine::{Config, Kind, Origin, PerHost, Request, Scheme};
 use gannet::origin::{Action, At, Cut, How, Script, When, pattern, presets, spawn};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -219,4 +219,17 @@ fn hosts_with_work_do_not_close_each_others_connections() {
     client.finish(LIMIT);
     assert!(client.recorder.seen.iter().all(common::Seen::is_ok));
     assert!(server.stats().accepted <= 100, "{:?}", server.stats());
+}
+
+#[test]
+fn a_driver_without_tls_says_so() {
+    let server = spawn(Script::new()).unwrap();
+    let mut client = Client::new(fixed(1));
+    let host = server.addr().ip().to_string();
+    let origin = Origin { scheme: Scheme::Https, host: &host, port: server.addr().port() };
+    let host = client.driver.host(&origin);
+    client.driver.submit(&Request::get(host, "/")).unwrap();
+    client.submitted = 1;
+    client.finish(LIMIT);
+    assert_eq!(client.recorder.seen[0].kind(), Some(Kind::Tls("tls_unavailable")));
 }

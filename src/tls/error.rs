@@ -533,6 +533,17 @@ mod tests {
     }
 
     #[test]
+    fn a_server_with_nothing_in_common_is_told_from_one_of_another_version() {
+        for (why, kind) in [
+            (PeerIncompatible::NoKxGroupsInCommon, ErrorKind::Incompatible),
+            (PeerIncompatible::Tls12NotOfferedOrEnabled, ErrorKind::Version),
+        ] {
+            let error = Error::from_rustls(&rustls::Error::PeerIncompatible(why), false, None);
+            assert_eq!((error.kind(), error.is_final()), (kind, true), "{error}");
+        }
+    }
+
+    #[test]
     fn alerts_have_the_names_of_the_rfc_and_a_verdict() {
         use AlertDescription as A;
         for (alert, name, kind, handshake_final, later_final) in [
