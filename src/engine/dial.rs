@@ -106,9 +106,14 @@ impl Dial {
     /// One socket failed.
     pub(super) fn lost(&mut self, racer: ConnKey, address: SocketAddr, fault: Fault) {
         self.racers.retain(|&other| other != racer);
-        // A refusal says more than an address without a route.
-        let keeps = matches!(self.last, Some((_, last)) if last.cause == Cause::Refused);
-        if !keeps {
+        // A refusal says more than an address without a route, and a reset, by one that lives, more
+        // than either.
+        let says = |cause| match cause {
+            Cause::Reset => 2,
+            Cause::Refused => 1,
+            _ => 0,
+        };
+        if self.last.is_none_or(|(_, last)| says(last.cause) <= says(fault.cause)) {
             self.last = Some((address, fault));
         }
     }

@@ -255,6 +255,7 @@ fn explained(explanation: &Explanation, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::Fetcher;
+    use crate::engine::Kind;
     use crate::fetch::Options;
     use crate::origin::traffic::{Connections, Full, Level, Rate};
     use crate::origin::{Script, presets, spawn};
@@ -316,7 +317,7 @@ mod tests {
         let paced = stats.pace.rate_milli.map(|_| stats.pace.to_string());
         assert_eq!(value["pace"].as_str(), paced.as_deref());
         assert_eq!(value["remedy"].as_str(), stats.remedy().map(Remedy::name));
-        assert_eq!(value["failure"].as_str(), stats.failure.map(|kind| kind.name()));
+        assert_eq!(value["failure"].as_str(), stats.failure.map(Kind::name));
         // Each clause of the words for people is one of the JSON's values, or a number with its unit.
         let mut text = String::new();
         host.line(&mut text);
