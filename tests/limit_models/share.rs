@@ -23,19 +23,25 @@ fn two(limit: fn(u64) -> u32, service: u64, seed: u64, later_ms: u64) -> [f64; 2
 
 #[test]
 fn two_clients_share_a_hard_limit() {
-    for (limit, bears) in [((|_| 6) as fn(u64) -> u32, 6.0), (|_| 24, 24.0), (|_| 100, 100.0)] {
-        for later in [0, 20, 1000, 5000] {
+    let limits: [(fn(u64) -> u32, f64); 4] =
+        [(|_| 6, 6.0), (|_| 12, 12.0), (|_| 24, 24.0), (|_| 100, 100.0)];
+    for (service, (limit, bears)) in [20, 50].into_iter().flat_map(|it| limits.map(|row| (it, row)))
+    {
+        for later in [0, 20, 1000, 10_000] {
             let mut indices = Vec::new();
-            for seed in 3..7 {
-                let [a, b] = two(limit, 20, seed, later);
-                let fair = bears * 50.0 * 20.0 / 2.0;
-                assert!(a.min(b) >= fair / 20.0, "one of them starves: {a} and {b} of {fair}");
-                assert!(a + b >= fair * 2.0 * 0.9, "{a} + {b} of {}", fair * 2.0);
+            let mut sum = 0.0;
+            for seed in 3..11 {
+                let [a, b] = two(limit, service, seed, later);
+                let full = bears * 1000.0 / service as f64 * 20.0;
+                assert!(a.min(b) >= full / 40.0, "one of them starves: {a} and {b} of {full}");
+                assert!(a + b >= full * 0.9, "{a} + {b} of {full}");
                 indices.push(jain(a, b));
+                sum += (a + b) * 100.0 / full / 8.0;
             }
             let mean = indices.iter().sum::<f64>() / indices.len() as f64;
-            println!("limit {bears}, {later} ms later: Jain {mean:.2} of {indices:.2?}");
-            assert!(mean >= 0.8, "limit {bears}, {later} ms later: Jain {mean:.2} of {indices:?}");
+            let row = format!("limit {bears}, {service} ms, {later} ms later: Jain {mean:.2}");
+            println!("{row} of {indices:.2?}, both {sum:.1} %");
+            assert!(mean >= 0.85, "{row} of {indices:?}");
         }
     }
 }

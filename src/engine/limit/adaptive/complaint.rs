@@ -8,8 +8,8 @@ use core::time::Duration;
 use super::super::Complaint;
 use super::super::explain::Finding;
 use super::{
-    Adaptive, Burst, Chance, Doubt, GIVEN, GIVES_AFTER, Losses, Mode, NOT_PERSISTENT,
-    PROBE_LONGEST, PROOF, Wall,
+    Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
+    NOT_PERSISTENT, PROBE_LONGEST, PROOF, SHARED_FOR, Wall,
 };
 use crate::base::Instant;
 
@@ -79,12 +79,17 @@ impl Adaptive {
             matches!(self.mode, Mode::Probe { .. } | Mode::Up { .. }) && open > self.level;
         let growing = matches!(self.mode, Mode::Start);
         if !probing && !growing && open <= self.level {
+            let (is_gift, again) = self.asks_back(now, open);
             let proof = if what.concerns_fresh() { &mut self.proof_fresh } else { &mut self.proof };
-            if *proof >= PROOF {
+            if *proof >= PROOF && !again {
                 // It bore this level many times: one failure among many is chance. If it is
                 // not, the proof is soon used up.
                 *proof -= PROOF;
                 self.chance[class].learn(gap);
+                return;
+            }
+            if is_gift {
+                self.was_taken(now, what, open);
                 return;
             }
             self.chance[class] = Chance { served_at_last: served, ..Chance::default() };
@@ -116,6 +121,29 @@ impl Adaptive {
         if was_probe && survivors == self.level {
             self.give_way(now);
         }
+    }
+
+    /// Whether what is refused here are slots that were left to another client, and whether that is so
+    /// for a second time.
+    fn asks_back(&mut self, now: Instant, open: u32) -> (bool, bool) {
+        let of_gift = |gift: &&mut Gift| open > gift.above && now < gift.until;
+        let gift = self.gift.as_mut().filter(of_gift);
+        gift.map_or((false, false), |gift| (true, core::mem::replace(&mut gift.refused, true)))
+    }
+
+    /// What was left to another client is not to be had any more: it shares the limit, and this is
+    /// what it leaves.
+    fn was_taken(&mut self, now: Instant, what: Complaint, open: u32) {
+        self.gift = None;
+        self.shared = now + SHARED_FOR;
+        self.burst = Some(Burst { cut: now, top: open, count: 1 });
+        // Who has less than four leaves nothing: some survive.
+        self.cut(now, what, open - 1);
+        // To ask for it at once would be to take it back.
+        if let Some(wall) = &mut self.wall {
+            wall.times = wall.times.max(2);
+        }
+        self.hold(now);
     }
 
     /// A connection that had served was closed by the server. Where many are within two rounds, what
@@ -187,12 +215,14 @@ impl Adaptive {
         let known = core::mem::replace(&mut self.gave_at, self.level);
         if known > 0 && (self.level >= known * 2 || self.level * 2 <= known) {
             self.gave_way = now + GIVES_AFTER;
+            self.shared = now;
         }
         if now < self.gave_way {
             return;
         }
         let less = (self.level / 8).max(1);
-        let saved = (now - self.gave_way).min(PROBE_LONGEST) * self.level / (GIVEN * less);
+        let part = if now < self.shared { GIVEN_SHARED } else { GIVEN };
+        let saved = (now - self.gave_way).min(PROBE_LONGEST) * self.level / (part * less);
         let way = Duration::from_nanos(self.time) * 2;
         if saved < way * 2 {
             return;

@@ -48,6 +48,12 @@ const PROOF_MAX: u32 = 64;
 const PROBE_LONGEST: Duration = Duration::from_secs(12);
 /// Of the goodput, one part in so many at most is left to another client, should there be one.
 const GIVEN: u32 = 48;
+/// The same while there is one: what was left was taken. That is not lost, and what is not taken is
+/// at most 6 % for both; with the part above, who came second had a fifth for a minute.
+const GIVEN_SHARED: u32 = 16;
+/// It is believed to be there for so long after it took something: it finds few of the moments in
+/// which there is room, as it asks every three seconds where it has little.
+const SHARED_FOR: Duration = Duration::from_secs(20);
 /// A limit that has just doubled or halved is the server's doing, not another client's: for so long nothing
 /// is left to others.
 const GIVES_AFTER: Duration = Duration::from_secs(10);
@@ -113,6 +119,19 @@ struct Doubt {
     /// Connections open then, and what had been served.
     open: u32,
     served: u64,
+}
+
+/// Slots that were left to another client and are asked for again.
+#[derive(Clone, Copy, Debug)]
+struct Gift {
+    /// The level without them.
+    above: u32,
+    /// When they were asked for. Once as many were served together, nobody had taken them.
+    since: Instant,
+    /// Refusals until then say that they were taken,
+    until: Instant,
+    /// if there was one already.
+    refused: bool,
 }
 
 /// Failures that come by chance, at a level that is known to be borne.
@@ -208,6 +227,9 @@ pub struct Adaptive {
     /// to do so, 0 if it never was.
     gave_way: Instant,
     gave_at: u32,
+    gift: Option<Gift>,
+    /// Until when another client is believed to share the limit.
+    shared: Instant,
     /// When the first answer came.
     first_answer: Option<Instant>,
     /// Fresh connections in a row.
@@ -279,6 +301,8 @@ impl Adaptive {
             last_was_down: false,
             gave_way: now,
             gave_at: 0,
+            gift: None,
+            shared: now,
             first_answer: None,
             fresh_run: 0,
             queued: false,
@@ -383,6 +407,8 @@ impl Adaptive {
         self.served += u64::from(sample.whole);
         self.served_fresh += u64::from(sample.whole && !sample.reused);
         self.proven = self.proven.max(sample.in_flight);
+        let level = self.level;
+        self.gift.take_if(|gift| sample.sent_at > gift.since && sample.in_flight >= level);
         self.fresh_run = if sample.reused { 0 } else { self.fresh_run.saturating_add(1) };
         if sample.in_flight * 4 >= self.level * 3 {
             self.proof = (self.proof + 1).min(PROOF_MAX);
@@ -434,8 +460,11 @@ impl Adaptive {
                 self.judge(now, to, began, &before);
             }
             Mode::Probe { to, began } => self.probed(now, sample, to, began),
-            Mode::Yield { until, due, due_served, .. } => {
+            Mode::Yield { to, until, due, due_served } => {
                 if now >= until {
+                    let long = (Duration::from_nanos(self.time) * 8).max(TRIAL_EVERY_MIN);
+                    self.gift =
+                        Some(Gift { above: to, since: now, until: now + long, refused: false });
                     // The time until the next probe is that since the last.
                     self.hold_until(now, due);
                     self.mode = Mode::Hold { due, due_served };
