@@ -193,33 +193,40 @@ pub fn now_millis() -> i64 {
     now().as_millis() as i64
 }
 
-/// Writes RFC 3339 with milliseconds, and remembers the day, which rarely changes.
-#[derive(Clone, Copy, Debug, Default)]
+/// Writes RFC 3339 with milliseconds, and remembers the second, which many share.
+#[derive(Clone, Copy, Debug)]
 pub struct Stamp {
-    day: i64,
-    text: [u8; 10],
+    second: i64,
+    text: [u8; 24],
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self { second: 0, text: *b"1970-01-01T00:00:00.000Z" }
+    }
 }
 
 impl Stamp {
     /// Appends `2026-11-24T10:00:00.123Z`.
     pub fn write(&mut self, millis: i64, out: &mut Vec<u8>) {
-        let day = millis.div_euclid(86_400_000);
-        if day != self.day || self.text[0] == 0 {
-            let (year, month, of_month) = civil(day);
-            self.day = day;
-            self.text = *b"0000-00-00";
-            digits(&mut self.text[..4], year as u64);
-            digits(&mut self.text[5..7], month as u64);
-            digits(&mut self.text[8..], of_month as u64);
+        let second = millis.div_euclid(1000);
+        if second != self.second {
+            self.turn_to(second);
         }
-        let rest = millis.rem_euclid(86_400_000) as u64;
-        let mut time = *b"T00:00:00.000Z";
-        digits(&mut time[1..3], rest / 3_600_000);
-        digits(&mut time[4..6], rest / 60_000 % 60);
-        digits(&mut time[7..9], rest / 1000 % 60);
-        digits(&mut time[10..13], rest % 1000);
+        digits(&mut self.text[20..23], millis.rem_euclid(1000) as u64);
         out.extend_from_slice(&self.text);
-        out.extend_from_slice(&time);
+    }
+
+    fn turn_to(&mut self, second: i64) {
+        self.second = second;
+        let (year, month, of_month) = civil(second.div_euclid(86_400));
+        let of_day = second.rem_euclid(86_400) as u64;
+        digits(&mut self.text[..4], year as u64);
+        digits(&mut self.text[5..7], month as u64);
+        digits(&mut self.text[8..10], of_month as u64);
+        digits(&mut self.text[11..13], of_day / 3600);
+        digits(&mut self.text[14..16], of_day / 60 % 60);
+        digits(&mut self.text[17..19], of_day % 60);
     }
 }
 

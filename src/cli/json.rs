@@ -56,7 +56,15 @@ fn plain(text: &[u8]) -> usize {
     {
         return text.len();
     }
-    text.iter().position(|&byte| !is_plain(byte)).unwrap_or(text.len())
+    let (words, rest) = text.as_chunks();
+    for (at, word) in words.iter().enumerate() {
+        let special = special(u64::from_le_bytes(*word));
+        if special != 0 {
+            return at * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let special = rest.iter().position(|&byte| !is_plain(byte));
+    special.map_or(text.len(), |at| text.len() - rest.len() + at)
 }
 
 /// Without a branch, so that it becomes a few instructions for all of them.
@@ -66,6 +74,21 @@ fn are_plain(block: &[u8; 16]) -> bool {
         all | outside | u8::from(byte == b'"') | u8::from(byte == b'\\')
     });
     special == 0
+}
+
+/// Zero when all eight bytes can stand as they are; else the lowest bit that is set is the highest
+/// of the first byte that can't.
+const fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES * 0x80;
+    // A borrow goes up only: below the first hit there is none.
+    const fn below(word: u64, limit: u8) -> u64 {
+        word.wrapping_sub(ONES * limit as u64) & !word
+    }
+    let quote = below(word ^ (ONES * b'"' as u64), 1);
+    let backslash = below(word ^ (ONES * b'\\' as u64), 1);
+    let delete = below(word ^ (ONES * 0x7f), 1);
+    (word | below(word, b' ') | quote | backslash | delete) & HIGHS
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {
@@ -91,9 +114,23 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
 pub fn number(number: u64, out: &mut Vec<u8>) {
     match u32::try_from(number) {
         Ok(small @ 0..10) => out.push(b'0' + small as u8),
-        Ok(small @ 10..100_000_000) => eight(small, out),
+        Ok(small @ 10..10_000) => four(small, out),
+        Ok(small @ 10_000..100_000_000) => eight(small, out),
         _ => long(number, out),
     }
+}
+
+/// A number of up to four digits, found as those of [`eight`] are.
+fn four(number: u32, out: &mut Vec<u8>) {
+    let hundreds = (number * 10_486) >> 20;
+    let pairs = hundreds | (number - hundreds * 100) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f;
+    let digits = tens | (pairs - tens * 10) << 8;
+    let zeros = digits.trailing_zeros() / 8;
+    let text = (digits | (u32::MAX / 255 * u32::from(b'0'))) >> (zeros * 8);
+    let end = out.len() + 4 - zeros as usize;
+    out.extend_from_slice(&text.to_le_bytes());
+    out.truncate(end);
 }
 
 /// A number of up to eight digits: they are found together, two, four and eight at a time, and
