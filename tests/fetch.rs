@@ -181,6 +181,78 @@ fn a_thousand_urls_on_few_connections() {
     }
 }
 
+/// Those of one profile are encoded by what the first of them was: it must not show.
+#[test]
+fn the_tenth_request_says_what_a_first_one_would() {
+    let server = spawn(Script::new()).unwrap();
+    let plain = Profile::default;
+    let with = |line: &str| Profile { fields: vec![field(line)], ..plain() };
+    let named = |method: &str| Profile { method: Some(method.into()), ..plain() };
+    let body = || Body::Bytes(b"a=b".as_slice().into());
+    let profiles = [
+        plain(),
+        with("X-One: 1"),
+        with("Host: other"),
+        with("Host:"),
+        with("Range: bytes=2-"),
+        with("Expect: 100-continue"),
+        with("Content-Length: 0"),
+        with("X-Blank:  two "),
+        Profile { range: RangeSpec::parse("2-40").ok(), ..plain() },
+        Profile {
+            auth: Some(Auth::basic(b"u", b"p")),
+            referer: Some("http://r/".into()),
+            ..plain()
+        },
+        Profile { compressed: true, user_agent: Some("me".into()), ..plain() },
+        Profile { user_agent: Some("".into()), ..named("OPTIONS") },
+        named("POST"),
+        Profile { fields: vec![field("Content-Length:")], ..named("PUT") },
+        Profile { body: body(), ..plain() },
+    ];
+    let url = |n: usize| match n % 4 {
+        // The user of one URL is not that of the next.
+        3 => server.url("/echo?3").replace("//", "//user:secret@"),
+        n => server.url(&format!("/echo?{n}")),
+    };
+    let mut client = Client::new(Options::default());
+    let mut expected = Vec::new();
+    for profile in profiles {
+        let shared = Arc::new(profile.clone());
+        for n in 0..10 {
+            client.submit(&url(n), &shared);
+            expected.push(fetch(&url(n), profile.clone()).text());
+        }
+        // Another one between them.
+        for n in 0..4 {
+            let one = if n % 2 == 0 { &shared } else { &Arc::new(plain()) };
+            client.submit(&url(n), one);
+            expected.push(fetch(&url(n), (**one).clone()).text());
+        }
+    }
+    client.finish();
+    for (tag, expected) in (0..).zip(&expected) {
+        let seen = client.seen(tag);
+        assert!(!expected.is_empty());
+        assert_eq!(seen.text(), *expected, "request {tag}");
+    }
+
+    // Users that come with a file, and go with it.
+    let mut options = Options::default();
+    let shared = Arc::new(plain());
+    for (tag, known) in [false, false, false, true, false, true].into_iter().enumerate() {
+        let text = "machine 127.0.0.1 login n password q";
+        options.netrc = known.then(|| Arc::new(Netrc::parse(text).unwrap()));
+        client.fetcher.set_rules(&options);
+        for n in 0..3 {
+            let at = client.submit(&url(n), &shared);
+            client.finish();
+            let told = client.seen(at).text().contains("Authorization: Basic");
+            assert_eq!(told, known, "{tag}.{n}");
+        }
+    }
+}
+
 // ---------------------------------------------------------------- redirects
 
 #[test]

@@ -36,37 +36,37 @@ pub(super) struct Intake {
     /// Requests that a handler submitted: each has its [`Command::Submit`].
     taken: VecDeque<Accepted>,
     /// Requests that may still be taken.
-    room: usize,
+    pub(super) room: usize,
     /// Jobs that have left the engine.
     gone: u64,
     /// Nothing is taken any more.
     closed: bool,
     /// What `Host` says, by the host's index.
-    authorities: Vec<Box<str>>,
+    pub(super) authorities: Vec<Box<str>>,
     /// Buffers of jobs that are gone.
-    spare: Vec<Vec<u8>>,
+    pub(super) spare: Vec<Vec<u8>>,
     defaults: Defaults,
 }
 
 /// A request that was taken and not begun: what a job is made of, in less room.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    host: HostKey,
-    tag: u64,
-    head: Vec<u8>,
-    payload: Payload,
-    resume_from: Option<Box<ResumeFrom>>,
-    attempt_timeout: Option<Duration>,
-    expect_continue: Option<Duration>,
-    max_body_bytes: u64,
+    pub(super) host: HostKey,
+    pub(super) tag: u64,
+    pub(super) head: Vec<u8>,
+    pub(super) payload: Payload,
+    pub(super) resume_from: Option<Box<ResumeFrom>>,
+    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) expect_continue: Option<Duration>,
+    pub(super) max_body_bytes: u64,
     /// Where a range that may be composed stands in the head.
-    range: Option<(ByteRange, u32, u32)>,
-    attempts: u32,
-    exchange: Exchange,
-    is_get: bool,
-    repeatable: bool,
-    urgent: bool,
-    may_move: bool,
+    pub(super) range: Option<(ByteRange, u32, u32)>,
+    pub(super) attempts: u32,
+    pub(super) exchange: Exchange,
+    pub(super) is_get: bool,
+    pub(super) repeatable: bool,
+    pub(super) urgent: bool,
+    pub(super) may_move: bool,
 }
 
 impl Accepted {
@@ -176,14 +176,19 @@ impl Intake {
         Ok(())
     }
 
+    pub(super) const fn check_room(&self) -> Result<(), SubmitError> {
+        if self.closed {
+            Err(SubmitError::Draining)
+        } else if self.room == 0 {
+            Err(SubmitError::Full)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Takes a request, if there is room and it can be sent.
     fn accept(&mut self, request: &Request<'_>) -> Result<Accepted, SubmitError> {
-        if self.closed {
-            return Err(SubmitError::Draining);
-        }
-        if self.room == 0 {
-            return Err(SubmitError::Full);
-        }
+        self.check_room()?;
         let accepted = self.encode(request)?;
         self.room -= 1;
         Ok(accepted)
@@ -209,7 +214,7 @@ impl Intake {
     }
 
     /// The engine's own form of a request.
-    fn encode(&mut self, request: &Request<'_>) -> Result<Accepted, SubmitError> {
+    pub(super) fn encode(&mut self, request: &Request<'_>) -> Result<Accepted, SubmitError> {
         let options = &request.options;
         let range_field =
             request.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("range"));
@@ -247,7 +252,6 @@ impl Intake {
             host: self.authorities.get(request.host.index()).map_or("", |authority| authority),
             fields: request.fields,
         };
-        out.clear();
         let encoded = proto::encode_head(out, &head, body).and_then(|()| {
             options.unsaid.apply(out, body);
             if accepted.expect_continue.is_some() && proto::field_line(out, "expect").is_none() {
@@ -313,7 +317,7 @@ impl Engine {
         }
     }
 
-    fn admit(&mut self, accepted: Accepted, now: Instant) -> JobKey {
+    pub(super) fn admit(&mut self, accepted: Accepted, now: Instant) -> JobKey {
         let job = accepted.into_job(now);
         let queue = if job.urgent { Queue::Urgent } else { Queue::Ordinary };
         let key = self.jobs.insert(job);

@@ -25,6 +25,8 @@
 // and of the fuzz target `engine`.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
+#[cfg(feature = "fetch")]
+mod alike;
 mod bounds;
 pub mod budget;
 #[cfg(any(test, debug_assertions, feature = "sim"))]
@@ -66,6 +68,8 @@ use hashbrown::HashTable;
 use crate::base::{Arena, Instant, List, Map, Seeded, Timers};
 use crate::proto::RequestError;
 
+#[cfg(feature = "fetch")]
+pub(crate) use alike::Alike;
 use budget::Budget;
 use conn::State;
 use dial::Dial;

@@ -8,13 +8,14 @@
 )]
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::names::Directory;
 use super::redirect::goes_along;
 use super::slots::{Slot, State};
-use super::{Auth, Body, Error, ErrorKind, Expect, Field, Profile};
+use super::{Auth, Body, Error, ErrorKind, Expect, Field, Options, Profile};
 use crate::base::Instant;
-use crate::engine::{self, JobKey, Origin, Payload, Phase, SubmitError, Unsaid};
+use crate::engine::{self, Alike, JobKey, Origin, Payload, Phase, SubmitError, Unsaid};
 use crate::net::Driver;
 use crate::net::mio::Mio;
 
@@ -67,6 +68,10 @@ pub(super) fn submit(
     state.introduce(driver, directory, host, index);
     let slot = &state.slots[index];
     let url = slot.url();
+    let plain = is_plain(slot, &state.options);
+    if plain && let Some(alike) = state.usual.of(&slot.request.profile) {
+        return driver.submit_alike(alike, host, url.target(), index as u64).map_err(refused);
+    }
     let profile = &*slot.request.profile;
     let options = &state.options;
     let at_home = slot.at_home();
@@ -186,14 +191,61 @@ pub(super) fn submit(
         },
     };
     let result = driver.submit(&request);
+    if plain && state.usual.comes_again(&slot.request.profile) {
+        state.usual = Usual::Known(Arc::clone(&slot.request.profile), driver.alike(&request));
+    }
     state.slots[index].expects = expects;
-    result.map_err(|error| {
-        let kind = match error {
-            SubmitError::Request(error) => ErrorKind::Request(error),
-            _ => ErrorKind::Full,
-        };
-        Error::new(kind, Phase::Queue)
-    })
+    result.map_err(refused)
+}
+
+fn refused(error: SubmitError) -> Error {
+    let kind = match error {
+        SubmitError::Request(error) => ErrorKind::Request(error),
+        _ => ErrorKind::Full,
+    };
+    Error::new(kind, Phase::Queue)
+}
+
+/// What most requests look like: those of one profile, each at its first station.
+#[derive(Debug)]
+pub(super) enum Usual {
+    Unknown,
+    /// It is worth knowing when it comes again.
+    Seen(Arc<Profile>),
+    /// `None`: each of them is a case of its own.
+    Known(Arc<Profile>, Option<Alike>),
+}
+
+impl Usual {
+    fn of(&self, profile: &Arc<Profile>) -> Option<&Alike> {
+        match self {
+            Self::Known(known, alike) if Arc::ptr_eq(known, profile) => alike.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// A request of this profile was submitted. Whether the one before was of it as well, and
+    /// it is not known yet what they have in common.
+    fn comes_again(&mut self, profile: &Arc<Profile>) -> bool {
+        match self {
+            Self::Known(one, _) | Self::Seen(one) if !Arc::ptr_eq(one, profile) => {}
+            Self::Seen(_) => return true,
+            Self::Known(..) => return false,
+            Self::Unknown => {}
+        }
+        *self = Self::Seen(Arc::clone(profile));
+        false
+    }
+}
+
+/// Whether its profile alone says what the request looks like, but for host and target.
+fn is_plain(slot: &Slot, options: &Options) -> bool {
+    slot.trail.hops() == 0
+        && slot.spent.is_zero()
+        && slot.request.url.zone().is_none()
+        && slot.request.url.userinfo().is_none()
+        && !slot.request.profile.body.is_some()
+        && options.netrc.is_none()
 }
 
 /// Who is said to ask at this station.

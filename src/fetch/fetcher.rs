@@ -13,6 +13,7 @@ use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+use super::ask::Usual;
 use super::names::Directory;
 use super::pass::Pass;
 use super::simple::Inbox;
@@ -434,6 +435,7 @@ impl Fetcher {
     /// [`netrc_required`](Options::netrc_required), and [`expect_timeout`](Options::expect_timeout);
     /// and of [`driver`](Options::driver) what one read may bring.
     pub fn set_rules(&mut self, options: &Options) {
+        self.state.usual = Usual::Unknown;
         let own = &mut self.state.options;
         own.schemes = options.schemes;
         own.redirects = options.redirects;

@@ -13,6 +13,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::ask::Usual;
 use super::decode::{self, Decoder};
 use super::names::Directory;
 use super::redirect::{Asked, Hop, Trail};
@@ -282,6 +283,8 @@ pub(super) struct State {
     pub(super) between: Vec<u32>,
     #[expect(clippy::vec_box, reason = "they come from slots in their boxes, and go back so")]
     pub(super) decoders: Vec<Box<Decoder>>,
+    /// What most requests look like.
+    pub(super) usual: Usual,
     /// By the host's index: whether it was introduced, and whether the user named it.
     hosts: Vec<Known>,
 }
@@ -308,6 +311,7 @@ impl State {
             free: Vec::new(),
             between: Vec::new(),
             decoders: Vec::new(),
+            usual: Usual::Unknown,
             hosts: Vec::new(),
         }
     }

@@ -74,6 +74,8 @@ pub mod wire;
 pub use error::Error;
 pub use framing::{Body, CloseReason, Exchange, KeepAlive, Persistence, keep_alive};
 pub use head::{Fields, Head, Scratch, Version};
+#[cfg(feature = "fetch")]
+pub(crate) use request::begin_head;
 pub use request::{
     RequestBody, RequestError, RequestHead, encode_chunk_end, encode_chunk_start, encode_field,
     encode_head, encode_last_chunk, end_head, field_line, is_idempotent, is_safe, leave_out,

@@ -118,12 +118,6 @@ fn append_head(
     head: &RequestHead<'_>,
     body: RequestBody,
 ) -> Result<(), RequestError> {
-    if !is_token(head.method.as_bytes()) {
-        return Err(RequestError::BadMethod);
-    }
-    if head.target.is_empty() || !is_graphic(head.target.as_bytes()) {
-        return Err(RequestError::BadTarget);
-    }
     let mut host = None;
     for (name, value) in head.fields {
         match name.len() {
@@ -137,17 +131,7 @@ fn append_head(
             _ => {}
         }
     }
-    let host = host.unwrap_or(head.host.as_bytes());
-    if !is_host(host) {
-        return Err(RequestError::BadHost);
-    }
-
-    out.reserve(head.method.len() + head.target.len() + host.len() + USUAL_FIELDS);
-    out.extend_from_slice(head.method.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.target.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    line(out, "Host", host);
+    begin_head(out, head.method, head.target, host.unwrap_or(head.host.as_bytes()))?;
     let mut framed = false;
     for (name, value) in head.fields {
         if !is_ours(name) {
@@ -160,6 +144,31 @@ fn append_head(
     if !framed && (body != RequestBody::None || expects_content(head.method)) {
         framing(out, body);
     }
+    Ok(())
+}
+
+/// Appends the start line and Host. After an error `out` is as it was before.
+pub(crate) fn begin_head(
+    out: &mut Vec<u8>,
+    method: &str,
+    target: &str,
+    host: &[u8],
+) -> Result<(), RequestError> {
+    if !is_token(method.as_bytes()) {
+        return Err(RequestError::BadMethod);
+    }
+    if target.is_empty() || !is_graphic(target.as_bytes()) {
+        return Err(RequestError::BadTarget);
+    }
+    if !is_host(host) {
+        return Err(RequestError::BadHost);
+    }
+    out.reserve(method.len() + target.len() + host.len() + USUAL_FIELDS);
+    out.extend_from_slice(method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    line(out, "Host", host);
     Ok(())
 }
 

@@ -24,6 +24,8 @@ use super::rest::Rest;
 use super::tap::{Tap, Tapped, What};
 use super::{DriverConfig, Net, Ready};
 use crate::base::Instant;
+#[cfg(feature = "fetch")]
+use crate::engine::Alike;
 use crate::engine::observe::Observer;
 use crate::engine::{
     ConnKey, Ctl, DnsFailure, Engine, Handler, HostKey, JobKey, Origin, Request, Resolved,
@@ -249,6 +251,26 @@ impl<N: Net> Driver<N> {
     /// Takes a request; it is started by the next turn.
     pub fn submit(&mut self, request: &Request<'_>) -> Result<JobKey, SubmitError> {
         let job = self.engine.submit(request, self.now)?;
+        self.stirred = true;
+        Ok(job)
+    }
+
+    /// What many requests like this one have in common; see [`Engine::alike`].
+    #[cfg(feature = "fetch")]
+    pub(crate) fn alike(&mut self, request: &Request<'_>) -> Option<Alike> {
+        self.engine.alike(request)
+    }
+
+    /// Takes a request of a kind that is known; it is started by the next turn.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn submit_alike(
+        &mut self,
+        alike: &Alike,
+        host: HostKey,
+        target: &str,
+        tag: u64,
+    ) -> Result<JobKey, SubmitError> {
+        let job = self.engine.submit_alike(alike, host, target, tag, self.now)?;
         self.stirred = true;
         Ok(job)
     }
