@@ -78,6 +78,8 @@ use job::JobState;
 use limit::Limit;
 use observe::Notes;
 use pace::Pace;
+#[cfg(feature = "cli")]
+pub(crate) use pulse::Work;
 
 #[cfg(feature = "std")]
 pub(crate) use bounds::{Bytes, grown};
@@ -319,6 +321,12 @@ impl Engine {
     /// for waits for it as much as for servers.
     pub fn is_pressed(&self) -> bool {
         self.pulse.is_pressed()
+    }
+
+    /// How much of its time the loop is at work.
+    #[cfg(feature = "cli")]
+    pub(crate) fn work(&self) -> Work {
+        self.pulse.work()
     }
 
     /// What it was configured with.

@@ -16,6 +16,21 @@ const ENOUGH: Duration = Duration::from_millis(2);
 /// A short time is this part of that of an answer: a rest in vain makes answers later by no more.
 const PART: u32 = 8;
 
+/// So many times as long a light load waits as it works.
+#[cfg(feature = "cli")]
+const LIGHT: u32 = 9;
+
+/// How much of its time a loop is at work.
+#[cfg(feature = "cli")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Work {
+    /// Less than a tenth.
+    Light,
+    Middle,
+    /// More than half.
+    Heavy,
+}
+
 /// The means.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pulse {
@@ -48,6 +63,20 @@ impl Pulse {
     /// A time that is short beside the time of an answer.
     pub(super) fn short_time(&self) -> Duration {
         Duration::from_micros(u64::from(self.answer / PART))
+    }
+
+    /// How much of its time the loop is at work. Before it is known, it is neither light nor heavy.
+    #[cfg(feature = "cli")]
+    pub(super) fn work(&self) -> Work {
+        if self.working + self.waiting < ENOUGH {
+            Work::Middle
+        } else if self.is_pressed() {
+            Work::Heavy
+        } else if self.working * LIGHT < self.waiting {
+            Work::Light
+        } else {
+            Work::Middle
+        }
     }
 
     /// The loop is at work for more than half of its time: what else is asked for waits for it as

@@ -57,8 +57,8 @@ impl<N: Net> Driver<N> {
         #[cfg(feature = "cli")]
         if let Some(reach) = &mut self.reach {
             let (held, running) = (self.engine.held(), self.engine.running());
-            let (pressed, most) = (self.engine.is_pressed(), self.engine.config().max_jobs);
-            reach.waits(held, running, pressed, most as usize, begins);
+            let (work, most) = (self.engine.work(), self.engine.config().max_jobs);
+            reach.waits(held, running, work, most as usize, begins);
         }
         let rest = self.rest.before(timeout, self.engine.short_time(), self.config.most_rest);
         let mut more = self.wait(rest, timeout)?;
