@@ -115,7 +115,7 @@ impl Reach {
             Trial::Further { from, worth, running: before } => {
                 let more = running > before + before / 8;
                 let (worth, running) = if more { (self.now, running) } else { (worth, before) };
-                if self.now < most {
+                if self.now < most && work != Work::Heavy {
                     self.trial = Trial::Further { from, worth, running };
                     self.double(most, now);
                 } else {
