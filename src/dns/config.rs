@@ -12,7 +12,7 @@ pub const PORT: u16 = 53;
 pub const MAX_SERVERS: usize = 32;
 
 /// Whom to ask, for what, how patiently, and what to remember.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// The name servers, the best first. When there are none, 127.0.0.1 is asked, as
     /// resolv.conf(5) says, and the error carries a hint; never somebody's public resolver.
@@ -97,7 +97,7 @@ impl Config {
 }
 
 /// What is remembered, and how long.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CacheConfig {
     /// Names that are kept; of more, the one that was not used for longest goes. 131,072 by
     /// default, each about 260 bytes; 0: nothing is kept.

@@ -22,7 +22,7 @@ use crate::proto;
 /// [`most_bytes`](Self::most_bytes) says what an engine holds at most.
 ///
 /// No repeats at all: `Config::default().retry(Retry::none())`.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Seeds jitter and the tables' hash. The same seed and the same inputs give the same run.
     pub seed: u64,

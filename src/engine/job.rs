@@ -28,7 +28,7 @@ pub type JobKey = Key<Job>;
 /// let job = engine.submit(&Request::get(host, "/index.html").tag(7), Instant::ZERO)?;
 /// # Ok::<(), gannet::engine::SubmitError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request<'a> {
     /// The interned origin, from [`Engine::host`](super::Engine::host).
     pub host: Key<Host>,
@@ -47,7 +47,7 @@ pub struct Request<'a> {
 }
 
 /// A request's body.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Payload {
     /// None.
@@ -65,7 +65,7 @@ pub enum Payload {
 }
 
 /// What one request wants otherwise than the engine's configuration says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
     /// One attempt in all.
     pub attempt_timeout: Option<Duration>,
@@ -155,18 +155,21 @@ impl<'a> Request<'a> {
     }
 
     /// With the submitter's own number.
+    #[must_use]
     pub fn tag(mut self, tag: u64) -> Self {
         self.tag = tag;
         self
     }
 
     /// Before the ordinary requests of its host.
+    #[must_use]
     pub fn urgent(mut self) -> Self {
         self.options.urgent = true;
         self
     }
 
     /// Tried as often as `retry` says, whatever the engine's configuration says.
+    #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.attempts = Some(retry.attempts);
         self.options.at_most_once = !retry.free_moves;
@@ -174,6 +177,7 @@ impl<'a> Request<'a> {
     }
 
     /// With field lines.
+    #[must_use]
     pub fn fields(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
         self.fields = fields;
         self

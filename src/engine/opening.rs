@@ -32,7 +32,7 @@ use crate::base::{Instant, Key};
 const PATIENT_CAP: Duration = Duration::from_secs(3);
 
 /// What a look-up found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resolved<'a> {
     /// In the order in which they are to be tried.
     pub addresses: &'a [IpAddr],
@@ -43,7 +43,7 @@ pub struct Resolved<'a> {
 }
 
 /// Why a look-up found nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DnsFailure<'a> {
     /// The name in records: `dns_nxdomain`, `dns_timeout`, …
     pub name: &'static str,

@@ -28,7 +28,7 @@ use crate::base::Instant;
 const FREE_PROGRESS: u64 = 64 * 1024;
 
 /// How a connection was lost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loss<'a> {
     /// The system said so.
     Fault(Fault),

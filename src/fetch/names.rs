@@ -14,7 +14,7 @@ use crate::net::mio::{Mio, reach};
 use crate::net::{Driver, Names, system_random};
 
 /// Where hosts are, as the user and the system say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NameOptions {
     /// Whom to ask, and how. `None`: what resolv.conf and the hosts file of this machine say.
     pub dns: Option<dns::Config>,

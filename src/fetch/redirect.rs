@@ -71,7 +71,7 @@ impl Default for RedirectRules {
 }
 
 /// The request that was answered, as far as a redirect cares.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Asked<'a> {
     /// Where it went.
     pub url: &'a Url,

@@ -10,7 +10,7 @@ use super::{Auth, Field, RangeSpec, Url};
 use crate::engine::ResumeFrom;
 
 /// One transfer.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
     /// Where to.
     pub url: Url,
@@ -31,7 +31,7 @@ impl crate::net::Remote<Request> {
 }
 
 /// How to ask: shared by all requests for which it holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Profile {
     /// The method (`-X`), a token. `None`: GET, or HEAD with `head`, POST with a body, PUT with
     /// `upload`.

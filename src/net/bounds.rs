@@ -20,7 +20,7 @@ const MOST_REST: Duration = Duration::from_micros(100);
 const MOST_TURN: Duration = Duration::from_millis(8);
 
 /// Bounds of the driver's own memory and of the work of one turn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DriverConfig {
     /// Bytes of the one read buffer. Where TLS is used it grows by a record while the front of
     /// one is held, whatever is said here.

@@ -47,7 +47,7 @@ pub fn reach() -> crate::dns::Reach {
 }
 
 /// Options of every socket.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SocketOptions {
     /// The local address to connect from.
     pub bind: Option<SocketAddr>,

@@ -17,7 +17,7 @@ use crate::engine::{Handler, Options, Origin, Payload, Request, Scheme, Unsaid};
 use crate::proto::{self, RequestError, RequestHead};
 
 /// A request that owns what it is made of, fit to be sent to another thread.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
     /// With or without TLS.
     pub scheme: Scheme,

@@ -63,36 +63,42 @@ impl When {
     }
 
     /// Of these, those with this method.
+    #[must_use]
     pub fn method(mut self, method: &str) -> Self {
         self.method = Some(method.into());
         self
     }
 
     /// Of these, the n-th of the server.
+    #[must_use]
     pub fn nth(mut self, nth: impl Into<Span>) -> Self {
         self.nth = Some(nth.into());
         self
     }
 
     /// Of these, the n-th of its connection.
+    #[must_use]
     pub fn nth_on_connection(mut self, nth: impl Into<Span>) -> Self {
         self.nth_on_connection = Some(nth.into());
         self
     }
 
     /// Of these, the n-th for its target.
+    #[must_use]
     pub fn attempt(mut self, nth: impl Into<Span>) -> Self {
         self.attempt = Some(nth.into());
         self
     }
 
     /// Of these, every so many.
+    #[must_use]
     pub fn every(mut self, every: u64) -> Self {
         self.every = Some(every);
         self
     }
 
     /// Of these, a random part.
+    #[must_use]
     pub fn with_probability(mut self, probability: f64) -> Self {
         self.probability = Some(probability);
         self

@@ -78,12 +78,14 @@ impl Script {
     }
 
     /// Listens on 127.0.0.1 to 127.0.0.`addresses`, all with the same free port.
+    #[must_use]
     pub fn on_loopback(mut self, addresses: u8) -> Self {
         self.listen = (1..=addresses).map(|last| ([127, 0, 0, last], 0).into()).collect();
         self
     }
 
     /// Adds a rule after those that are there.
+    #[must_use]
     pub fn rule(mut self, when: When, then: impl Into<Vec<Action>>) -> Self {
         self.rules.push(Rule { when, then: then.into() });
         self
