@@ -174,8 +174,11 @@ impl<T> Arena<T> {
         self.slots.iter().map(|(index, value)| (self.key(index), value))
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a slab of 2^32 values does not fit in memory: the index fits"
+    )]
     fn key(&self, index: usize) -> Key<T> {
-        // A slab of 2^32 values does not fit in memory: the index fits.
         Key { index: index as u32, generation: self.generations[index], of: PhantomData }
     }
 }

@@ -27,7 +27,7 @@ const MULTIPLIER: u64 = 0x243f_6a88_85a3_08d3;
 /// assert_eq!(Seeded::new(7).hash_one("a"), Seeded::new(7).hash_one("a"));
 /// assert_ne!(Seeded::new(7).hash_one("a"), Seeded::new(8).hash_one("a"));
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seeded {
     start: u64,
     key: u64,
@@ -61,6 +61,7 @@ pub struct SeededHasher {
 
 /// The product's halves, one folded onto the other.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of a product")]
 const fn fold(one: u64, other: u64) -> u64 {
     let product = one as u128 * other as u128;
     (product as u64) ^ ((product >> 64) as u64)
@@ -89,7 +90,7 @@ impl Hasher for SeededHasher {
             place.copy_from_slice(rest);
         }
         // Seven bytes at most: the eighth is the place for the length.
-        last[7] = bytes.len() as u8;
+        last[7] = bytes.len().to_le_bytes()[0];
         self.mix(u64::from_le_bytes(last));
     }
 

@@ -3,6 +3,7 @@
 //! A value that wants to stand in lists carries one [`Links`] for each list it can be in, and
 //! names them by number through [`Linked`]. Appending, taking out of the middle and popping are
 //! a few index writes; nothing is ever allocated.
+#![expect(clippy::cast_possible_truncation, reason = "an arena's indices are 32 bits wide")]
 
 use super::arena::{Arena, Key};
 

@@ -1,13 +1,17 @@
-//! The ground floor: time as a number, generational keys, exact timers, keyed hashes, lists.
+//! The ground floor: time as a number, generational keys, exact timers, keyed hashes, lists, fractions in integers.
 //!
 //! Owns no protocol and no socket, and reads no clock: time comes in as a value.
 //! Everything here is `no_std` + alloc.
-#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)
+)]
 
 mod arena;
 mod hash;
 mod list;
 mod name;
+mod ratio;
 mod time;
 mod timers;
 
@@ -16,5 +20,7 @@ pub(crate) use hash::Map;
 pub use hash::{Seeded, SeededHasher};
 pub use list::{Linked, Links, List};
 pub(crate) use name::is_named;
+pub(crate) use ratio::mul_div;
 pub use time::Instant;
+pub(crate) use time::nanos;
 pub use timers::Timers;

@@ -45,8 +45,10 @@ impl Instant {
 }
 
 /// A `Duration` as nanoseconds; more than 584 years are for ever.
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+#[inline]
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    let whole = duration.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(duration.subsec_nanos() as u64)
 }
 
 impl Add<Duration> for Instant {

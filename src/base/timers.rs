@@ -4,6 +4,10 @@
 //! again moves its one entry; cancelling takes it out. The heap has four children a node: half
 //! the levels of a binary one, and siblings share a cache line.
 #![expect(
+    clippy::cast_possible_truncation,
+    reason = "things are slots of an arena, whose indices are 32 bits wide, and the heap has one entry for each at most"
+)]
+#![expect(
     clippy::indexing_slicing,
     reason = "`places` has a place for each thing in the heap since `set` made it, and each place is one of the heap's: `swap` and `remove` write both together; the things are numbers of the caller's own"
 )]

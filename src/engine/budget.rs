@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 
 /// One retry, in the fixed-point numbers used here: a nanosecond earns `per_second` of them.
 const TOKEN: u64 = 1_000_000_000;
@@ -73,7 +73,7 @@ impl Budget {
     /// earned.
     pub fn take(&mut self, now: Instant) -> Instant {
         let per_nano = u64::from(self.config.per_second);
-        let nanos = u64::try_from((now - self.as_of).as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(now - self.as_of);
         self.add(nanos.saturating_mul(per_nano));
         self.as_of = self.as_of.max(now);
         if let Some(left) = self.tokens.checked_sub(TOKEN) {

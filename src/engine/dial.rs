@@ -84,7 +84,7 @@ impl Dial {
 
     /// When the share of the address that was started last ends.
     fn share_until(&self) -> Instant {
-        let addresses = self.addresses.len().max(1) as u32;
+        let addresses = u32::try_from(self.addresses.len()).map_or(u32::MAX, |count| count.max(1));
         self.last_start + (self.until - self.started) / addresses
     }
 

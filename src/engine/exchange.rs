@@ -87,14 +87,15 @@ impl Engine {
         let (next, ended) = match &job.payload {
             Payload::None => (start, true),
             Payload::Bytes(bytes) => {
-                let rest = bytes.get(start as usize..).unwrap_or_default();
+                let rest = usize::try_from(start).ok().and_then(|start| bytes.get(start..));
+                let rest = rest.unwrap_or_default();
                 let piece = rest.get(..most).unwrap_or(rest);
                 out.extend_from_slice(piece);
                 (start + piece.len() as u64, piece.len() == rest.len())
             }
             Payload::Stream { length, .. } => {
-                let left = length.map_or(most as u64, |length| length - start);
-                let room = left.min(most as u64) as usize;
+                let left = length.map_or(u64::MAX, |length| length - start);
+                let room = usize::try_from(left).map_or(most, |left| left.min(most));
                 let chunked = length.is_none();
                 let piece = stream_piece(handler, &mut ctl, job_ref, start, out, room, chunked);
                 let next = start + piece.bytes as u64;

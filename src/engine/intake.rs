@@ -264,7 +264,8 @@ impl Intake {
             Ok(()) => {
                 accepted.range = range.and_then(|range| {
                     let line = proto::field_line(&accepted.head, "range")?;
-                    Some((range, line.start as u32, line.end as u32))
+                    let end = u32::try_from(line.end).ok()?;
+                    Some((range, u32::try_from(line.start).ok()?, end))
                 });
                 Ok(accepted)
             }

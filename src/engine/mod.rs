@@ -23,7 +23,10 @@
 // What is told from outside (events, handlers' commands) names its thing by a key that may be dead, and is looked up by
 // `get`. Where the engine indexes, the file says why there is something; `check` sees to it after each event of the swarm
 // and of the fuzz target `engine`.
-#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)
+)]
 
 #[cfg(feature = "fetch")]
 mod alike;

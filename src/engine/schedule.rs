@@ -5,6 +5,10 @@
 //! front and moves it to the back; the first refusal by the global cap ends the round, so that an
 //! event never costs a walk over all hosts.
 #![expect(
+    clippy::cast_possible_truncation,
+    reason = "connections and races are counted in `u32` since `max_connections` is one; groups are fewer than hosts, whose keys have as many bits"
+)]
+#![expect(
     clippy::indexing_slicing,
     reason = "hosts and groups live as long as the engine; a queue's number is an enum's; connections and jobs come from the lists of those that are there, or were looked up by `get` in the same function, before anything is dropped"
 )]

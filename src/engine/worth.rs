@@ -84,6 +84,7 @@ const PRESSED: Duration = Duration::from_secs(1);
 /// and so soon the pressure is felt again where no answer gives reason to.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+#[expect(clippy::cast_possible_truncation, reason = "a mean of two that fit")]
 fn smoothed(old: u32, new: Duration) -> u32 {
     let new = u32::try_from(new.as_micros()).unwrap_or(u32::MAX);
     if old == 0 { new } else { ((u64::from(old) * 7 + u64::from(new)) / 8) as u32 }

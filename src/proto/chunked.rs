@@ -81,8 +81,7 @@ impl Chunks {
                 if rest.is_empty() {
                     return Ok((at, Step::Incomplete));
                 }
-                // Comparing as u64, since usize may be narrower.
-                let take = if (rest.len() as u64) < left { rest.len() } else { left as usize };
+                let take = usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
                 let left = left - take as u64;
                 self.state = if left == 0 { State::DataCr } else { State::Data { left } };
                 return Ok((at + take, Step::Data(rest.get(..take).unwrap_or_default())));

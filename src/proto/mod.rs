@@ -57,7 +57,10 @@
 //! content is cut), not the error, not which limit was hit. A head is judged when it is whole; only
 //! its first bytes are judged at once, so that a server that speaks another protocol is told
 //! apart while it waits for us.
-#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)
+)]
 
 pub mod chunked;
 pub mod error;

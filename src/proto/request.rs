@@ -290,6 +290,7 @@ pub fn encode_last_chunk(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n\r\n");
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a digit")]
 fn push_digits<const BASE: u64>(out: &mut Vec<u8>, mut value: u64) {
     let start = out.len();
     loop {

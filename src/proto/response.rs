@@ -37,6 +37,7 @@ pub struct Limits {
 
 impl Limits {
     /// The defaults.
+    #[expect(clippy::cast_possible_truncation, reason = "the fields that there is room for: 256")]
     pub const DEFAULT: Self = Self {
         head_bytes: 256 * 1024,
         head_fields: Scratch::FIELDS as u16,
@@ -294,8 +295,7 @@ impl Response {
         if input.is_empty() {
             return (0, Event::Incomplete);
         }
-        // Compared as u64: usize may be narrower.
-        let take = if (input.len() as u64) < left { input.len() } else { left as usize };
+        let take = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
         self.course.state = State::Length { left: left - take as u64, then };
         (take, self.course.content(input.get(..take).unwrap_or(input)))
     }

@@ -24,6 +24,7 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 /// A `token`: at least one `tchar`.
 #[expect(clippy::indexing_slicing, reason = "a byte has its place in a table of 256")]
 pub(super) fn is_token(bytes: &[u8]) -> bool {
+    #[expect(clippy::cast_possible_truncation, reason = "it counts to 255")]
     static TOKEN: [bool; 256] = {
         let mut table = [false; 256];
         let mut byte = 0;

@@ -9,9 +9,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::meter::mul_div;
 use super::{Complaint, Sample};
-use crate::base::Instant;
+use crate::base::{Instant, mul_div, nanos};
 
 /// What a host did, counted: kept for every limit, also a fixed one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,7 +43,7 @@ struct Second {
 impl Second {
     /// Requests and bytes a second.
     fn rates(&self) -> (u64, u64) {
-        let elapsed = ((self.last - self.since).as_nanos() as u64).max(1);
+        let elapsed = nanos(self.last - self.since).max(1);
         (mul_div(self.requests, SECOND, elapsed), mul_div(self.bytes, SECOND, elapsed))
     }
 }

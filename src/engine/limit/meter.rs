@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Sample;
-use crate::base::Instant;
+use crate::base::{Instant, mul_div, nanos};
 
 /// One unit of work, in the fixed-point numbers used here.
 pub(super) const UNIT: u64 = 1024;
@@ -256,7 +256,7 @@ impl Window {
     pub(super) fn add(&mut self, now: Instant, sample: &Sample) -> bool {
         let belongs = now >= self.counts_from && self.owns(sample);
         if belongs {
-            let spent = ((now - sample.sent_at).as_nanos() as u64).max(1);
+            let spent = nanos(now - sample.sent_at).max(1);
             let work = units(sample.bytes, sample.whole);
             self.sums.add(spent, work, sample.in_flight, sample.bytes);
         }
@@ -379,6 +379,7 @@ impl Ladder {
 
     /// The knee by Little's law: the best goodput times the time a unit takes without a crowd. No
     /// more than where that goodput was seen: what was asked for beyond it did not help.
+    #[expect(clippy::cast_possible_truncation, reason = "the mean of numbers that fit")]
     pub(super) fn knee(&self) -> Option<Knee> {
         let best = self.groups(8).max_by_key(|reading| reading.rate)?;
         let calm = self.lowest(6)?.reading()?;
@@ -409,14 +410,6 @@ pub(super) struct Knee {
     pub(super) best: Reading,
     /// Standard deviation of the times at a level, in 1/1024 of their mean.
     pub(super) noise: u32,
-}
-
-/// `a·b/c` without overflow on the way, saturating; 0 when `c` is 0.
-pub(super) fn mul_div(a: u64, b: u64, c: u64) -> u64 {
-    if c == 0 {
-        return 0;
-    }
-    u64::try_from(u128::from(a) * u128::from(b) / u128::from(c)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::time::Duration;
 
-use super::{MILLI, SECOND, mul_div, nanos};
-use crate::base::Instant;
+use super::{MILLI, SECOND};
+use crate::base::{Instant, mul_div, nanos};
 
 /// Rates that are held apart.
 const COUNT: usize = 28;
@@ -31,7 +31,7 @@ const PRIOR_SECONDS: u64 = 3;
 const PRIOR: u64 = 16 * ONE;
 /// The last requests are remembered one by one, as many as can be on their way at once, but no
 /// more than these.
-pub(super) const REMEMBERED: usize = 256;
+pub(super) const REMEMBERED: u16 = 256;
 /// Bounds may cross by one in so many of what a bucket holds.
 const TOLERANCE: u64 = 16;
 /// So few candidates are spread anew, this often at once.
@@ -107,7 +107,7 @@ impl Buckets {
         remembered: usize,
     ) -> Self {
         let all_of = Self::grid(low, high);
-        let sent = vec![empty_at; remembered.clamp(1, REMEMBERED)].into();
+        let sent = vec![empty_at; remembered.clamp(1, usize::from(REMEMBERED))].into();
         let mut new = Self { all: all_of, as_of: empty_at, sent, count: 0 };
         for it in &mut new.all {
             let spent = |(since, count): Sent| {
@@ -337,6 +337,7 @@ fn between(
 }
 
 /// Fills in the rates between the first and the last: each the geometric mean of its neighbours.
+#[expect(clippy::cast_possible_truncation, reason = "between two rates that fit")]
 fn spread(all: &mut [Candidate]) {
     let [first, .., last] = all else { return };
     let (low, high) = (u128::from(first.rate), u128::from(last.rate));

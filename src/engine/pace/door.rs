@@ -6,8 +6,8 @@
 
 use core::time::Duration;
 
-use super::{MILLI, SECOND, mul_div, nanos};
-use crate::base::Instant;
+use super::{MILLI, SECOND};
+use crate::base::{Instant, mul_div, nanos};
 
 /// The least and the longest time between two questions whether a window has ended.
 const BLOCKED_GAP: u64 = 50_000_000;

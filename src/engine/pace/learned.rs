@@ -19,8 +19,8 @@ use core::time::Duration;
 
 use super::bucket::{Buckets, Sent};
 use super::door::{Door, Window};
-use super::{MILLI, RECENT, SECOND, mul_div, nanos};
-use crate::base::Instant;
+use super::{MILLI, RECENT, SECOND};
+use crate::base::{Instant, mul_div, nanos};
 
 /// The slowest rate of the search: one request in ten seconds.
 pub(super) const SLOWEST: u64 = MILLI / 10;
@@ -51,7 +51,7 @@ const EXPLORE_REQUESTS: u64 = 8;
 /// The first step, in 1/1024, of a rise that may cost a pause: one more or less costs the same.
 const FIRST_STEP: u64 = 32;
 /// What a 429 with a pause may cost: its pause in so many, and ever less.
-const PAUSES_APART: u64 = 40;
+const PAUSES_APART: u32 = 40;
 
 /// What is known of the server's rate limit.
 #[derive(Clone, Debug)]
@@ -462,7 +462,7 @@ impl Learned {
             (16, if self.door.window().is_none() { BOLDLY_ON } else { BOLDLY })
         } else {
             let least = Duration::from_secs(1 << self.failed);
-            let least = least.max(self.pause * ((PAUSES_APART << self.failed) as u32));
+            let least = least.max(self.pause * (PAUSES_APART << self.failed));
             let least = least.max(self.door.keeps());
             let wait = ((now - self.complained_at) / 16).clamp(least, SLOWLY.max(least));
             (CAREFUL_REQUESTS.min(self.rate / MILLI * 8).max(32), wait)
@@ -482,8 +482,9 @@ impl Learned {
         let known = self.buckets.as_ref().filter(|_| !self.counts_windows);
         let holds = known.map_or(0, |buckets| buckets.holds(self.rate));
         let pauses = nanos(self.pause) / SECOND * self.rate / MILLI;
-        let lost = 8 - mul_div(8, holds.min(pauses), pauses.max(1)).min(7);
-        let wait = self.pause * ((PAUSES_APART << self.failed) * lost) as u32 / 8;
+        let lost = 8 - u32::try_from(mul_div(8, holds.min(pauses), pauses.max(1)))
+            .map_or(7, |kept| kept.min(7));
+        let wait = self.pause * ((PAUSES_APART << self.failed) * lost) / 8;
         if self.paced >= EXPLORE_REQUESTS && quiet >= wait {
             self.step = FIRST_STEP;
             self.step_up(now);
@@ -512,6 +513,7 @@ fn per_second(count: u64, time: Duration) -> u64 {
 }
 
 /// The geometric mean.
+#[expect(clippy::cast_possible_truncation, reason = "between two that fit")]
 fn geometric(low: u64, high: u64) -> u64 {
     (u128::from(low) * u128::from(high)).isqrt() as u64
 }

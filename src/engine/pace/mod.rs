@@ -19,7 +19,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, mul_div, nanos};
 use bucket::{Buckets, REMEMBERED};
 use learned::{FASTEST, FEW, Learned, SLOWEST};
 
@@ -126,7 +126,7 @@ impl Pace {
     /// Bytes of heap that it holds at most, when so many requests can be on their way at once:
     /// those of what is learned from 429.
     pub fn most_bytes(in_flight: u32) -> usize {
-        let remembered = (in_flight as usize).min(REMEMBERED);
+        let remembered = in_flight.min(u32::from(REMEMBERED)) as usize;
         let buckets = size_of::<Buckets>() + remembered * size_of::<Instant>();
         size_of::<Learned>() + if remembered > FEW { buckets } else { 0 }
     }
@@ -134,7 +134,7 @@ impl Pace {
     /// So many requests at most are on their way at once: more need not be remembered.
     #[must_use]
     pub fn in_flight_at_most(mut self, most: u32) -> Self {
-        self.remembered = (most as usize).clamp(1, REMEMBERED) as u16;
+        self.remembered = u16::try_from(most).map_or(REMEMBERED, |most| most.clamp(1, REMEMBERED));
         self
     }
 
@@ -151,7 +151,7 @@ impl Pace {
             learned: None,
             due: Instant::ZERO,
             binds: false,
-            remembered: REMEMBERED as u16,
+            remembered: REMEMBERED,
             spans: [(Instant::ZERO, 0); SPANS],
             began: Instant::ZERO,
             sent: 0,
@@ -168,7 +168,7 @@ impl Pace {
 
     /// How many requests it lets through while a connection is opened, one at least.
     pub fn soon(&self, now: Instant) -> u32 {
-        let delay = u64::try_from(self.delay.as_nanos()).unwrap_or(u64::MAX);
+        let delay = nanos(self.delay);
         let learned = self.learned.as_ref().map_or(0, |learned| learned.gap(now));
         let gap = self.gap.max(delay).max(learned);
         OPENING
@@ -344,18 +344,6 @@ fn advance(due: Instant, now: Instant, gap: u64, slack: u64) -> Instant {
     }
     let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(slack));
     due.max(earliest) + Duration::from_nanos(gap)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// `a·b/c` without overflow on the way, saturating; 0 when `c` is 0.
-fn mul_div(a: u64, b: u64, c: u64) -> u64 {
-    if c == 0 {
-        return 0;
-    }
-    u64::try_from(u128::from(a) * u128::from(b) / u128::from(c)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ use core::time::Duration;
 
 use super::super::Sample;
 use super::super::explain::Finding;
-use super::super::meter::{Ladder, Reading, UNIT, Window, mul_div, units};
-use super::{Adaptive, MILESTONES, Mode, NOISY, nanos};
-use crate::base::Instant;
+use super::super::meter::{Ladder, Reading, UNIT, Window, units};
+use super::{Adaptive, MILESTONES, Mode, NOISY};
+use crate::base::{Instant, mul_div, nanos};
+
+/// Noise as large as the mean itself.
+const WHOLE: u32 = 1024;
 
 impl Adaptive {
     pub(super) fn begin_start(&mut self, now: Instant) {
@@ -145,7 +148,7 @@ impl Adaptive {
     pub(super) fn settle_at_knee(&mut self, now: Instant) {
         let Some(knee) = self.ladder.knee() else { return };
         // Where times vary, a little more: too few cost goodput, a few too many only wait.
-        let room = knee.level * knee.noise.min(UNIT as u32) / 3072;
+        let room = knee.level * knee.noise.min(WHOLE) / 3072;
         let level = (knee.level + room).min(self.level).max(u32::from(self.config.floor));
         let level = level.max(self.least());
         let calm = knee.calm.wait.unwrap_or(knee.calm.mean_time);
@@ -171,7 +174,7 @@ impl Adaptive {
         self.level = level;
         self.settle(now);
         // The knee is known roughly: the first trials take big steps, one after the other.
-        self.step = (level / 4).max(level * self.noise.min(UNIT as u32) / 2048).max(1);
+        self.step = (level / 4).max(level * self.noise.min(WHOLE) / 2048).max(1);
         self.hold_until(now, now);
     }
 

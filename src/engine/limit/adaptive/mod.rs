@@ -20,9 +20,9 @@ use core::time::Duration;
 use fastrand::Rng;
 
 use super::explain::{Explanation, Finding, Ledger};
-use super::meter::{Ladder, Reading, Sums, UNIT, Window, mul_div, units};
+use super::meter::{Ladder, Reading, Sums, UNIT, Window, units};
 use super::{Complaint, LimitConfig, Sample};
-use crate::base::Instant;
+use crate::base::{Instant, mul_div, nanos};
 
 /// A level that has stood for a time is questioned again after this part of it.
 const AGE_PART: u32 = 16;
@@ -504,8 +504,4 @@ impl Adaptive {
         let wall = self.wall.map_or(ceiling, |wall| wall.level.saturating_sub(1));
         ceiling.min(wall).max(u32::from(self.config.floor))
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

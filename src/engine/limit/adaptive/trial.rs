@@ -8,13 +8,13 @@ use core::time::Duration;
 
 use super::super::Sample;
 use super::super::explain::Finding;
-use super::super::meter::{Reading, Sums, UNIT, Window, mul_div};
+use super::super::meter::{Reading, Sums, UNIT, Window};
 use super::{
     AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, HELD_MAX, MANY, Mode, NOISY,
     PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE, SERVED_BETWEEN_PROBES,
     TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
 };
-use crate::base::Instant;
+use crate::base::{Instant, mul_div};
 
 impl Adaptive {
     /// Holds the level until the next trial is due.
@@ -142,7 +142,8 @@ impl Adaptive {
         let wants_less = self.level > floor && crowded && !self.last_was_down && rested;
         if wants_less {
             let step = self.level.saturating_sub(self.least_step());
-            let knee = mul_div(u64::from(self.level), UNIT * 9 / 8, crowd) as u32;
+            let knee = mul_div(u64::from(self.level), UNIT * 9 / 8, crowd);
+            let knee = u32::try_from(knee).unwrap_or(u32::MAX);
             let least = if alarm || doubled { self.level / 2 } else { self.level - self.level / 4 };
             let to = if self.vague { least } else { step.min(knee.max(least)) }.max(floor);
             // At a wall less serves less, if it did not grow past a knee on the way there. Where times
@@ -205,6 +206,7 @@ impl Adaptive {
 
     /// Samples that a trial needs so that its effect stands out from chance: a standard error
     /// of a fifth of the relative step.
+    #[expect(clippy::cast_possible_truncation, reason = "`HELD_MAX` at most")]
     pub(super) fn needed(&self, to: u32) -> u32 {
         let part = mul_div(u64::from(to.abs_diff(self.level)), UNIT, u64::from(self.level)).max(1);
         // A first impression of how much times vary is too good.
