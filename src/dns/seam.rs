@@ -25,6 +25,7 @@ pub struct Answer {
 
 /// Where an [`Answer`] is from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Source {
     /// The name was an address.
     Literal,

@@ -55,6 +55,7 @@ pub enum Resume {
 
 /// What a handler has to say when more of a streamed request body is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Upload {
     /// Bytes were appended.
     More,

@@ -24,6 +24,7 @@ const SUSPICION: Duration = Duration::from_secs(60);
 
 /// Whether name servers were heard when a look-up failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum NameServers {
     /// At least one answered: it is about the name.
     #[default]

@@ -29,6 +29,7 @@ const FREE_PROGRESS: u64 = 64 * 1024;
 
 /// How a connection was lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Loss<'a> {
     /// The system said so.
     Fault(Fault),

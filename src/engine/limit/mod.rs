@@ -159,7 +159,10 @@ pub struct Sample {
 /// assert_eq!(limit.explain().to_string(), "settled at 3: the 4th connection was reset");
 /// ```
 #[derive(Debug)]
-pub enum Limit {
+pub struct Limit(Way);
+
+#[derive(Debug)]
+enum Way {
     /// What the user said (`--per-host N`): events are counted and change nothing.
     Fixed {
         /// The user's number.
@@ -177,28 +180,28 @@ impl Limit {
 
     /// A search for the limit of one host.
     pub fn new(config: &LimitConfig, seed: u64, now: Instant) -> Self {
-        Self::Adaptive(Box::new(Adaptive::new(*config, seed, now)))
+        Self(Way::Adaptive(Box::new(Adaptive::new(*config, seed, now))))
     }
 
     /// The user's number, at least 1.
     pub fn fixed(allowed: u16) -> Self {
-        Self::Fixed { allowed: allowed.max(1), ledger: Ledger::default() }
+        Self(Way::Fixed { allowed: allowed.max(1), ledger: Ledger::default() })
     }
 
     /// Connections that the host may have now: opening, securing, busy, idle and closing.
     pub fn allowed(&self) -> u32 {
-        match self {
-            Self::Fixed { allowed, .. } => u32::from(*allowed),
-            Self::Adaptive(adaptive) => adaptive.allowed(),
+        match &self.0 {
+            Way::Fixed { allowed, .. } => u32::from(*allowed),
+            Way::Adaptive(adaptive) => adaptive.allowed(),
         }
     }
 
     /// Connections that may stay open, idle ones beyond [`allowed`](Self::allowed) included: what
     /// the pool need not close.
     pub fn keeps(&self) -> u32 {
-        match self {
-            Self::Fixed { allowed, .. } => u32::from(*allowed),
-            Self::Adaptive(adaptive) => adaptive.keeps(),
+        match &self.0 {
+            Way::Fixed { allowed, .. } => u32::from(*allowed),
+            Way::Adaptive(adaptive) => adaptive.keeps(),
         }
     }
 
@@ -209,7 +212,7 @@ impl Limit {
     /// back: no pace, not the cap of all hosts, no other limit. That connections within the
     /// limit are still being opened for it changes nothing.
     pub fn sent(&mut self, now: Instant, in_flight: u32, queued: bool) {
-        if let Self::Adaptive(adaptive) = self {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.sent(now, in_flight, queued);
         }
     }
@@ -219,7 +222,7 @@ impl Limit {
     /// `reused` as in [`Sample::reused`]: only those say how long the server's queue is.
     pub fn first_byte(&mut self, now: Instant, latency: Duration, reused: bool, sent_at: Instant) {
         self.ledger_mut().first_byte(latency, reused);
-        if let Self::Adaptive(adaptive) = self {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.first_byte(now, latency, reused, sent_at);
         }
     }
@@ -227,7 +230,7 @@ impl Limit {
     /// A response is complete, or a further part of a long one is here.
     pub fn done(&mut self, now: Instant, sample: &Sample) {
         self.ledger_mut().done(now, sample);
-        if let Self::Adaptive(adaptive) = self {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.done(now, sample);
         }
     }
@@ -239,7 +242,7 @@ impl Limit {
     /// one that failed included.
     pub fn complaint(&mut self, now: Instant, what: Complaint, caused_at: Instant, open: u32) {
         self.ledger_mut().complaint(what);
-        if let Self::Adaptive(adaptive) = self {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.complaint(now, what, caused_at, open);
         }
     }
@@ -250,7 +253,7 @@ impl Limit {
     /// began anew: it is not to meet as many fresh ones in their place at once. `left` counts those
     /// that have served and are still open.
     pub fn lost(&mut self, now: Instant, left: u32) {
-        if let Self::Adaptive(adaptive) = self {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.lost(now, left);
         }
     }
@@ -258,25 +261,25 @@ impl Limit {
     /// The host has no work any more: what is being measured is void.
     pub fn idle(&mut self, now: Instant) {
         self.ledger_mut().idle();
-        if let Self::Adaptive(adaptive) = self {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.idle(now);
         }
     }
 
     /// Why the limit is what it is, and what was counted.
     pub fn explain(&self) -> Explanation {
-        match self {
-            Self::Fixed { allowed, ledger } => {
+        match &self.0 {
+            Way::Fixed { allowed, ledger } => {
                 Explanation::new(u32::from(*allowed), Finding::Fixed, None, *ledger)
             }
-            Self::Adaptive(adaptive) => adaptive.explain(),
+            Way::Adaptive(adaptive) => adaptive.explain(),
         }
     }
 
     fn ledger_mut(&mut self) -> &mut Ledger {
-        match self {
-            Self::Fixed { ledger, .. } => ledger,
-            Self::Adaptive(adaptive) => adaptive.ledger_mut(),
+        match &mut self.0 {
+            Way::Fixed { ledger, .. } => ledger,
+            Way::Adaptive(adaptive) => adaptive.ledger_mut(),
         }
     }
 }

@@ -180,7 +180,7 @@ enum Mode {
 
 /// The state of a search.
 #[derive(Debug)]
-pub struct Adaptive {
+pub(super) struct Adaptive {
     config: LimitConfig,
     rng: Rng,
     /// Connections that are believed to be right.
