@@ -216,7 +216,9 @@ impl Adaptive {
         if known > 0 && (self.level >= known * 2 || self.level * 2 <= known) {
             self.gave_way = now + GIVES_AFTER;
             self.shared = now;
+            self.highest = self.level;
         }
+        self.highest = self.highest.max(self.level);
         if now < self.gave_way {
             return;
         }

@@ -228,6 +228,8 @@ pub(super) struct Adaptive {
     gave_way: Instant,
     gave_at: u32,
     gift: Option<Gift>,
+    /// The highest level beyond which it complained, since the limit doubled or halved.
+    highest: u32,
     /// Until when another client is believed to share the limit.
     shared: Instant,
     /// When the first answer came.
@@ -302,6 +304,7 @@ impl Adaptive {
             gave_way: now,
             gave_at: 0,
             gift: None,
+            highest: 0,
             shared: now,
             first_answer: None,
             fresh_run: 0,

@@ -11,7 +11,7 @@ use super::super::explain::Finding;
 use super::super::meter::{Reading, Sums, UNIT, Window};
 use super::{
     AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, HELD_MAX, MANY, Mode, NOISY,
-    PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE, SERVED_BETWEEN_PROBES,
+    PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE, SERVED_BETWEEN_PROBES, SHARED_FOR,
     TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
 };
 use crate::base::{Instant, mul_div};
@@ -335,7 +335,13 @@ impl Adaptive {
         if together && (!sample.reused || sample.sent_at > began + round * 3) {
             // The server bears more than it did, or what came once was chance. How much more is asked
             // as in the beginning.
-            let was_chance = self.wall.take().is_some_and(|wall| wall.times <= 1 && wall.growing);
+            let wall = self.wall.take();
+            let was_chance = wall.is_some_and(|wall| wall.times <= 1 && wall.growing);
+            if wall.is_some_and(|wall| wall.times > 1) && to > self.highest {
+                // Or another client has left this one, and is to find as much. A level that is only had
+                // again says nothing.
+                self.shared = now + SHARED_FOR;
+            }
             self.burst = None;
             self.level = to;
             self.settled_at = now;
