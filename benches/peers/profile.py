@@ -13,7 +13,7 @@ STEPS = [
     ("parse the head: framing, rules", r"proto::(head|framing|response|start|syntax|chunk)|slots::Pass.*::head$|::Handler>::head|from_utf8"),
     ("write the record", r"cli::(record|json|results|date)"),
     ("the command: list, head, end of a job", r"cli::|memchr"),
-    ("read the URL, make the request, queue it", r"fetch::(ask|url|url_fast)|proto::request|engine::(intake|Engine>?::host)|Engine::host|slots::State|BuildHasher"),
+    ("read the URL, make the request, queue it", r"fetch::(ask|url|url_fast)|proto::request|engine::(alike|intake|Engine>?::host)|Engine::host|slots::State|BuildHasher"),
     ("choose the job and its connection, send it", r"engine::(schedule|pace|conn|host|worth|limit)|base::(list|timers|arena)|Limit::|Pace::"),
     ("deliver the body, finish the job", r"engine::|fetch::"),
     ("the loop: sockets, events, deadlines", r"net::|mio::|::Net>|clock_gettime|timespec|epoll|__send|recv|::now"),

@@ -59,12 +59,12 @@ pub(super) fn submit(
     state: &mut State,
     index: usize,
 ) -> Result<JobKey, Error> {
-    let host = {
+    let host = state.host_as_before(index).unwrap_or_else(|| {
         let url = state.slots[index].url();
         let name = url.host_and_zone();
         let origin = Origin { scheme: url.scheme().of_engine(), host: &name, port: url.port() };
         driver.host(&origin)
-    };
+    });
     state.introduce(driver, directory, host, index);
     let slot = &state.slots[index];
     let url = slot.url();

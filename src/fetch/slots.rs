@@ -74,6 +74,8 @@ pub(super) struct Slot {
     pub(super) tries: Vec<Try>,
     /// The peer of the last hop.
     pub(super) remote: Option<SocketAddr>,
+    /// The engine's key for the origin of the request's own URL, once it was asked.
+    home: Option<HostKey>,
 }
 
 /// What follows when an answer is over.
@@ -116,6 +118,7 @@ impl Slot {
             attempts: 0,
             tries: Vec::new(),
             remote: None,
+            home: None,
         }
     }
 
@@ -141,6 +144,7 @@ impl Slot {
         self.attempts = 0;
         self.tries.clear();
         self.remote = None;
+        self.home = None;
         self.status = None;
         self.begin_station();
     }
@@ -285,6 +289,8 @@ pub(super) struct State {
     pub(super) decoders: Vec<Box<Decoder>>,
     /// What most requests look like.
     pub(super) usual: Usual,
+    /// The slot that was submitted last.
+    last: usize,
     /// By the host's index: whether it was introduced, and whether the user named it.
     hosts: Vec<Known>,
 }
@@ -312,6 +318,7 @@ impl State {
             between: Vec::new(),
             decoders: Vec::new(),
             usual: Usual::Unknown,
+            last: 0,
             hosts: Vec::new(),
         }
     }
@@ -388,6 +395,13 @@ impl State {
         }
     }
 
+    /// The host of this slot, if it is that of the slot before: nearly always, in most lists.
+    pub(super) fn host_as_before(&self, slot: usize) -> Option<HostKey> {
+        let before = &self.slots[self.last];
+        let same = before.request.url.origin() == self.slots[slot].url().origin();
+        before.home.filter(|_| same)
+    }
+
     /// A host is about to be asked: the first time, whoever knows where it is says so.
     pub(super) fn introduce(
         &mut self,
@@ -398,6 +412,10 @@ impl State {
     ) {
         if host.index() >= self.hosts.len() {
             self.hosts.resize_with(host.index() + 1, Known::default);
+        }
+        if self.slots[slot].trail.hops() == 0 {
+            self.slots[slot].home = Some(host);
+            self.last = slot;
         }
         let slot = &self.slots[slot];
         let known = &mut self.hosts[host.index()];

@@ -342,6 +342,11 @@ impl Url {
         self.zone.as_deref()
     }
 
+    /// Scheme and authority as text: the same for all URLs of an origin, and for no other.
+    pub(super) fn origin(&self) -> &[u8] {
+        &self.text.as_bytes()[..self.path as usize]
+    }
+
     /// The host with its zone, without brackets: what a resolver needs to know.
     pub fn host_and_zone(&self) -> Cow<'_, str> {
         match &self.zone {
