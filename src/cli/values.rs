@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 /// Seconds, with a fraction as curl allows it (`2.5`).
 pub fn seconds(text: &str) -> Result<Duration, String> {
@@ -216,45 +217,63 @@ const PRIVATE: &[(&str, u8)] = &[
     ("fc00::", 7),
 ];
 
-/// By what records are told apart when a run is resumed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum ResumeKey {
-    /// The line's number.
-    N,
-    /// The line's `id`.
-    Id,
-    /// The URL.
-    Url,
+/// An enum of words, each with what the help says of it.
+macro_rules! words {
+    ($(#[doc = $about:literal] $name:ident { $(#[doc = $help:literal] $variant:ident = $word:literal,)+ })+) => {$(
+        #[doc = $about]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $name {
+            $(#[doc = $help] $variant,)+
+        }
+
+        impl ValueEnum for $name {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                let (word, help) = match self {
+                    $(Self::$variant => ($word, $help),)+
+                };
+                Some(PossibleValue::new(word).help(help.trim().trim_end_matches('.')))
+            }
+        }
+    )+};
 }
 
-/// How bodies stand in records.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum BodyForm {
-    /// As text; bytes that are no UTF-8 replaced.
-    Text,
-    /// In base64.
-    Base64,
-}
-
-/// What happens when our own network is down.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Offline {
-    /// Wait, at most ten minutes.
-    Wait,
-    /// Fail at once.
-    Fail,
-}
-
-/// When to do something on a terminal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
-pub enum When {
-    /// On terminals.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
+words! {
+    /// By what records are told apart when a run is resumed.
+    ResumeKey {
+        /// The line's number.
+        N = "n",
+        /// The line's `id`.
+        Id = "id",
+        /// The URL.
+        Url = "url",
+    }
+    /// How bodies stand in records.
+    BodyForm {
+        /// As text; bytes that are no UTF-8 replaced.
+        Text = "text",
+        /// In base64.
+        Base64 = "base64",
+    }
+    /// What happens when our own network is down.
+    Offline {
+        /// Wait, at most ten minutes.
+        Wait = "wait",
+        /// Fail at once.
+        Fail = "fail",
+    }
+    /// When to do something on a terminal.
+    When {
+        /// On terminals.
+        Auto = "auto",
+        /// Always.
+        Always = "always",
+        /// Never.
+        Never = "never",
+    }
 }
 
 #[cfg(test)]

@@ -440,9 +440,9 @@ pub(super) fn display(args: &Args) -> Display {
         progress: if display.no_progress_meter || display.silent {
             When::Never
         } else {
-            display.progress.unwrap_or_default()
+            display.progress.unwrap_or(When::Auto)
         },
-        color: display.color.unwrap_or_default(),
+        color: display.color.unwrap_or(When::Auto),
     }
 }
 
