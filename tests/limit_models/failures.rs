@@ -449,3 +449,21 @@ fn the_start_decides_nothing() {
         }
     }
 }
+
+/// One answer in a hundred is a 503, at a server that bears so many connections and resets what is
+/// beyond: nobody took the slots that are left to others for a moment.
+#[test]
+fn stray_503s_are_no_other_client() {
+    for (limit, bears) in [((|_| 24) as fn(u64) -> u32, 24), (|_| 100, 100)] {
+        for service in [20, 50] {
+            let hard = Some((limit, Beyond::Reset));
+            let model = Model { service, hard, random_503: 10, ..Model::default() };
+            let best = alone(&model, naive(bears), 60, 77).0.served;
+            let part =
+                |seed| percent(alone(&model, client(search(4, seed)), 60, seed).0.served, best);
+            let mean = (3..9).map(part).sum::<f64>() / 6.0;
+            println!("{bears}, {service} ms: {mean:.1} %");
+            assert!(mean >= 96.8, "{bears}, {service} ms: {mean:.1} %");
+        }
+    }
+}

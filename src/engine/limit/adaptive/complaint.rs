@@ -79,7 +79,7 @@ impl Adaptive {
             matches!(self.mode, Mode::Probe { .. } | Mode::Up { .. }) && open > self.level;
         let growing = matches!(self.mode, Mode::Start);
         if !probing && !growing && open <= self.level {
-            let (is_gift, again) = self.asks_back(now, open);
+            let (is_gift, again) = self.asks_back(now, what, gap, open);
             let proof = if what.concerns_fresh() { &mut self.proof_fresh } else { &mut self.proof };
             if *proof >= PROOF && !again {
                 // It bore this level many times: one failure among many is chance. If it is
@@ -124,8 +124,14 @@ impl Adaptive {
     }
 
     /// Whether what is refused here are slots that were left to another client, and whether that is so
-    /// for a second time.
-    fn asks_back(&mut self, now: Instant, open: u32) -> (bool, bool) {
+    /// for a second time. What fails by chance, or in another way than what is beyond the limit, says
+    /// nothing of them.
+    fn asks_back(&mut self, now: Instant, what: Complaint, gap: u64, open: u32) -> (bool, bool) {
+        let class = usize::from(what.concerns_fresh());
+        let by_chance = self.chance[class].explains(gap);
+        if by_chance || self.wall.is_none_or(|wall| wall.what != what) {
+            return (false, false);
+        }
         let of_gift = |gift: &&mut Gift| open > gift.above && now < gift.until;
         let gift = self.gift.as_mut().filter(of_gift);
         gift.map_or((false, false), |gift| (true, core::mem::replace(&mut gift.refused, true)))
