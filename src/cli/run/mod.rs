@@ -457,7 +457,7 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         }
     }
     // Hours later would be too late.
-    if let Some(path) = setting.records.summary.as_deref().filter(|path| *path != "-")
+    if let Some(path) = setting.records.summary.as_deref().filter(|path| path.as_os_str() != "-")
         && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
         && !folder.is_dir()
     {
