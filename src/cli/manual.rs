@@ -202,7 +202,7 @@ hold: signal, 23, 2, 1.";
 
 const RECORDS: &str = "\
 A batch writes one JSON object a URL and line: n, id, meta, url, final_url, method, ok, status, error{kind, phase, message, os_error, \
-fresh_or_reused, hint}, attempts, tries, redirects, body_bytes, wire_bytes, content_type, content_length, etag, last_modified, location, output, \
+fresh_or_reused, hint}, attempts, tries[{kind, status, conn, reused, at_byte, ms}], redirects, body_bytes, wire_bytes, content_type, content_length, etag, last_modified, location, output, \
 sha256, headers, body, body_base64, truncated, unchanged, warnings, started, ms{queue, dns, connect, tls, first_byte, body, total}, dns, conn{id, \
 reused, remote, tls}, resumed_at. What is empty is left out. ok means a complete answer that is not to be tried again: a 404 without -f is ok. attempts is 0 where the \
 failure of another URL of the host told enough. \

@@ -13,6 +13,7 @@ pub use host::{Host, Shared};
 
 use super::stdio::{Tone, painted, safe};
 use super::{json, manual};
+use crate::base::Number;
 use crate::engine::HostStats;
 use crate::fetch::Url;
 
@@ -138,8 +139,8 @@ impl Summary<'_> {
             let _ = writeln!(
                 out,
                 "  {}, {} continued where {} cut",
-                number(counts.repeats, "attempt was repeated", "attempts were repeated"),
-                number(counts.resumed, "body", "bodies"),
+                Number(counts.repeats, "attempt was repeated", "attempts were repeated"),
+                Number(counts.resumed, "body", "bodies"),
                 if counts.resumed == 1 { "it was" } else { "they were" },
             );
         }
@@ -151,7 +152,7 @@ impl Summary<'_> {
             let more = kinds.len().saturating_sub(6);
             let more = match more {
                 0 => String::new(),
-                more => format!(" and {}", number(more as u64, "other kind", "other kinds")),
+                more => format!(" and {}", Number(more as u64, "other kind", "other kinds")),
             };
             let _ = writeln!(
                 out,
@@ -306,11 +307,6 @@ pub fn worst<'a>(
         }
     }
     kept
-}
-
-/// `1 answer`, `2 answers`.
-pub fn number(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// `1.2 MB`.

@@ -13,7 +13,7 @@ use core::fmt;
 use core::net::SocketAddr;
 
 use super::{Engine, HostKey, JobRef, Kind, Origin, TlsInfo};
-use crate::base::Instant;
+use crate::base::{Instant, Number};
 
 /// Something that happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -237,7 +237,8 @@ impl fmt::Display for What {
                 write!(f, "connection {conn}: {} with {}{resumed}", tls.version, tls.cipher)
             }
             Self::Closed { conn, served } => {
-                write!(f, "connection {conn}: closed after {served} responses")
+                let served = Number((*served).into(), "response", "responses");
+                write!(f, "connection {conn}: closed after {served}")
             }
             Self::Sent { job, conn, attempt, reused } => {
                 let state = if *reused { "kept" } else { "fresh" };
@@ -261,7 +262,9 @@ impl fmt::Display for What {
             Self::Asked { .. } => f.write_str("asked to be left alone for a while"),
             Self::Idle { conn } => write!(f, "connection {conn}: waits for work"),
             Self::Retired { conn } => write!(f, "connection {conn}: not wanted any more"),
-            Self::Missed { count } => write!(f, "{count} events were missed"),
+            Self::Missed { count } => {
+                Number(*count, "event was missed", "events were missed").fmt(f)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use std::collections::hash_map::DefaultHasher;
 
 use super::url::push_encoded;
 use super::{CurlCode, Follow, MAX_URL, Scheme, Url, UrlError, is_secret};
+use crate::base::Number;
 
 /// Hops when the user asked for no limit: nothing here runs for ever.
 const NO_LIMIT: u32 = 10_000;
@@ -377,7 +378,10 @@ impl fmt::Display for RedirectError {
             Self::SchemeRefused(scheme) => {
                 write!(f, "the redirect leads to {}, which is not allowed", scheme.name())
             }
-            Self::TooMany(hops) => write!(f, "more than {hops} redirects in a row"),
+            Self::TooMany(hops) => {
+                let hops = Number((*hops).into(), "redirect", "redirects");
+                write!(f, "more than {hops} in a row")
+            }
             Self::Loop(hops) => write!(f, "the redirects go in a circle (stopped after {hops})"),
             Self::BodyNotReplayable => {
                 f.write_str("the redirect wants the body again, which can't be sent twice")

@@ -15,6 +15,7 @@ use super::start;
 use super::trailers::{Progress, Trailers};
 use super::wire::{Damaged, End, Record, records};
 use super::{Error, Scratch};
+use crate::base::Number;
 
 /// Something that a replay came upon. `Display` is one line, or some for a head, safe for terminals.
 #[derive(Clone, Copy, Debug)]
@@ -397,7 +398,7 @@ impl fmt::Display for Step<'_> {
             }
             Self::Event(event) => write_event(f, event),
             Self::Surplus(bytes) => {
-                write!(f, "    surplus: {} bytes that no request asked for: ", bytes.len())?;
+                write!(f, "    surplus: {} that no request asked for: ", count(bytes))?;
                 quoted(f, bytes)
             }
             Self::Refused { error, at, near } => {
@@ -420,8 +421,12 @@ fn time(f: &mut fmt::Formatter<'_>, micros: u64) -> fmt::Result {
 
 fn segment(f: &mut fmt::Formatter<'_>, micros: u64, mark: char, bytes: &[u8]) -> fmt::Result {
     time(f, micros)?;
-    write!(f, "{mark} {} bytes: ", bytes.len())?;
+    write!(f, "{mark} {}: ", count(bytes))?;
     quoted(f, bytes)
+}
+
+const fn count(bytes: &[u8]) -> Number {
+    Number(bytes.len() as u64, "byte", "bytes")
 }
 
 fn quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
@@ -443,13 +448,15 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: &Event<'_>) -> fmt::Result {
             f.write_str("\n    content: ")?;
             match body {
                 Body::None => f.write_str("none"),
-                Body::Length(length) => write!(f, "{length} bytes, by Content-Length"),
+                Body::Length(length) => {
+                    write!(f, "{}, by Content-Length", Number(*length, "byte", "bytes"))
+                }
                 Body::Chunked => f.write_str("chunked"),
                 Body::UntilClose => f.write_str("until the connection closes"),
             }
         }
         Event::Body(bytes) => {
-            write!(f, "    body: {} bytes: ", bytes.len())?;
+            write!(f, "    body: {}: ", count(bytes))?;
             quoted(f, bytes)
         }
         Event::Trailers(fields) => {
@@ -472,7 +479,8 @@ fn write_head(f: &mut fmt::Formatter<'_>, head: &Head<'_>) -> fmt::Result {
         write!(f, "\n    idle connections are kept for {timeout} s")?;
     }
     if let Some(max) = max {
-        write!(f, "\n    this connection takes {max} more requests")?;
+        let more = Number(max.into(), "more request", "more requests");
+        write!(f, "\n    this connection takes {more}")?;
     }
     Ok(())
 }
@@ -522,7 +530,7 @@ mod tests {
     content: 2 bytes, by Content-Length
     body: 2 bytes: \"hi\"
     done: the connection may be reused
-    surplus: 1 bytes that no request asked for: \"+\"
+    surplus: 1 byte that no request asked for: \"+\"
        0.000 ms ! eof
 ";
         assert_eq!(out, wanted);

@@ -44,6 +44,7 @@ use super::sink::Files;
 use super::stdio::{self, Stdout};
 use super::summary::{self, Counts, Summary};
 use super::values::When;
+use crate::base::Number;
 use crate::fetch::{Fetcher, Options};
 
 /// No wait is longer: a signal that falls between the look at its flag and the wait must not stay
@@ -451,9 +452,12 @@ fn batch(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
             setting.warnings.push("the last record was torn; it is mended".to_owned());
         }
         if done.again > 0 && !setting.display.silent {
-            setting
-                .warnings
-                .push(format!("{} URLs of the earlier run are fetched again", done.again));
+            let urls = Number(
+                done.again,
+                "URL of the earlier run is fetched again",
+                "URLs of the earlier run are fetched again",
+            );
+            setting.warnings.push(urls.to_string());
         }
     }
     // Hours later would be too late.

@@ -6,7 +6,8 @@
 
 use std::fmt::Write;
 
-use super::{full, number};
+use super::full;
+use crate::base::Number;
 use crate::cli::json;
 use crate::engine::limit::{Explanation, Finding};
 use crate::engine::pace::PaceExplanation;
@@ -83,7 +84,7 @@ impl Host {
         }
         let rate = self.explanation.ledger.requests_per_second();
         if rate > 0 && is_settled(&self.explanation) {
-            let _ = write!(out, "; {}", number(rate, "request/s", "requests/s"));
+            let _ = write!(out, "; {}", Number(rate, "request/s", "requests/s"));
         }
         let parts = [
             (counts.fresh_resets, "reset on a fresh connection", "resets on fresh connections"),
@@ -99,11 +100,11 @@ impl Host {
         ];
         for (count, one, many) in parts {
             if count > 0 {
-                let _ = write!(out, "; {}", number(count, one, many));
+                let _ = write!(out, "; {}", Number(count, one, many));
             }
         }
         if counts.failed > 0 {
-            let _ = write!(out, "; {} failed", number(counts.failed, "URL", "URLs"));
+            let _ = write!(out, "; {} failed", Number(counts.failed, "URL", "URLs"));
             let last = self.failure.as_deref().filter(|failure| *failure != found);
             if let Some(failure) = last {
                 let last = if counts.failed == 1 { "" } else { "last: " };
