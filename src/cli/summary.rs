@@ -14,7 +14,7 @@ pub use host::{Host, Shared};
 use super::stdio::{Tone, painted, safe};
 use super::{json, manual};
 use crate::base::Number;
-use crate::engine::HostStats;
+use crate::engine::{AddressStats, HostStats};
 use crate::fetch::Url;
 
 /// Kinds of failure that are told apart; beyond them all count as one.
@@ -307,6 +307,14 @@ pub fn worst<'a>(
         }
     }
     kept
+}
+
+/// Of many addresses those that the most share.
+pub fn most_shared(all: impl Iterator<Item = AddressStats>, most: usize) -> Vec<Shared> {
+    let mut all: Vec<AddressStats> = all.collect();
+    all.sort_by_key(|shared| (std::cmp::Reverse(shared.origins), shared.address));
+    all.truncate(most);
+    all.into_iter().map(Shared).collect()
 }
 
 /// `1.2 MB`.

@@ -215,7 +215,8 @@ impl Config {
             };
         let a_host = 2 * Bytes(load.name_bytes)
             + 8
-            + load.addresses * Bytes(size_of::<SocketAddr>())
+            // With each address the ports that have served there: at least four have room.
+            + load.addresses * Bytes(size_of::<SocketAddr>() + 4 * size_of::<u16>())
             + limits
             + if self.retry_statuses { Pace::most_bytes(self.max_connections) } else { 0 }
             + load.addresses.saturating_sub(1) * Bytes(size_of::<Group>() + search);

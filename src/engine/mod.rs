@@ -175,7 +175,6 @@ pub enum Next {
 /// Connections to one address, whatever name they were opened under.
 #[derive(Debug)]
 struct Group {
-    address: IpAddr,
     limit: Limit,
     conns: u32,
     /// Those of them that are busy.
@@ -421,14 +420,17 @@ impl Engine {
         self.hosts.iter().map(|(_, host)| host.stats())
     }
 
-    /// What is known of each address that several origins share.
+    /// What is known of each address that several origins share, in no order.
     pub fn address_stats(&self) -> impl Iterator<Item = AddressStats> {
-        self.groups.iter().filter(|group| group.origins > 1).map(|group| AddressStats {
-            address: group.address,
-            origins: group.origins,
-            connections: group.conns,
-            limit: group.limit.allowed(),
-            explanation: group.limit.explain(),
+        self.group_index.iter().filter_map(|(&address, &number)| {
+            let group = self.groups.get(number as usize).filter(|group| group.origins > 1)?;
+            Some(AddressStats {
+                address,
+                origins: group.origins,
+                connections: group.conns,
+                limit: group.limit.allowed(),
+                explanation: group.limit.explain(),
+            })
         })
     }
 

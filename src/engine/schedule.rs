@@ -358,7 +358,6 @@ impl Engine {
             Limit::new(&config, self.random.u64(..), Instant::ZERO)
         };
         self.groups.push(Group {
-            address: address.ip(),
             limit,
             conns: 0,
             busy: 0,

@@ -419,7 +419,7 @@ impl Fetcher {
         self.driver.engine().host_stats()
     }
 
-    /// What is known of each address that several origins share.
+    /// What is known of each address that several origins share, in no order.
     pub fn address_stats(&self) -> impl Iterator<Item = AddressStats> {
         self.driver.engine().address_stats()
     }

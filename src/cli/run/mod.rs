@@ -584,7 +584,7 @@ fn close(
     let summary = Summary {
         counts: &desk.counts,
         hosts: summary::worst(fetcher.host_stats(), &desk.counts, MOST_HOSTS),
-        shared: fetcher.address_stats().take(MOST_HOSTS).map(summary::Shared).collect(),
+        shared: summary::most_shared(fetcher.address_stats(), MOST_HOSTS),
         wall: setting.begun.elapsed(),
         cpu: stdio::cpu_time(),
         ended: ended.why.as_deref(),
