@@ -114,31 +114,19 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
 pub fn number(number: u64, out: &mut Vec<u8>) {
     match u32::try_from(number) {
         Ok(small @ 0..10) => out.push(b'0' + small as u8),
-        Ok(small @ 10..10_000) => four(small, out),
-        Ok(small @ 10_000..100_000_000) => eight(small, out),
+        // Four digits each, the first four in the low half.
+        Ok(small @ 10..10_000) => eight(u64::from(small) << 32, out),
+        Ok(small @ 10_000..100_000_000) => {
+            eight(u64::from(small / 10_000) | u64::from(small % 10_000) << 32, out);
+        }
         _ => long(number, out),
     }
-}
-
-/// A number of up to four digits, found as those of [`eight`] are.
-fn four(number: u32, out: &mut Vec<u8>) {
-    let hundreds = (number * 10_486) >> 20;
-    let pairs = hundreds | (number - hundreds * 100) << 16;
-    let tens = ((pairs * 103) >> 10) & 0x000f_000f;
-    let digits = tens | (pairs - tens * 10) << 8;
-    let zeros = digits.trailing_zeros() / 8;
-    let text = (digits | (u32::MAX / 255 * u32::from(b'0'))) >> (zeros * 8);
-    let end = out.len() + 4 - zeros as usize;
-    out.extend_from_slice(&text.to_le_bytes());
-    out.truncate(end);
 }
 
 /// A number of up to eight digits: they are found together, two, four and eight at a time, and
 /// written as one word of which the part behind the last digit is taken back. To copy so few bytes
 /// costs more than to make them.
-fn eight(number: u32, out: &mut Vec<u8>) {
-    // Four digits each, the first four in the low half.
-    let halves = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
+fn eight(halves: u64, out: &mut Vec<u8>) {
     // Two digits each: for less than ten thousand a hundredth is 10,486 / 2^20.
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
     let pairs = hundreds | (halves - hundreds * 100) << 16;
