@@ -5,14 +5,13 @@
 //! `proto`'s, which are asked. Whoever submits decides which requests are alike.
 
 use alloc::boxed::Box;
-use core::time::Duration;
 
 use super::host::HostKey;
-use super::intake::{Accepted, Intake};
+use super::intake::{Accepted, Intake, Terms};
 use super::job::{JobKey, Payload, Request, Unsaid};
 use super::{Engine, SubmitError};
 use crate::base::Instant;
-use crate::proto::{self, Exchange};
+use crate::proto;
 
 /// What many requests have in common: all but host, target and tag. Encoded and judged once.
 #[derive(Debug)]
@@ -20,14 +19,7 @@ pub(crate) struct Alike {
     method: Box<str>,
     /// What follows Host in the head.
     lines: Box<[u8]>,
-    attempt_timeout: Option<Duration>,
-    max_body_bytes: u64,
-    attempts: u32,
-    exchange: Exchange,
-    is_get: bool,
-    repeatable: bool,
-    urgent: bool,
-    may_move: bool,
+    terms: Terms,
 }
 
 impl Engine {
@@ -70,14 +62,7 @@ impl Intake {
         let alike = Alike {
             method: request.method.into(),
             lines: one.head.get(host.end..)?.into(),
-            attempt_timeout: one.attempt_timeout,
-            max_body_bytes: one.max_body_bytes,
-            attempts: one.attempts,
-            exchange: one.exchange,
-            is_get: one.is_get,
-            repeatable: one.repeatable,
-            urgent: one.urgent,
-            may_move: one.may_move,
+            terms: one.terms,
         };
         self.keep(one.head);
         Some(alike)
@@ -108,16 +93,9 @@ impl Intake {
             head,
             payload: Payload::None,
             resume_from: None,
-            attempt_timeout: alike.attempt_timeout,
             expect_continue: None,
-            max_body_bytes: alike.max_body_bytes,
             range: None,
-            attempts: alike.attempts,
-            exchange: alike.exchange,
-            is_get: alike.is_get,
-            repeatable: alike.repeatable,
-            urgent: alike.urgent,
-            may_move: alike.may_move,
+            terms: alike.terms,
         })
     }
 }

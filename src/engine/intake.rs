@@ -56,21 +56,28 @@ pub(super) struct Accepted {
     pub(super) head: Vec<u8>,
     pub(super) payload: Payload,
     pub(super) resume_from: Option<Box<ResumeFrom>>,
-    pub(super) attempt_timeout: Option<Duration>,
     pub(super) expect_continue: Option<Duration>,
-    pub(super) max_body_bytes: u64,
     /// Where a range that may be composed stands in the head.
     pub(super) range: Option<(ByteRange, u32, u32)>,
-    pub(super) attempts: u32,
-    pub(super) exchange: Exchange,
-    pub(super) is_get: bool,
-    pub(super) repeatable: bool,
-    pub(super) urgent: bool,
-    pub(super) may_move: bool,
+    pub(super) terms: Terms,
+}
+
+/// What method, options and configuration come to: the same for all requests of one kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    attempt_timeout: Option<Duration>,
+    max_body_bytes: u64,
+    attempts: u32,
+    exchange: Exchange,
+    is_get: bool,
+    repeatable: bool,
+    urgent: bool,
+    may_move: bool,
 }
 
 impl Accepted {
     fn into_job(self, now: Instant) -> Job {
+        let terms = self.terms;
         let range = self.range.map(|(range, ..)| range);
         let mut progress = Progress::default();
         if let Some(from) = self.resume_from {
@@ -84,14 +91,14 @@ impl Accepted {
             tag: self.tag,
             head: self.head,
             payload: self.payload,
-            exchange: self.exchange,
-            is_get: self.is_get,
-            repeatable: self.repeatable,
-            attempts_allowed: self.attempts,
-            attempt_timeout: self.attempt_timeout,
-            max_body_bytes: self.max_body_bytes,
+            exchange: terms.exchange,
+            is_get: terms.is_get,
+            repeatable: terms.repeatable,
+            attempts_allowed: terms.attempts,
+            attempt_timeout: terms.attempt_timeout,
+            max_body_bytes: terms.max_body_bytes,
             expect_continue: self.expect_continue,
-            urgent: self.urgent,
+            urgent: terms.urgent,
             range,
             range_line: self.range.map(|(_, from, to)| from as usize..to as usize),
             state: JobState::Waiting,
@@ -101,7 +108,7 @@ impl Accepted {
             attempts: 0,
             failures: 0,
             // Who may not move has moved already.
-            moved: !self.may_move,
+            moved: !terms.may_move,
             slow_once: false,
             tries: Vec::new(),
             progress,
@@ -231,19 +238,21 @@ impl Intake {
             head: self.spare.pop().unwrap_or_default(),
             payload: request.body.clone(),
             resume_from: options.resume_from.clone(),
-            attempt_timeout: options.attempt_timeout.or(defaults.attempt_timeout),
             // Without a body there is nothing to wait for (RFC 9110 section 10.1.1 forbids to say so).
             expect_continue: options.expect_continue.filter(|_| has_body),
-            max_body_bytes: options.max_body_bytes.unwrap_or(defaults.max_body_bytes),
             range: None,
-            attempts,
-            exchange: Exchange::of(request.method),
-            is_get: request.method == "GET" && (range_field.is_none() || range.is_some()),
-            repeatable: proto::is_idempotent(request.method)
-                || options.retry_unsafe
-                || defaults.retry_unsafe,
-            urgent: options.urgent,
-            may_move: defaults.free_moves && !once,
+            terms: Terms {
+                attempt_timeout: options.attempt_timeout.or(defaults.attempt_timeout),
+                max_body_bytes: options.max_body_bytes.unwrap_or(defaults.max_body_bytes),
+                attempts,
+                exchange: Exchange::of(request.method),
+                is_get: request.method == "GET" && (range_field.is_none() || range.is_some()),
+                repeatable: proto::is_idempotent(request.method)
+                    || options.retry_unsafe
+                    || defaults.retry_unsafe,
+                urgent: options.urgent,
+                may_move: defaults.free_moves && !once,
+            },
         };
         let out = &mut accepted.head;
         let head = RequestHead {
