@@ -13,13 +13,13 @@ use core::time::Duration;
 
 use super::conn::{Conn, ConnKey};
 use super::dial::Dial;
+use super::group::{FEW, Group};
 use super::host::{Host, HostKey};
 use super::intake::{Accepted, Command};
 use super::job::Job;
 use super::limit::Limit;
 use super::pace::Pace;
-use super::schedule::FEW;
-use super::{Action, Config, Group, PerHost, Try};
+use super::{Action, Config, PerHost, Try};
 use crate::base::Instant;
 use crate::proto::Scratch;
 

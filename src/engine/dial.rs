@@ -1,18 +1,28 @@
 //! Opening a connection to a host with several addresses: a staggered race (RFC 8305).
 //!
-//! Owns the order of the addresses and the time of the next start; knows nothing of what becomes
-//! of the winner. A race takes one slot of its host's cap whatever its size; its further sockets
-//! count against the global cap only, and are closed before a byte is sent on them.
+//! Owns the order of the addresses, the time of the next start, and the sockets of a race. What
+//! becomes of the winner, and what a lost race means for its host, is `opening`'s. A race takes one
+//! slot of its host's cap whatever its size; its further sockets count against the global cap only,
+//! and are closed before a byte is sent on them.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "connections are counted in `u32` since `max_connections` is one"
+)]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "hosts and groups live as long as the engine; a race is there until it is won or lost, and so are its sockets"
+)]
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::Kind;
-use super::conn::ConnKey;
+use super::conn::{Conn, ConnKey, Setup, State};
 use super::error::{Cause, Fault};
-use super::host::Host;
-use crate::base::{Instant, Key};
+use super::host::{Host, HostKey, Names};
+use super::observe::What;
+use super::{Action, Engine, Handler, Kind};
+use crate::base::{Instant, Key, Links};
 
 /// A race.
 #[derive(Debug)]
@@ -139,6 +149,118 @@ impl Dial {
                 };
                 (kind, fault.os, Some(address))
             }
+        }
+    }
+}
+
+impl Engine {
+    /// Begins a race for a connection of a host whose addresses are known.
+    pub(super) fn dial(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) {
+        let until = now + self.config.connect_timeout;
+        let host = &mut self.hosts[key];
+        if host.busy + host.coming() == 0 {
+            host.worth.begins(now);
+        }
+        let Names::Known { addresses, winner, took, stale, unused, .. } = &mut host.names else {
+            return;
+        };
+        *unused = false;
+        let dns = (core::mem::take(took), *stale);
+        let dial = Dial::new(key, addresses, *winner, now, until, dns);
+        host.dials += 1;
+        host.stats.peak = host.stats.peak.max(host.slots());
+        let dial = self.dials.insert(dial);
+        self.race_on(dial, now, handler);
+    }
+
+    /// Starts the next address of a race, if one is left and there is room.
+    pub(super) fn race_on(&mut self, key: Key<Dial>, now: Instant, handler: &mut dyn Handler) {
+        let stagger = self.config.happy_eyeballs;
+        loop {
+            let dial = &mut self.dials[key];
+            if !dial.racers.is_empty() && dial.has_more() && self.conns.len() as u32 >= self.cap {
+                // Only the first socket of a race has a claim to a slot: when it stays silent, the
+                // next address gets it, so that each has its share of the time.
+                let Some(silent) = dial.silent(now) else {
+                    dial.postpone(now, stagger);
+                    break;
+                };
+                let remote = self.conns[silent].remote;
+                dial.lost(silent, remote, Fault::new(Cause::TimedOut));
+                self.drop_conn(silent, true, now);
+                continue;
+            }
+            let Some(address) = dial.next(now, stagger) else {
+                if dial.racers.is_empty() {
+                    self.dial_failed(key, now, handler);
+                    return;
+                }
+                break;
+            };
+            let host = dial.host;
+            if !handler.allow(host, address) {
+                dial.refused = Some(address);
+                continue;
+            }
+            self.begin(key, address, now);
+            break;
+        }
+        self.dial_timers.set(key.index(), self.dials[key].deadline());
+    }
+
+    /// One socket more in a race.
+    fn begin(&mut self, key: Key<Dial>, address: SocketAddr, now: Instant) {
+        let group = self.group_of(address);
+        let dial = &mut self.dials[key];
+        self.serial += 1;
+        let conn = self.conns.insert(Conn {
+            host: dial.host,
+            serial: self.serial,
+            remote: address,
+            group,
+            opened: now,
+            served: 0,
+            tls: None,
+            setup: Setup { dns: dial.dns, dns_stale: dial.dns_stale, ..Setup::default() },
+            state: State::Opening(key),
+            in_host: Links::default(),
+            in_all: Links::default(),
+            in_group: Links::default(),
+        });
+        dial.racers.push(conn);
+        let host = dial.host;
+        self.notes.push(now, host, What::Opening { conn: self.serial, address });
+        self.groups[group as usize].conns += 1;
+        self.actions.push_back(Action::Open { conn, address });
+    }
+
+    /// A race wants to be woken: its time is up, or the next address may start.
+    pub(super) fn dial_due(&mut self, key: Key<Dial>, now: Instant, handler: &mut dyn Handler) {
+        if self.dials[key].until > now {
+            self.race_on(key, now, handler);
+        } else {
+            self.dial_failed(key, now, handler);
+        }
+    }
+
+    /// A socket of a race failed: the next address at once, or the end of the race.
+    pub(super) fn racer_lost(
+        &mut self,
+        key: ConnKey,
+        dial_key: Key<Dial>,
+        fault: Fault,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let remote = self.conns[key].remote;
+        self.drop_conn(key, true, now);
+        let Some(dial) = self.dials.get_mut(dial_key) else { return };
+        dial.lost(key, remote, fault);
+        let ours = fault.cause == Cause::Exhausted;
+        if dial.has_more() && !ours {
+            self.race_on(dial_key, now, handler);
+        } else if dial.racers.is_empty() {
+            self.dial_failed(dial_key, now, handler);
         }
     }
 }

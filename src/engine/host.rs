@@ -329,6 +329,11 @@ impl Host {
         Origin { scheme: self.scheme, host: &self.name, port: self.port }
     }
 
+    /// Whether a connection of this host was ever established in this run.
+    pub(super) fn has_served(&self) -> bool {
+        self.stats.responses > 0
+    }
+
     /// Jobs that wait for a connection.
     pub(super) fn queued(&self) -> u32 {
         self.queues.iter().map(List::len).sum()

@@ -32,6 +32,7 @@
 mod alike;
 mod bounds;
 pub mod budget;
+mod cap;
 #[cfg(any(test, debug_assertions, feature = "sim"))]
 mod check;
 mod config;
@@ -41,6 +42,7 @@ mod draft;
 mod due;
 mod error;
 mod exchange;
+mod group;
 mod handler;
 mod host;
 mod intake;
@@ -54,6 +56,7 @@ mod pool;
 mod pulse;
 mod resume;
 mod retry;
+mod reuse;
 mod schedule;
 mod settle;
 mod worth;
@@ -76,6 +79,7 @@ pub(crate) use alike::Alike;
 use budget::Budget;
 use conn::State;
 use dial::Dial;
+use group::Group;
 use intake::Intake;
 use job::JobState;
 use limit::Limit;
@@ -172,24 +176,6 @@ pub enum Next {
     Gone,
 }
 
-/// Connections to one address, whatever name they were opened under.
-#[derive(Debug)]
-struct Group {
-    limit: Limit,
-    conns: u32,
-    /// Those of them that are busy.
-    busy: u32,
-    /// Origins that were seen at this address: the limit bites only where there are several.
-    origins: u32,
-    /// Ports that have answered in this run, under whatever name: what they refuse from then on is one
-    /// connection too many.
-    served_at: Vec<u16>,
-    /// Hosts that were turned away, each at most once.
-    waiting: VecDeque<HostKey>,
-    /// Its idle connections, the longest idle first: they give way to those who wait.
-    idle: List<2>,
-}
-
 /// The engine. See the [module](self) for the contract.
 pub struct Engine {
     config: Config,
@@ -277,7 +263,7 @@ impl Engine {
             cap: config.max_connections.max(1),
             exhausted: Instant::ZERO,
             cap_rises: Instant::ZERO,
-            cap_rest: schedule::CAP_REST,
+            cap_rest: cap::CAP_REST,
             outage: outage::Outage::new(),
             pulse: pulse::Pulse::default(),
             closing: 0,

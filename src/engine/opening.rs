@@ -19,13 +19,11 @@ use super::conn::{ConnKey, State};
 use super::dial::Dial;
 use super::host::{HostKey, Names, Reach, Scheme};
 use super::job::Queue;
-use super::limit::{Complaint, Limit, LimitConfig};
+use super::limit::Complaint;
 use super::observe::What;
 use super::outage::NameServers;
 use super::settle::Attempt;
-use super::{
-    Action, Cause, Engine, Failing, Fault, Handler, Kind, PerHost, Phase, TlsInfo, Try, retry,
-};
+use super::{Action, Engine, Failing, Handler, Kind, Phase, TlsInfo, Try, retry};
 use crate::base::{Instant, Key};
 
 /// A host that served is probed at least this often.
@@ -180,29 +178,6 @@ impl Engine {
         }
     }
 
-    /// Counts an origin once at each of its addresses, and chooses its limit by them.
-    pub(super) fn count_origin(&mut self, key: HostKey) {
-        let host = &mut self.hosts[key];
-        let Names::Known { addresses, .. } = &host.names else { return };
-        if core::mem::replace(&mut host.counted, true) {
-            return;
-        }
-        let addresses = addresses.clone();
-        for &address in &addresses {
-            let group = self.group_of(address);
-            self.groups[group as usize].origins += 1;
-        }
-        if let (PerHost::Auto { start, .. }, Some(&first)) =
-            (self.config.per_host, addresses.first())
-        {
-            let ceiling = self.ceiling(first);
-            let start = start.min(ceiling).max(1);
-            let config = LimitConfig { start, ..LimitConfig::origin(ceiling) };
-            self.hosts[key].limit = Limit::new(&config, self.random.u64(..), Instant::ZERO);
-            self.hosts[key].told_limit = self.hosts[key].limit.allowed();
-        }
-    }
-
     /// A socket of a race is established.
     pub fn connected(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
         let Some(conn) = self.conns.get_mut(key) else { return };
@@ -258,36 +233,6 @@ impl Engine {
         let (host, conn) = (conn.host, conn.serial);
         self.notes.push(now, host, What::Secured { conn, tls });
         self.ready(key, now, handler);
-    }
-
-    /// A race wants to be woken: its time is up, or the next address may start.
-    pub(super) fn dial_due(&mut self, key: Key<Dial>, now: Instant, handler: &mut dyn Handler) {
-        if self.dials[key].until > now {
-            self.race_on(key, now, handler);
-        } else {
-            self.dial_failed(key, now, handler);
-        }
-    }
-
-    /// A socket of a race failed: the next address at once, or the end of the race.
-    pub(super) fn racer_lost(
-        &mut self,
-        key: ConnKey,
-        dial_key: Key<Dial>,
-        fault: Fault,
-        now: Instant,
-        handler: &mut dyn Handler,
-    ) {
-        let remote = self.conns[key].remote;
-        self.drop_conn(key, true, now);
-        let Some(dial) = self.dials.get_mut(dial_key) else { return };
-        dial.lost(key, remote, fault);
-        let ours = fault.cause == Cause::Exhausted;
-        if dial.has_more() && !ours {
-            self.race_on(dial_key, now, handler);
-        } else if dial.racers.is_empty() {
-            self.dial_failed(dial_key, now, handler);
-        }
     }
 
     /// A race is lost: no address accepted in time.
