@@ -1,0 +1,153 @@
+//! What to fetch next: entries of lists, or the URLs of the command line one after another.
+//!
+//! Owns numbering, and the turning of an entry into a job and a request. Reads no more than is
+//! wanted. Where entries come from is `lists`' for a batch and `typed`'s for the command line; what
+//! is asked of all of them is in `common`.
+
+mod common;
+mod lists;
+mod typed;
+mod upload;
+
+use std::sync::Arc;
+
+use super::desk::Desk;
+use super::job::{Dest, GoOn, Job};
+use super::tell::Early;
+use crate::cli::sink::Files;
+use crate::fetch::{Body, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError};
+
+pub use common::Common;
+pub use lists::BatchEntries;
+pub use typed::TransferEntries;
+
+/// What came of asking for more.
+#[derive(Debug)]
+pub enum Step {
+    /// A job, and a request in [`Feed::request`].
+    Job(usize),
+    /// An entry that needs no fetching; it was dealt with.
+    Dealt,
+    /// Nothing yet.
+    Wait,
+    /// That was all.
+    End,
+    /// The list can't be read on.
+    Fatal(String),
+}
+
+/// The feed.
+pub struct Feed {
+    source: Entries,
+    /// The request of the last [`Step::Job`], used again and again.
+    pub request: Request,
+    /// The last entry's number.
+    pub n: u64,
+    /// How much of the lists was read, and of how much, in bytes.
+    pub read: Option<(u64, u64)>,
+}
+
+enum Entries {
+    Batch(Box<BatchEntries>),
+    Transfers(TransferEntries),
+}
+
+impl Feed {
+    pub fn batch(entries: BatchEntries, read: Option<(u64, u64)>) -> Self {
+        let request =
+            Request { url: Url::blank(), tag: 0, profile: Arc::clone(&entries.common.profile) };
+        Self { source: Entries::Batch(Box::new(entries)), request, n: 0, read }
+    }
+
+    pub fn transfers(entries: TransferEntries) -> Self {
+        let profile =
+            entries.commons.first().map_or_else(Arc::default, |common| Arc::clone(&common.profile));
+        let request = Request { url: Url::blank(), tag: 0, profile };
+        Self { source: Entries::Transfers(entries), request, n: 0, read: None }
+    }
+
+    /// Lines of lists beyond the first of each, for the groups that follow.
+    pub fn further(&self) -> u64 {
+        match &self.source {
+            Entries::Batch(_) => 0,
+            Entries::Transfers(transfers) => transfers.further,
+        }
+    }
+
+    /// Has what is waited for wake the fetcher's turns.
+    pub fn watch(&mut self, registry: &mio::Registry) {
+        let lines = match &mut self.source {
+            Entries::Batch(batch) => batch.lines.as_mut().map(|(lines, _)| lines),
+            Entries::Transfers(transfers) => transfers.lines.as_mut().map(|(_, _, lines)| lines),
+        };
+        if let Some(lines) = lines {
+            lines.watch(registry);
+        }
+    }
+
+    /// The next one.
+    pub fn step(&mut self, desk: &mut Desk) -> Step {
+        match &mut self.source {
+            Entries::Batch(batch) => {
+                batch.step(desk, &mut self.request, &mut self.n, &mut self.read)
+            }
+            Entries::Transfers(transfers) => transfers.step(desk, &mut self.request, &mut self.n),
+        }
+    }
+}
+
+fn refuse_url(desk: &mut Desk, index: usize, error: &UrlError) {
+    let message = error.to_string();
+    let exit = if matches!(error, UrlError::Scheme(_)) { 1 } else { 3 };
+    desk.early(index, &Early { kind: error.name(), message: &message, hint: error.hint(), exit });
+}
+
+/// What an earlier run left of this file goes on; with `-C -` what has its final name, too.
+fn go_on(
+    dest: &Dest,
+    job: &mut Job,
+    base: &Arc<Profile>,
+    own: &mut Option<Profile>,
+    also_final: bool,
+) {
+    let Dest::File { path, .. } = dest else { return };
+    let length =
+        std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+    if also_final && let Some(length) = length.filter(|length| *length > 0) {
+        own.get_or_insert_with(|| (**base).clone()).range = Some(RangeSpec::from_offset(length));
+        job.go_on = GoOn::At { offset: length, typed: false, before: None };
+    } else if let Some(left) = Files::leftover(path, &job.url) {
+        let profile = own.get_or_insert_with(|| (**base).clone());
+        if profile.range.is_none() && !profile.compressed {
+            profile.resume =
+                Some(ResumeFrom { offset: left.offset, validator: left.validator.clone() });
+            job.go_on = GoOn::Part(left);
+        }
+    }
+}
+
+/// Whether this file was there before; then nothing is asked for.
+fn is_there(desk: &mut Desk, index: usize, dest: &Dest) -> bool {
+    let Dest::File { path, .. } = dest else { return false };
+    let there = desk.output.files.is_done(path);
+    if there {
+        let shown = path.display().to_string();
+        desk.skipped(index, shown);
+    }
+    there
+}
+
+/// A job and its request are complete.
+fn begin(desk: &mut Desk, index: usize, dest: Dest, request: &mut Request) -> Step {
+    let hash = desk.hash_for(&desk.jobs[index]);
+    let job = &mut desk.jobs[index];
+    job.hash = hash;
+    job.dest = dest;
+    if let Body::Bytes(bytes) = &request.profile.body {
+        job.uploaded = bytes.len() as u64;
+    }
+    request.tag = index as u64;
+    desk.hold_back(index, request);
+    desk.weigh(index);
+    Step::Job(index)
+}
