@@ -1,0 +1,251 @@
+//! The loop: feed the fetcher while it wants more, turn, say what happened.
+//!
+//! Owns the loop and what ends it: the end of the list, a signal, a deadline, too many failures, a
+//! reader that has gone. Nothing here waits but the turn itself and, for a slow list, the wait for
+//! standard input beside it.
+
+use std::time::{Duration, Instant};
+
+use super::clump::{self, Clump};
+use super::desk::Desk;
+use super::feed::{Feed, Step};
+use super::tell::Early;
+use crate::cli::progress::{Progress, State};
+use crate::cli::results::Results;
+use crate::cli::signals::Signals;
+use crate::cli::{stdio, wait};
+use crate::fetch::Fetcher;
+
+/// No wait is longer: a signal that falls between the look at its flag and the wait must not stay
+/// unseen.
+const MOST: Duration = Duration::from_millis(250);
+/// What is under way when it is called off has this long to end.
+const GRACE: Duration = Duration::from_millis(900);
+
+/// Why the loop came to its end.
+#[derive(Debug, Default)]
+pub struct Ended {
+    pub signal: Option<i32>,
+    /// Why it ended before its time.
+    pub why: Option<String>,
+    /// A list that can't be read on, or is another one.
+    pub usage: Option<String>,
+}
+
+/// Bounds of a batch.
+#[derive(Clone, Copy, Default)]
+pub struct Bounds {
+    pub deadline: Option<Instant>,
+    pub max_failures: Option<u64>,
+    /// One after another.
+    pub alone: bool,
+    pub fail_early: bool,
+    pub window: usize,
+}
+
+/// Feeds the fetcher until all is done.
+pub fn drive(
+    fetcher: &mut Fetcher,
+    feed: &mut Feed,
+    desk: &mut Desk,
+    progress: &mut Progress,
+    signals: &Signals,
+    bounds: Bounds,
+) -> Ended {
+    let mut ended = Ended::default();
+    let mut feeding = true;
+    let mut called_off: Option<Instant> = None;
+    let mut watched = false;
+    let mut clump = Clump::default();
+    fetcher.reach_ahead();
+    loop {
+        let now = Instant::now();
+        let end =
+            if called_off.is_some() { None } else { reason_to_end(desk, &bounds, signals, now) };
+        if let Some((signal, why)) = end {
+            ended.signal = signal;
+            ended.why = Some(why);
+            feeding = false;
+            called_off = Some(now);
+            desk.called_off = true;
+            fetcher.cancel_all();
+        }
+        let mut starved = false;
+        desk.round = None;
+        while feeding
+            && fetcher.reaches() > 0
+            && desk.in_flight() < bounds.window
+            && (desk.lines_held < desk.held.lines || desk.in_flight() == 0)
+            && desk.feed_due(now).is_ok()
+            && !(bounds.alone && desk.in_flight() > 0)
+        {
+            match feed.step(desk) {
+                Step::Job(index) => match fetcher.submit(&feed.request) {
+                    Ok(ticket) => desk.tickets[index] = Some(ticket),
+                    Err(error) => {
+                        let message = error.to_string();
+                        let early = Early {
+                            kind: error.name(),
+                            message: &message,
+                            hint: error.hint().unwrap_or(""),
+                            exit: error.exit().code(),
+                        };
+                        desk.early(index, &early);
+                    }
+                },
+                Step::Dealt => {
+                    // Perhaps one of a million that an earlier run has done.
+                    desk.round = None;
+                    // A list of a million bad lines must not keep the sockets waiting.
+                    if desk.output.closed || !desk.said.is_empty() {
+                        break;
+                    }
+                }
+                Step::Wait => {
+                    starved = true;
+                    break;
+                }
+                Step::End => feeding = false,
+                Step::Fatal(message) => {
+                    ended.usage = Some(message);
+                    feeding = false;
+                }
+            }
+            if bounds.fail_early && desk.last_exit != 0 {
+                break;
+            }
+        }
+        let full = feeding && (fetcher.wants() == 0 || desk.in_flight() >= bounds.window);
+        if desk.batch
+            && let Some(warning) = clump.look(now, full, || clump::fullest(fetcher.host_stats()))
+            && !desk.display.silent
+        {
+            desk.said.push(format!("gannet: warning: {}", stdio::safe(&warning)));
+        }
+        desk.speak(progress);
+        if !feeding && desk.in_flight() == 0 {
+            break;
+        }
+        if called_off.is_some_and(|since| now.duration_since(since) > GRACE) {
+            break;
+        }
+        let timeout = patience(desk, progress, &bounds, now, called_off);
+        if starved {
+            feed.watch(fetcher.registry());
+        }
+        if !watched && desk.sending.waits() {
+            watched = true;
+            wait::watch_stdin(fetcher.registry());
+        }
+        let turned = fetcher.turn(Some(timeout), desk);
+        while fetcher.next_foreign().is_some() {}
+        if let Err(error) = turned
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            ended.why = Some(format!("the system's poll failed: {error}"));
+            break;
+        }
+        after_turn(fetcher, feed, desk, progress);
+    }
+    ended
+}
+
+fn reason_to_end(
+    desk: &Desk,
+    bounds: &Bounds,
+    signals: &Signals,
+    now: Instant,
+) -> Option<(Option<i32>, String)> {
+    if let Some(signal) = signals.received() {
+        let name = match signal {
+            2 => "SIGINT".to_owned(),
+            15 => "SIGTERM".to_owned(),
+            1 => "SIGHUP".to_owned(),
+            other => format!("signal {other}"),
+        };
+        return Some((Some(signal), name));
+    }
+    if desk.output.closed {
+        return Some((None, "the output is closed".to_owned()));
+    }
+    if bounds.deadline.is_some_and(|deadline| deadline <= now) {
+        return Some((None, "--deadline".to_owned()));
+    }
+    if bounds.max_failures.is_some_and(|most| desk.counts.failed >= most) {
+        return Some((None, "--max-failures".to_owned()));
+    }
+    if bounds.fail_early && desk.last_exit != 0 {
+        return Some((None, "--fail-early".to_owned()));
+    }
+    None
+}
+
+/// How long a turn may wait.
+fn patience(
+    desk: &Desk,
+    progress: &Progress,
+    bounds: &Bounds,
+    now: Instant,
+    called_off: Option<Instant>,
+) -> Duration {
+    let paused = desk.rates.due();
+    let results = desk.results.as_ref().and_then(Results::due);
+    let grace = called_off.map(|since| since + GRACE);
+    let feed = desk.feed_due(now).err().flatten();
+    let deadline = bounds.deadline.filter(|_| called_off.is_none());
+    let moments = [progress.due(), results, deadline, paused, grace, feed];
+    let until = moments.into_iter().flatten().min();
+    until.map_or(MOST, |until| until.saturating_duration_since(now).min(MOST))
+}
+
+fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mut Progress) {
+    let now = Instant::now();
+    desk.network(fetcher.offline_for());
+    if let Some(results) = &mut desk.results {
+        let result = results.tick(now);
+        desk.results_done(result);
+    }
+    if let Some(ticket) = desk.sending.ready() {
+        fetcher.resume(ticket);
+    }
+    let Desk { rates, jobs, tickets, .. } = desk;
+    rates.go_on(now, |ticket| {
+        let index = ticket.tag as usize;
+        if tickets.get(index).copied().flatten() == Some(ticket) {
+            jobs[index].pace.paused = false;
+        }
+        fetcher.resume(ticket);
+    });
+    let counts = &desk.counts;
+    progress.tick(now, || {
+        let mut hosts = fetcher.host_stats();
+        let limit = match (hosts.next(), hosts.next()) {
+            (Some(one), None) => Some(one.limit),
+            _ => None,
+        };
+        let alone = desk.jobs.iter().find(|job| job.is_taken()).filter(|_| !desk.batch);
+        let arriving: u64 =
+            desk.jobs.iter().filter(|job| job.is_taken()).map(|job| job.received).sum();
+        State {
+            done: counts.ok + counts.failed,
+            failed: counts.failed,
+            in_flight: u64::from(fetcher.running()),
+            bytes: counts.body_bytes + arriving,
+            repeats: counts.repeats,
+            // Of what was read some still waits.
+            read: feed.read.map(|(read, whole)| {
+                let over = counts.ok + counts.failed + counts.skipped + counts.elsewhere;
+                let done = u128::from(read) * u128::from(over) * 1_000_000;
+                let all = u128::from(whole.max(1)) * u128::from(counts.entries.max(1));
+                u64::try_from(done / all).unwrap_or(1_000_000).min(1_000_000)
+            }),
+            limit,
+            worst: counts
+                .kinds
+                .iter()
+                .max_by_key(|(_, count)| **count)
+                .map(|(kind, count)| (kind.as_str(), *count)),
+            total: alone.and_then(|job| job.content_length),
+        }
+    });
+}
