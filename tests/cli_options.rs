@@ -807,9 +807,10 @@ fn the_rest_of_the_options_does_what_it_says() {
     assert!(silent.recv(&mut [0; 512]).unwrap() > 12, "it was asked");
     assert_eq!(Gannet::new().args(["--dns-servers", "x", &url]).run().code, 2);
     // Progress is for terminals; asked for, it goes to standard error, and never to the output.
-    let list = format!("{}\n", server.url("/delay/900/1"));
+    let list = format!("{}\n", server.url("/delay/1500/1"));
     for (args, code) in [
         (vec!["--progress", "always"], 0),
+        (vec!["--progress", "auto"], 0),
         (vec!["--progress", "never"], 0),
         (vec!["--no-progress-meter", "--color", "never"], 0),
         (vec!["--progress", "sometimes"], 2),
@@ -818,6 +819,8 @@ fn the_rest_of_the_options_does_what_it_says() {
         let run = Gannet::new().args(["-i", "-", "--no-summary"]).args(&args).stdin(&list).run();
         assert_eq!(run.code, code, "{args:?}: {}", run.err);
         assert!(code != 0 || records(&run.out).len() == 1, "{args:?}");
+        let progress = run.err.lines().filter(|line| line.contains("1 in flight")).count();
+        assert_eq!(progress, usize::from(args.contains(&"always")), "{args:?}: {}", run.err);
     }
 }
 

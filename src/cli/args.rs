@@ -752,7 +752,7 @@ options! {
         /// No summary at the end of a batch
         #[arg(long, hide_short_help = true)]
         pub no_summary: bool,
-        /// When to show progress (auto)
+        /// When to show progress (auto: on a terminal; always: elsewhere as a line a second)
         #[arg(long, value_name = "WHEN", hide_short_help = true)]
         pub progress: Option<When>,
         /// No progress

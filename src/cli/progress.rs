@@ -1,12 +1,15 @@
 //! What a person sees while it runs: one line on standard error, redrawn a few times a second.
 //!
-//! Owns the line and the moments at which it is drawn; indicatif owns the terminal. Nothing here
-//! is seen when standard error is not a terminal, unless it was asked for.
+//! Owns the line and the moments at which it is drawn; `console` knows the terminal. Nothing here
+//! is seen when standard error is not a terminal, unless it was asked for: then it is a line of its
+//! own every second, for a log.
 
+use std::cell::RefCell;
 use std::fmt::Write;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::Term;
 
 use super::stdio;
 use super::summary::bytes;
@@ -14,10 +17,13 @@ use super::values::When;
 
 /// Between two drawings.
 const EVERY: Duration = Duration::from_millis(200);
+/// Between two lines of a log.
+const EVERY_LINE: Duration = Duration::from_secs(1);
 
 /// The line.
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    shown: Option<Rc<Shown>>,
+    every: Duration,
     begun: Instant,
     next: Instant,
     /// For the rate of the last moments.
@@ -25,15 +31,59 @@ pub struct Progress {
     rates: (f64, f64),
 }
 
+/// Where it is shown.
+#[derive(Debug)]
+enum Shown {
+    /// One line that is drawn again and again: the text that is on it.
+    Terminal(Term, RefCell<String>),
+    /// A line after the other.
+    Log,
+}
+
+impl Shown {
+    /// What can't be drawn is not worth a word: it is only progress.
+    fn draw(&self, line: &str) {
+        match self {
+            Self::Terminal(term, drawn) => {
+                let mut drawn = drawn.borrow_mut();
+                drawn.clear();
+                drawn.push_str(line);
+                let _ = term.clear_line().and_then(|()| term.write_str(line));
+            }
+            Self::Log => say_line!("{line}"),
+        }
+    }
+
+    /// The line makes room for what is written meanwhile.
+    fn aside(&self, writes: impl FnOnce()) {
+        match self {
+            Self::Terminal(term, drawn) if !drawn.borrow().is_empty() => {
+                let _ = term.clear_line();
+                writes();
+                let _ = term.write_str(&drawn.borrow());
+            }
+            _ => writes(),
+        }
+    }
+
+    fn clear(&self) {
+        if let Self::Terminal(term, drawn) = self
+            && !drawn.take().is_empty()
+        {
+            let _ = term.clear_line();
+        }
+    }
+}
+
 /// The place above the line.
 #[derive(Clone, Debug, Default)]
-pub struct Above(Option<ProgressBar>);
+pub struct Above(Option<Rc<Shown>>);
 
 impl Above {
     /// The line makes room for what is written meanwhile.
     pub fn write(&self, writes: impl FnOnce()) {
         match &self.0 {
-            Some(bar) => bar.suspend(writes),
+            Some(shown) => shown.aside(writes),
             None => writes(),
         }
     }
@@ -65,25 +115,23 @@ impl Progress {
             When::Never => false,
             When::Auto => stdio::stderr_is_terminal(),
         };
-        let bar = wanted.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            // Fails only for a template that does not parse, and this one does (tested).
-            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { bar, begun: now, next: now + EVERY, last: (now, 0, 0), rates: (0.0, 0.0) }
+        let (shown, every) = if stdio::stderr_is_terminal() {
+            (Shown::Terminal(Term::stderr(), RefCell::default()), EVERY)
+        } else {
+            (Shown::Log, EVERY_LINE)
+        };
+        let shown = wanted.then(|| Rc::new(shown));
+        Self { shown, every, begun: now, next: now + every, last: (now, 0, 0), rates: (0.0, 0.0) }
     }
 
     /// When it wants to be drawn.
     pub fn due(&self) -> Option<Instant> {
-        self.bar.as_ref().map(|_| self.next)
+        self.shown.as_ref().map(|_| self.next)
     }
 
     /// Draws, if it is time.
     pub fn tick<'a>(&mut self, now: Instant, state: impl FnOnce() -> State<'a>) {
-        let Some(bar) = &self.bar else { return };
+        let Some(shown) = &self.shown else { return };
         if now < self.next {
             return;
         }
@@ -95,10 +143,9 @@ impl Progress {
         self.rates.1 =
             smooth(self.rates.1, state.bytes.saturating_sub(self.last.2) as f64 / seconds);
         self.last = (now, state.done, state.bytes);
-        self.next = now + EVERY;
+        self.next = now + self.every;
         let line = line(&state, self.rates, now.duration_since(self.begun));
-        bar.set_message(fitting(&line, stdio::stderr_width()).to_owned());
-        bar.tick();
+        shown.draw(fitting(&line, stdio::stderr_width()));
     }
 
     /// Says something above the line.
@@ -108,13 +155,13 @@ impl Progress {
 
     /// For those who write to the terminal while the line is there.
     pub fn above(&self) -> Above {
-        Above(self.bar.clone())
+        Above(self.shown.clone())
     }
 
     /// Takes the line away.
     pub fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+        if let Some(shown) = self.shown.take() {
+            shown.clear();
         }
     }
 }
@@ -168,7 +215,9 @@ fn fitting(line: &str, width: Option<usize>) -> &str {
     let Some(width) = width.filter(|width| line.chars().count() > *width) else { return line };
     let ends = line.match_indices("  ").map(|(at, _)| at).filter(|at| *at > 0);
     let end = ends.take_while(|at| line[..*at].chars().count() <= width).last();
-    end.map_or(line, |end| &line[..end])
+    // Not even the first has: a line that runs over could not be drawn again.
+    let cut = || line.char_indices().nth(width).map_or(line.len(), |(at, _)| at);
+    &line[..end.unwrap_or_else(cut)]
 }
 
 /// How long it may take still.
@@ -188,7 +237,6 @@ mod tests {
 
     #[test]
     fn the_line_fits_a_terminal() {
-        assert!(ProgressStyle::with_template("{wide_msg}").is_ok());
         let state = State {
             done: 51_234,
             failed: 12,
@@ -210,6 +258,7 @@ mod tests {
             fitting(&text, Some(80)),
             " 43% 0:44, 0:58 left  51234 done, 12 failed  1176/s  52 MB  1.2 MB/s"
         );
+        assert_eq!(fitting(&text, Some(7)), " 43% 0:");
         let one =
             State { bytes: 1_000_000, total: Some(5_000_000), in_flight: 1, ..State::default() };
         assert_eq!(

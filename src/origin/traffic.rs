@@ -152,11 +152,30 @@ impl Time {
                 let (from, to) = (from.saturating_mul(1_000), to.saturating_mul(1_000));
                 chance.u64(from..=to.max(from))
             }
-            Self::ExponentialUs(mean) => {
-                let part = -(1.0 - chance.f64()).ln();
-                (mean as f64 * 1_000.0 * part) as u64
-            }
+            Self::ExponentialUs(mean) => (mean as f64 * 1_000.0 * exponential(chance)) as u64,
         }
+    }
+}
+
+/// An exponential variate of mean 1, by comparisons alone (von Neumann, 1951): a logarithm would make
+/// each start of the program load the library of mathematics.
+fn exponential(chance: &mut fastrand::Rng) -> f64 {
+    let mut whole = 0.0;
+    loop {
+        let first = chance.f64();
+        let (mut falling, mut last) = (1, first);
+        loop {
+            let next = chance.f64();
+            if next >= last {
+                break;
+            }
+            (falling, last) = (falling + 1, next);
+        }
+        // A run that falls an odd number of times has the density of the fraction.
+        if falling % 2 == 1 {
+            return whole + first;
+        }
+        whole += 1.0;
     }
 }
 
@@ -361,7 +380,12 @@ mod tests {
     #[test]
     fn exponential_times_have_their_mean() {
         let mut chance = fastrand::Rng::with_seed(1);
-        let sum: u64 = (0..20_000).map(|_| Time::ExponentialUs(100).sample(&mut chance)).sum();
-        assert!((98_000..102_000).contains(&(sum / 20_000)), "{}", sum / 20_000);
+        let times: Vec<_> =
+            (0..20_000).map(|_| Time::ExponentialUs(100).sample(&mut chance)).collect();
+        let mean = times.iter().sum::<u64>() / 20_000;
+        assert!((98_000..102_000).contains(&mean), "{mean}");
+        // Beyond twice the mean are e^-2 of them: 2,707.
+        let long = times.iter().filter(|time| **time > 200_000).count();
+        assert!((2_550..2_860).contains(&long), "{long}");
     }
 }
