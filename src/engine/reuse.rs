@@ -1,9 +1,9 @@
 //! A connection between two requests: it takes the next job, rests, gives way, or closes (RFC 9112
 //! sections 9.3 and 9.6).
 //!
-//! Owns which job of its host a ready connection takes, the lists of idle ones, and the counts that
-//! change when a connection enters or leaves a state. Never opens one: that is the scheduler's; and
-//! whether the last response left it usable is derived in `exchange`.
+//! Owns whether a connection is used again after a whole response, which job of its host it takes
+//! then, the lists of idle ones, and the counts that change when a connection enters or leaves a
+//! state. Never opens one: that is the scheduler's; one that is lost is judged in `settle`.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "connections are counted in `u32` since `max_connections` is one"
@@ -18,10 +18,11 @@ use core::time::Duration;
 use super::conn::{ConnKey, Delivery, Exchange, Greeting, Sending, State, Window};
 use super::host::HostKey;
 use super::job::{JobKey, JobState, Queue};
+use super::limit::Sample;
 use super::observe::What;
-use super::{Action, Engine, Handler, JobRef};
+use super::{Action, Engine, Failing, Failure, Handler, JobRef, Kind, Phase};
 use crate::base::{Instant, List};
-use crate::proto;
+use crate::proto::{self, Persistence};
 
 /// A request that must not be sent twice goes only on a connection that idled less than this.
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
@@ -29,6 +30,105 @@ const SURELY_ALIVE: Duration = Duration::from_secs(1);
 const FAIR_TURN: u32 = 64;
 
 impl Engine {
+    /// A response is whole: its job is settled, its connection used again or closed.
+    pub(super) fn complete(
+        &mut self,
+        key: ConnKey,
+        persistence: Persistence,
+        surplus: bool,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        let attempt = self.attempt_of(key, now);
+        let conn = &mut self.conns[key];
+        let reused = conn.served > 0;
+        let State::Busy(exchange) = &conn.state else { return };
+        let (job_key, delivery) = (exchange.job, exchange.delivery);
+        let (started, in_flight) = (exchange.started, exchange.in_flight);
+        let sent_at = match exchange.sending {
+            Sending::Sent { at } => Some(at),
+            _ => None,
+        };
+        let content = exchange.response.content_bytes();
+        conn.served += 1;
+        conn.state = State::Ready;
+        let served = conn.served;
+        let host_key = conn.host;
+        let host = &mut self.hosts[host_key];
+        host.busy -= 1;
+        self.busy -= 1;
+        host.elsewhere -= 1;
+        host.proven += u32::from(served == 1);
+        host.stats.responses += 1;
+        host.habits.outlived(served);
+        host.worth.served(now - sent_at.unwrap_or(started), now);
+        let mut sample = Sample {
+            sent_at: sent_at.unwrap_or(started),
+            bytes: content,
+            in_flight: in_flight.0,
+            reused,
+            served: !matches!(delivery, Delivery::Again(429 | 503)),
+            whole: true,
+        };
+        host.limit.done(now, &sample);
+        let group = &mut self.groups[conn.group as usize];
+        group.busy -= 1;
+        let port = conn.remote.port();
+        if served == 1 && !group.served_at.contains(&port) {
+            group.served_at.push(port);
+        }
+        if group.origins > 1 {
+            sample.in_flight = in_flight.1;
+            group.limit.done(now, &sample);
+        }
+        self.note_limit(host_key, now);
+        let keeps = matches!(persistence, Persistence::KeepAlive)
+            && sent_at.is_some()
+            && !surplus
+            && self.config.reuse;
+        if !keeps {
+            self.close_after(key, surplus, now);
+        }
+        let status = self.jobs[job_key].progress.status;
+        match delivery {
+            Delivery::Again(status) => {
+                let failing = Failing::new(Kind::StatusExhausted);
+                let kind = Kind::StatusExhausted;
+                self.again(
+                    job_key,
+                    kind,
+                    Some(status),
+                    failing,
+                    Phase::Head,
+                    &attempt,
+                    now,
+                    handler,
+                );
+            }
+            Delivery::DeliverThen(kind) | Delivery::SkipThen(kind) => {
+                self.push_try(job_key, kind, Some(status), &attempt, started, now);
+                let reused = Some(reused);
+                let failure = Failure { reused, ..Failure::new(kind, Phase::Head) };
+                self.finish(job_key, Err(failure), &attempt, now, handler);
+            }
+            Delivery::Deliver | Delivery::Skip | Delivery::Undecided => {
+                self.finish(job_key, Ok(status), &attempt, now, handler);
+            }
+        }
+        if keeps {
+            self.ready(key, now, handler);
+        }
+    }
+
+    /// Closes a connection whose response is whole.
+    fn close_after(&mut self, key: ConnKey, surplus: bool, now: Instant) {
+        if surplus {
+            self.drop_conn(key, true, now);
+        } else {
+            self.close_politely(key, now);
+        }
+    }
+
     /// A connection is ready: it takes a job, gives way, or waits for one.
     pub(super) fn ready(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
         let conn = &self.conns[key];

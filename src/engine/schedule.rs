@@ -5,7 +5,7 @@
 //! job of the host in front and moves it to the back; the first refusal by the cap of all ends the
 //! round, so that an event never costs a walk over all hosts. The caps themselves are kept elsewhere:
 //! a host's own limit in `limit`, that of its address in `group`, that of all in `cap`; what a
-//! connection does with its job is `reuse`'s and `exchange`'s.
+//! connection does with its job is `send`'s and `receive`'s.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "connections and races are counted in `u32` since `max_connections` is one"

@@ -1,28 +1,27 @@
-//! One request and its response on a connection: what is sent, what comes back, what it means.
+//! What comes back on a connection, and what it means.
 //!
-//! Sending and receiving are two machines that run side by side: an answer may come before the
-//! request is out. Owns the verdict on each head (deliver, continue, try again) and on the
-//! connection after the response (RFC 9112 section 9.3). Bytes go through untouched.
+//! The receiving half of an exchange. Owns the verdict on each head (deliver, continue, try again),
+//! and what bytes or an end mean in whatever state the connection is. The framing is `proto`'s (RFC
+//! 9112 sections 6 to 8), what is told of a failure `settle`'s, what becomes of the connection after
+//! a whole response `reuse`'s. Bytes go through untouched.
 #![expect(
     clippy::indexing_slicing,
     reason = "`key` was looked up by `get` where the event came in, and nothing before these lines drops it; an exchange's job lives until `finish`, hosts and groups as long as the engine"
 )]
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::conn::{ConnKey, Delivery, Exchange, Sending, State};
-use super::draft::Draft;
-use super::handler::{Advice, Ctl, Handler, JobRef, Upload};
+use super::handler::{Advice, Ctl, Handler, JobRef};
 use super::host::{Host, Reach};
 use super::intake::Command;
-use super::job::{Job, Payload};
-use super::limit::{Complaint, Sample};
+use super::job::Job;
+use super::limit::Complaint;
 use super::observe::What;
 use super::resume::{self, Answer};
 use super::retry::{self, Facts};
 use super::settle::quoted;
-use super::{Cause, Config, Engine, Failing, Failure, Fault, Kind, Next, Phase};
+use super::{Action, Cause, Config, Engine, Failing, Fault, Kind, Next};
 use crate::base::Instant;
 use crate::proto::{self, Body, Event, Head, Persistence};
 
@@ -46,107 +45,6 @@ enum Outcome {
 }
 
 impl Engine {
-    /// Appends what is to be sent next on this connection to `out`; nothing when nothing is.
-    /// The driver reports with [`wrote`](Self::wrote) what the peer took, and keeps the rest.
-    pub fn outgoing(
-        &mut self,
-        key: ConnKey,
-        out: &mut Vec<u8>,
-        now: Instant,
-        handler: &mut dyn Handler,
-    ) {
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        let Some(exchange) = conn.exchange_mut() else { return };
-        let before = out.len();
-        let job = &mut self.jobs[exchange.job];
-        let begins = exchange.sending == Sending::Unsent;
-        let start = match exchange.sending {
-            Sending::Unsent => {
-                let from = out.len();
-                resume::ask(job, out);
-                let attempt = job.attempts.max(1);
-                let job_ref = JobRef { key: exchange.job, tag: job.tag };
-                handler.prepare(job_ref, &mut Draft::new(out, from, attempt));
-                proto::end_head(out);
-                let waits = job.expect_continue.is_some();
-                if matches!(job.payload, Payload::None) || waits {
-                    let ended = matches!(job.payload, Payload::None);
-                    exchange.sending =
-                        Sending::Flushing { next: 0, any: false, ended, progress: now };
-                    return;
-                }
-                0
-            }
-            Sending::Flushing { next, ended: false, .. } => next,
-            _ => return,
-        };
-        let most = (self.config.send_bytes as usize).max(1);
-        let any = exchange.sending.any();
-        let job_ref = JobRef { key: exchange.job, tag: job.tag };
-        let mut ctl = Ctl { intake: &mut self.intake };
-        let (next, ended) = match &job.payload {
-            Payload::None => (start, true),
-            Payload::Bytes(bytes) => {
-                let rest = usize::try_from(start).ok().and_then(|start| bytes.get(start..));
-                let rest = rest.unwrap_or_default();
-                let piece = rest.get(..most).unwrap_or(rest);
-                out.extend_from_slice(piece);
-                (start + piece.len() as u64, piece.len() == rest.len())
-            }
-            Payload::Stream { length, .. } => {
-                let left = length.map_or(u64::MAX, |length| length - start);
-                let room = usize::try_from(left).map_or(most, |left| left.min(most));
-                let chunked = length.is_none();
-                let piece = stream_piece(handler, &mut ctl, job_ref, start, out, room, chunked);
-                let next = start + piece.bytes as u64;
-                let complete = length.is_some_and(|length| next == length);
-                match piece.then {
-                    Upload::End if length.is_some() && !complete => {
-                        let failing = Failing {
-                            detail: Some("its body was shorter than announced".into()),
-                            ..Failing::new(Kind::BodyNotReplayable)
-                        };
-                        // Nothing of it goes out any more, its head included.
-                        out.truncate(before);
-                        self.fail_exchange(key, failing, now, handler);
-                        return;
-                    }
-                    // With the head in hand there is something to send; it is asked again behind it.
-                    Upload::Pending if piece.bytes == 0 && !begins && !complete => {
-                        exchange.sending = Sending::Starved { next };
-                        return;
-                    }
-                    then => (next, then == Upload::End || complete),
-                }
-            }
-        };
-        exchange.sending = Sending::Flushing { next, any, ended, progress: now };
-    }
-
-    /// The peer took `bytes` of what [`outgoing`](Self::outgoing) gave; `flushed`: all of it by now.
-    /// Where a body goes on, [`Action::Transmit`](super::Action::Transmit) comes again then.
-    pub fn wrote(&mut self, key: ConnKey, bytes: usize, flushed: bool, now: Instant) {
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        let Some(exchange) = conn.exchange_mut() else { return };
-        let Sending::Flushing { next, any, ended, .. } = exchange.sending else { return };
-        let any = any || bytes > 0;
-        exchange.sending = if !flushed {
-            Sending::Flushing { next, any, ended, progress: now }
-        } else if ended {
-            Sending::Sent { at: now }
-        } else {
-            let waits = self.jobs[exchange.job].expect_continue;
-            match waits.filter(|_| next == 0 && exchange.first_byte.is_none()) {
-                Some(wait) => Sending::Expecting { until: now + wait },
-                None => {
-                    self.actions.push_back(super::Action::Transmit(key));
-                    Sending::Flushing { next, any, ended, progress: now }
-                }
-            }
-        };
-        self.arm(key);
-    }
-
     /// Plaintext came, in whatever pieces. The answer says whether to read on.
     pub fn received(
         &mut self,
@@ -265,7 +163,7 @@ impl Engine {
                     if let (100, Sending::Expecting { .. }) = (head.status, *sending) {
                         *sending =
                             Sending::Flushing { next: 0, any: true, ended: false, progress: now };
-                        actions.push_back(super::Action::Transmit(key));
+                        actions.push_back(Action::Transmit(key));
                     }
                 }
                 Event::Head(head, body) => {
@@ -426,105 +324,6 @@ impl Engine {
             State::Ready | State::Closing { .. } => self.drop_conn(key, false, now),
         }
     }
-
-    /// A response is whole: its job is settled, its connection used again or closed.
-    fn complete(
-        &mut self,
-        key: ConnKey,
-        persistence: Persistence,
-        surplus: bool,
-        now: Instant,
-        handler: &mut dyn Handler,
-    ) {
-        let attempt = self.attempt_of(key, now);
-        let conn = &mut self.conns[key];
-        let reused = conn.served > 0;
-        let State::Busy(exchange) = &conn.state else { return };
-        let (job_key, delivery) = (exchange.job, exchange.delivery);
-        let (started, in_flight) = (exchange.started, exchange.in_flight);
-        let sent_at = match exchange.sending {
-            Sending::Sent { at } => Some(at),
-            _ => None,
-        };
-        let content = exchange.response.content_bytes();
-        conn.served += 1;
-        conn.state = State::Ready;
-        let served = conn.served;
-        let host_key = conn.host;
-        let host = &mut self.hosts[host_key];
-        host.busy -= 1;
-        self.busy -= 1;
-        host.elsewhere -= 1;
-        host.proven += u32::from(served == 1);
-        host.stats.responses += 1;
-        host.habits.outlived(served);
-        host.worth.served(now - sent_at.unwrap_or(started), now);
-        let mut sample = Sample {
-            sent_at: sent_at.unwrap_or(started),
-            bytes: content,
-            in_flight: in_flight.0,
-            reused,
-            served: !matches!(delivery, Delivery::Again(429 | 503)),
-            whole: true,
-        };
-        host.limit.done(now, &sample);
-        let group = &mut self.groups[conn.group as usize];
-        group.busy -= 1;
-        let port = conn.remote.port();
-        if served == 1 && !group.served_at.contains(&port) {
-            group.served_at.push(port);
-        }
-        if group.origins > 1 {
-            sample.in_flight = in_flight.1;
-            group.limit.done(now, &sample);
-        }
-        self.note_limit(host_key, now);
-        let keeps = matches!(persistence, Persistence::KeepAlive)
-            && sent_at.is_some()
-            && !surplus
-            && self.config.reuse;
-        if !keeps {
-            self.close_after(key, surplus, now);
-        }
-        let status = self.jobs[job_key].progress.status;
-        match delivery {
-            Delivery::Again(status) => {
-                let failing = Failing::new(Kind::StatusExhausted);
-                let kind = Kind::StatusExhausted;
-                self.again(
-                    job_key,
-                    kind,
-                    Some(status),
-                    failing,
-                    Phase::Head,
-                    &attempt,
-                    now,
-                    handler,
-                );
-            }
-            Delivery::DeliverThen(kind) | Delivery::SkipThen(kind) => {
-                self.push_try(job_key, kind, Some(status), &attempt, started, now);
-                let reused = Some(reused);
-                let failure = Failure { reused, ..Failure::new(kind, Phase::Head) };
-                self.finish(job_key, Err(failure), &attempt, now, handler);
-            }
-            Delivery::Deliver | Delivery::Skip | Delivery::Undecided => {
-                self.finish(job_key, Ok(status), &attempt, now, handler);
-            }
-        }
-        if keeps {
-            self.ready(key, now, handler);
-        }
-    }
-
-    /// Closes a connection whose response is whole.
-    fn close_after(&mut self, key: ConnKey, surplus: bool, now: Instant) {
-        if surplus {
-            self.drop_conn(key, true, now);
-        } else {
-            self.close_politely(key, now);
-        }
-    }
 }
 
 /// The answer does not begin as HTTP does: another protocol's greeting, or nothing known.
@@ -625,39 +424,4 @@ fn on_head(
         (Advice::Deliver(_), None) => Ok(Delivery::Deliver),
         (Advice::SkipBody, None) => Ok(Delivery::Skip),
     }
-}
-
-/// A piece of a streamed request body.
-struct Piece {
-    bytes: usize,
-    then: Upload,
-}
-
-/// Asks the handler for a piece and frames it.
-fn stream_piece(
-    handler: &mut dyn Handler,
-    ctl: &mut Ctl<'_>,
-    job: JobRef,
-    at: u64,
-    out: &mut Vec<u8>,
-    room: usize,
-    chunked: bool,
-) -> Piece {
-    if !chunked {
-        let before = out.len();
-        let then = handler.upload(ctl, job, at, out, room);
-        out.truncate(before + room);
-        return Piece { bytes: out.len() - before, then };
-    }
-    let mut piece = Vec::new();
-    let then = handler.upload(ctl, job, at, &mut piece, room);
-    if let Some(length) = core::num::NonZeroU64::new(piece.len() as u64) {
-        proto::encode_chunk_start(out, length);
-        out.extend_from_slice(&piece);
-        proto::encode_chunk_end(out);
-    }
-    if then == Upload::End {
-        proto::encode_last_chunk(out);
-    }
-    Piece { bytes: piece.len(), then }
 }
