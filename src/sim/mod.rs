@@ -67,6 +67,7 @@
 //! connections is a proof of the caps. [`Weather`] holds the knobs, [`swarm`] turns them by lot.
 
 mod answer;
+mod calls;
 mod ledger;
 mod net;
 mod peer;
