@@ -35,7 +35,7 @@ fn a_megabyte_is_enough() {
 const KINDS: [&str; 8] = [
     "src/engine/error.rs",
     "src/fetch/error.rs",
-    "src/fetch/url.rs",
+    "src/fetch/url/error.rs",
     "src/fetch/redirect.rs",
     "src/fetch/decode/mod.rs",
     "src/proto/request.rs",

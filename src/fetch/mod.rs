@@ -6,7 +6,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `url`, `url_fast` | typed text → scheme, origin, target |
+//! | `url` | typed text → scheme, origin, target |
 //! | `header`, `request`, `options` | what is asked for |
 //! | `auth`, `netrc` | who asks |
 //! | `range`, [`date`], `pace` | parts; dates, waits and proofs by date; rate limits |
@@ -43,7 +43,6 @@ mod request;
 mod simple;
 mod slots;
 mod url;
-mod url_fast;
 mod visitor;
 
 pub use crate::engine::{ResumeFrom, Upload, Validator};

@@ -8,7 +8,7 @@
     reason = "lengths are counted up to what is there, over bytes of ASCII; a class is looked up by a byte, of 256"
 )]
 
-use super::url::{Scheme, Url};
+use super::{Scheme, Url};
 
 const NAME: u8 = 1;
 const PATH: u8 = 2;

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::typed::{check_characters, split_scheme};
 use super::*;
 
 fn parse(text: &str) -> Result<Url, UrlError> {
@@ -327,7 +328,7 @@ fn slow(text: &str) -> Result<Url, UrlError> {
 fn check_fast(text: &str) {
     let Ok((Some(scheme), rest)) = split_scheme(text) else { return };
     let mut fast = Url::blank();
-    if url_fast::parse(scheme, rest, &mut fast) {
+    if fast::parse(scheme, rest, &mut fast) {
         assert_eq!(Ok(fast.clone()), slow(text), "{text:?}");
         assert_eq!(fast.as_str(), url::Url::parse(text).unwrap().as_str(), "{text:?}");
     } else {
@@ -338,13 +339,13 @@ fn check_fast(text: &str) {
     {
         let mut again: Url = before.parse().unwrap();
         if let Ok(mut same) = slow(text) {
-            assert!(!url_fast::parse_again(text, &mut again) || again.host() == same.host());
+            assert!(!fast::parse_again(text, &mut again) || again.host() == same.host());
             same.text.truncate(same.path as usize);
             same.text.push_str("/before");
             again = same;
         }
         let held = again.clone();
-        if url_fast::parse_again(text, &mut again) {
+        if fast::parse_again(text, &mut again) {
             let mut fresh = slow(text).unwrap();
             fresh.userinfo.clone_from(&held.userinfo);
             assert_eq!(again, fresh, "{text:?} after {held:?}");
@@ -374,7 +375,7 @@ fn the_same_authority_is_not_read_again() {
         ("http://[fe80::1%25lo]/", false),
         ("http://[fe80::1%25lo]/x", false),
     ] {
-        assert_eq!(url_fast::parse_again(text, &mut url.clone()), again, "{text} after {url}");
+        assert_eq!(fast::parse_again(text, &mut url.clone()), again, "{text} after {url}");
         url.set(text, &rules).unwrap();
         assert_eq!(url, Url::parse(text, &rules).unwrap());
     }
@@ -418,6 +419,6 @@ fn the_ordinary_takes_the_fast_road() {
         "https://example.org/search?q=%C3%A4+b",
     ] {
         let (scheme, rest) = split_scheme(text).unwrap();
-        assert!(url_fast::parse(scheme.unwrap(), rest, &mut Url::blank()), "{text}");
+        assert!(fast::parse(scheme.unwrap(), rest, &mut Url::blank()), "{text}");
     }
 }
