@@ -98,9 +98,9 @@ ENGINE = [
 FILES = [
     ("an escaped line feed in a quoted value of netrc is a letter", "src/fetch/netrc.rs",
      "                    Some('n') => token.push('\\n'),\n", "", "lib:fetch::netrc", "netrc"),
-    ("a line that is too long is taken when it fits into one block", "src/cli/input.rs",
+    ("a line that is too long is taken when it fits into one block", "src/cli/lines.rs",
      "if std::mem::take(&mut self.skipping) || to - from > self.max_line {",
-     "if std::mem::take(&mut self.skipping) {", "lib:cli::input", "lines"),
+     "if std::mem::take(&mut self.skipping) {", "lib:cli::lines", "lines"),
     ("the last record is kept without its line feed", "src/cli/results.rs",
      "                if !whole {\n                    line.push(b'\\n');\n                }\n", "", "lib:cli::results", "resume"),
     ("an escaped HTAB in a config file is a letter", "src/cli/lexer.rs",

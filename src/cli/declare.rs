@@ -1,4 +1,4 @@
-//! Options as a table: what `args` declares becomes rows instead of code.
+//! Options as a table: what `options` declares becomes rows instead of code.
 //!
 //! Owns the form of a row and how clap is told of it. clap's derive writes out a kilobyte and more
 //! of code for each option; a row is a fifth of that, and one loop reads them all. The attributes
@@ -246,7 +246,7 @@ macro_rules! options {
                 $crate::cli::declare::row!($field: $type, $help, $($attributes)*)
             ),*];
 
-            fn take(matches: &mut clap::ArgMatches) -> Self {
+            pub(super) fn take(matches: &mut clap::ArgMatches) -> Self {
                 Self {
                     $($field: $crate::cli::declare::Field::take(
                         matches,

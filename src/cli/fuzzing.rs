@@ -6,9 +6,10 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
+use super::entry::{self, Entry};
 use super::glob::Glob;
-use super::input::{self, Entry, Lines, Next};
 use super::lexer::config_line;
+use super::lines::{Lines, Next};
 use super::plan::{Resume, StatusClass};
 use super::results::Done;
 use super::template::{Template, Values};
@@ -58,19 +59,19 @@ pub fn lines(data: &[u8]) {
     let mut entry = Entry::default();
     for line in want.iter().filter_map(|(_, line)| line.as_ref()) {
         let mut fresh = Entry::default();
-        let what = input::read(line, &mut entry);
-        assert_eq!(what, input::read(line, &mut fresh));
+        let what = entry::read(line, &mut entry);
+        assert_eq!(what, entry::read(line, &mut fresh));
         assert_eq!((&entry.url, &entry.more), (&fresh.url, &fresh.more), "the entry before shows");
         let trimmed = line.trim_ascii();
         match what {
-            input::Line::Nothing => assert!(trimmed.is_empty() || trimmed[0] == b'#'),
-            input::Line::Entry if trimmed[0] == b'{' => json(trimmed, &entry),
-            input::Line::Entry => {
+            entry::Line::Nothing => assert!(trimmed.is_empty() || trimmed[0] == b'#'),
+            entry::Line::Entry if trimmed[0] == b'{' => json(trimmed, &entry),
+            entry::Line::Entry => {
                 assert_eq!(entry.url.as_bytes(), trimmed);
                 assert!(entry.more.is_none() && !entry.url.contains('\0'));
             }
-            input::Line::Bad(why) => assert!(!why.is_empty()),
-            input::Line::Aria2 => {}
+            entry::Line::Bad(why) => assert!(!why.is_empty()),
+            entry::Line::Aria2 => {}
         }
     }
 }

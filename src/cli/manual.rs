@@ -1,4 +1,4 @@
-//! The manual: help texts of `args` with an example for each option, and what belongs to no option.
+//! The manual: help texts of `options` with an example for each option, and what belongs to no option.
 //!
 //! Owns `--help`, `--help all`, `--help KIND` and the manual page, all from the same source. Never
 //! declares an option; a test holds the examples to the options that exist, and each example to

@@ -2,9 +2,9 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `lexer`, `args`, `values`, `manual` | what was typed, and what is said of it |
+//! | `lexer`, `options`, `args`, `values`, `manual` | what was typed, and what is said of it |
 //! | `plan`, `data`, `glob` | what it means |
-//! | `input`, `prompt`, `wait`, `signals` | what comes in |
+//! | `lines`, `entry`, `prompt`, `wait`, `signals` | what comes in |
 //! | `run` | the two ways to run, over the fetcher |
 //! | `template`, `names`, `sink`, `stdio` | where bodies go |
 //! | `record`, `results`, `writeout`, `summary`, `progress` | what is said |
@@ -41,17 +41,19 @@ mod data;
 mod date;
 mod declare;
 mod demo;
+mod entry;
 mod exit;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod glob;
 mod hash;
-mod input;
 mod json;
 mod lexer;
+mod lines;
 mod lock;
 mod manual;
 mod names;
+mod options;
 mod part;
 mod plan;
 mod progress;

@@ -84,7 +84,7 @@ impl Desk {
     /// The job's line is all there: it counts from now on.
     pub fn weigh(&mut self, index: usize) {
         let job = &mut self.jobs[index];
-        let more = job.more.as_deref().map_or(0, crate::cli::input::More::weight);
+        let more = job.more.as_deref().map_or(0, crate::cli::entry::More::weight);
         job.weight =
             (job.url.len() + job.typed().len() + job.host.len() + job.path.len()) as u64 + more;
         self.lines_held += job.weight;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 
 use crate::base::is_named;
-use crate::cli::input::More;
+use crate::cli::entry::More;
 use crate::cli::part::Leftover;
 use crate::cli::plan::{Keep, RecordHeaders, TimeCond, Upload};
 use crate::cli::sink::FileSink;

@@ -1,7 +1,7 @@
 //! The entries of a batch's lists.
 //!
 //! Owns which entry is left out (another shard's, one that an earlier run has done), what a line asks
-//! for itself alone, and where its body goes. Never parses a line: that is `cli::input`'s.
+//! for itself alone, and where its body goes. Never parses a line: that is `cli::entry`'s.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Common, Step, begin, go_on, is_there, refuse_url};
+use crate::cli::entry::{self, Entry, Line, More};
 use crate::cli::glob::Glob;
 use crate::cli::hash::in_shard;
-use crate::cli::input::{self, Entry, Line, Lines, More, Next};
+use crate::cli::lines::{Lines, Next};
 use crate::cli::names;
 use crate::cli::plan::{Continue, List, Where};
 use crate::cli::results::Done;
@@ -77,7 +78,7 @@ impl BatchEntries {
                         if let Some((done, _)) = read {
                             *done += line.len() as u64 + 1;
                         }
-                        match input::read(line, &mut self.entry) {
+                        match entry::read(line, &mut self.entry) {
                             Line::Nothing => {}
                             Line::Entry => return Got::Entry,
                             Line::Bad(why) => {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::upload::prepare_upload;
 use super::{Common, Step, begin, go_on, is_there, refuse_url};
 use crate::cli::glob::Glob;
-use crate::cli::input::{Lines, Next};
+use crate::cli::lines::{Lines, Next};
 use crate::cli::names;
 use crate::cli::plan::{Continue, Existing, Source, Target, Where};
 use crate::cli::run::desk::Desk;
