@@ -85,7 +85,7 @@ const OUT_OF_REACH: [(&str, &str); 3] = [
 /// A source file without its tests, and those.
 fn parted(path: &Path) -> (String, String) {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let at = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
+    let at = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     (text[..at].to_owned(), text[at..].to_owned())
 }
 
