@@ -12,7 +12,7 @@ use core::ops::ControlFlow;
 use core::time::Duration;
 
 use super::ask::attempt_time;
-use super::slots::{Last, Slot, State, Then};
+use super::slots::{Last, Slot, State, Then, fresh};
 use super::visitor::Place;
 use super::{
     Answer, Control, Error, ErrorKind, Field, Redirect, Ticket, Visitor, Want, date, decode, pace,
@@ -317,6 +317,7 @@ impl Handler for Pass<'_> {
         if moves_on {
             slot.wire_bytes += report.wire_bytes;
             slot.attempts += report.attempts;
+            slot.connects += fresh(report.conn.as_ref());
             slot.tries.extend_from_slice(report.tries);
             // The total begins where a connection was there; to who asks, opening it took time, too.
             let attempt = attempt_time(&report.times);

@@ -70,6 +70,8 @@ pub(super) struct Slot {
     pub(super) redirect_time: Duration,
     pub(super) wire_bytes: u64,
     pub(super) attempts: u32,
+    /// Connections that were opened for earlier hops.
+    pub(super) connects: u32,
     /// Failed attempts of earlier hops.
     pub(super) tries: Vec<Try>,
     /// The peer of the last hop.
@@ -116,6 +118,7 @@ impl Slot {
             redirect_time: Duration::ZERO,
             wire_bytes: 0,
             attempts: 0,
+            connects: 0,
             tries: Vec::new(),
             remote: None,
             home: None,
@@ -142,6 +145,7 @@ impl Slot {
         self.spent = Duration::ZERO;
         self.wire_bytes = 0;
         self.attempts = 0;
+        self.connects = 0;
         self.tries.clear();
         self.remote = None;
         self.home = None;
@@ -256,12 +260,18 @@ impl Slot {
             wire_bytes: self.wire_bytes + last.wire_bytes,
             truncated: self.truncated,
             attempts: self.attempts + last.attempts,
+            connects: self.connects + fresh(last.conn.as_ref()),
             tries: last.tries,
             times: last.times,
             conn: last.conn,
             resumed_at: last.resumed_at,
         }
     }
+}
+
+/// How many connections were opened for a hop, as far as its last attempt tells.
+pub(super) fn fresh(conn: Option<&ConnInfo>) -> u32 {
+    conn.map_or(0, |conn| u32::from(!conn.reused))
 }
 
 /// What the engine says of the last hop.

@@ -108,6 +108,8 @@ pub struct Outcome<'a> {
     pub truncated: bool,
     /// Attempts made, over all hops.
     pub attempts: u32,
+    /// Connections that were opened for it: one for each hop whose last attempt had a fresh one.
+    pub connects: u32,
     /// Attempts that failed, over all hops.
     pub tries: &'a [Try],
     /// How long the last attempt's phases took.

@@ -33,6 +33,11 @@ fn is_exhausted(outcome: &Outcome<'_>) -> bool {
     })
 }
 
+/// Attempts beyond the one that each hop takes.
+fn repeats(outcome: &Outcome<'_>) -> u64 {
+    u64::from(outcome.attempts.saturating_sub(1 + outcome.redirects))
+}
+
 impl Desk {
     /// Says when this machine's network seems to go, and when it is back.
     pub fn network(&mut self, offline: Option<Duration>) {
@@ -126,7 +131,7 @@ impl Desk {
         }
         counts.body_bytes += job.received;
         counts.wire_bytes += outcome.wire_bytes;
-        counts.repeats += u64::from(outcome.attempts.saturating_sub(1));
+        counts.repeats += repeats(outcome);
         counts.resumed += u64::from(outcome.resumed_at.is_some());
     }
 
@@ -345,7 +350,6 @@ impl Desk {
         let ready = connected + times.tls;
         let content_type = job.content_type().map(String::from_utf8_lossy);
         let remote = outcome.conn.map(|conn| conn.remote);
-        let fresh = outcome.conn.is_some_and(|conn| !conn.reused);
         // The name that it would have had is told, too.
         let wanted_name = match &job.dest {
             Dest::File { path, .. } => Some(path.display().to_string()),
@@ -367,10 +371,10 @@ impl Desk {
             referer: outcome.referer,
             heads: &job.heads,
             header_bytes: job.raw.len() as u64,
-            connects: u64::from(fresh) + u64::from(outcome.redirects),
+            connects: u64::from(outcome.connects),
             connection,
             redirects: u64::from(outcome.redirects),
-            retries: u64::from(outcome.attempts.saturating_sub(1)),
+            retries: repeats(outcome),
             local_ip: local.map(|local| local.ip().to_string()).unwrap_or_default(),
             local_port: local.map_or(0, |local| local.port()),
             remote_ip: remote.map(|remote| remote.ip().to_string()).unwrap_or_default(),
