@@ -187,6 +187,8 @@ pub struct Done {
     pub count: u64,
     /// How many of the earlier run's records were taken out, to be fetched again.
     pub again: u64,
+    /// How many failed and stay so: their kind or status was not asked for.
+    pub left: u64,
     /// Whether a torn line was mended.
     pub mended: bool,
 }
@@ -320,12 +322,10 @@ impl Done {
         let fresh = match resume.key {
             ResumeKey::N => self.add(record.n, fingerprint(record.url.as_bytes())),
             ResumeKey::Url => self.set.insert(fingerprint(record.url.as_bytes())),
-            ResumeKey::Id => match record.id {
-                Some(id) => self.set.insert(fingerprint(id.get().as_bytes())),
-                None => true,
-            },
+            ResumeKey::Id => self.set.insert(by_id(record.id.map(RawValue::get), &record.url)),
         };
         self.count += u64::from(fresh);
+        self.left += u64::from(fresh && !record.ok);
         fresh
     }
 
@@ -358,9 +358,7 @@ impl Done {
         match self.key {
             None => Ok(false),
             Some(ResumeKey::Url) => Ok(self.set.contains(&fingerprint(url.as_bytes()))),
-            Some(ResumeKey::Id) => {
-                Ok(id.is_some_and(|id| self.set.contains(&fingerprint(id.as_bytes()))))
-            }
+            Some(ResumeKey::Id) => Ok(self.set.contains(&by_id(id, url))),
             Some(ResumeKey::N) => {
                 let Some((&first, &interval)) = self.intervals.first_key_value() else {
                     return Ok(false);
@@ -387,6 +385,11 @@ impl Done {
     pub fn rest(&self) -> Option<u64> {
         self.intervals.first_key_value().map(|(first, _)| *first)
     }
+}
+
+/// What an entry is known by where ids count: what has none, by its URL, which no id is taken for.
+fn by_id(id: Option<&str>, url: &str) -> u64 {
+    id.map_or_else(|| !fingerprint(url.as_bytes()), |id| fingerprint(id.as_bytes()))
 }
 
 fn beside(path: &Path) -> PathBuf {
