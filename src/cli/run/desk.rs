@@ -3,6 +3,7 @@
 //! Owns the jobs under way. What an answer means is judged in [`verdict`](super::verdict), where it
 //! goes is [`Output`]'s, what is said of it in the end stands in [`tell`](super::tell).
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::sending::{self, Sending};
 use super::verdict::{self, Verdict};
 use super::watch::Shared;
 use crate::cli::date;
-use crate::cli::plan::{Display, Records};
+use crate::cli::plan::{Display, Ip, Records};
 use crate::cli::progress::Above;
 use crate::cli::record;
 use crate::cli::results::Results;
@@ -52,6 +53,8 @@ pub struct Desk {
     pub called_off: bool,
     /// For formats: which transfer it is.
     pub transfers: u64,
+    /// `-4` or `-6`: names are looked up so, and what was typed as an address is held to it too.
+    pub family: Ip,
     /// `-k`: said in records.
     pub insecure: bool,
     /// Who looks on, if anybody does.
@@ -162,6 +165,14 @@ impl Desk {
 }
 
 impl Visitor for Desk {
+    fn allow_addr(&mut self, address: SocketAddr) -> bool {
+        match self.family {
+            Ip::Any => true,
+            Ip::V4 => address.is_ipv4(),
+            Ip::V6 => address.is_ipv6(),
+        }
+    }
+
     fn interim(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, head: &Head<'_>) {
         let job = &mut self.jobs[ticket.tag as usize];
         let Some(terms) = job.terms() else { return };

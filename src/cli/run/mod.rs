@@ -134,6 +134,7 @@ impl Setting {
             last_exit: 0,
             called_off: false,
             transfers: 0,
+            family: engine.ip,
             insecure: engine.insecure,
             watch: None,
             offline: None,
