@@ -163,6 +163,8 @@ impl Mio {
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         if let Some(after) = self.options.keepalive {
+            // What systems take: a probe that comes sooner is better than no connection.
+            let after = after.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after).with_interval(after))?;
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
