@@ -177,8 +177,12 @@ impl fmt::Display for Error {
             Kind::FileTooLarge(most) => write!(f, "the body is larger than {most} bytes")?,
             Kind::Engine(kind) => {
                 f.write_str(kind.sentence())?;
-                if let engine::Kind::Malformed(error) = kind {
-                    write!(f, ": {error}")?;
+                match kind {
+                    engine::Kind::Malformed(error) => write!(f, ": {error}")?,
+                    engine::Kind::ConnectFailed if self.os != 0 => {
+                        write!(f, ": {}", std::io::Error::from_raw_os_error(self.os))?;
+                    }
+                    _ => {}
                 }
             }
         }
@@ -312,7 +316,8 @@ fn engine_hint(kind: engine::Kind) -> Option<&'static str> {
         E::ResetBeforeResponse | E::EmptyReply => {
             "servers do this when they have too many connections; fewer at once (--max-per-host) may help"
         }
-        E::ResetInHead | E::ResetInBody | E::EofInHead | E::EofInBody => {
+        E::ResetInHead | E::EofInHead => "another attempt may help: --retry makes more",
+        E::ResetInBody | E::EofInBody => {
             "what had arrived is a part; --retry tries more often, -C - continues a file"
         }
         E::Refused => "check host and port; is the server running?",
@@ -339,9 +344,12 @@ fn engine_hint(kind: engine::Kind) -> Option<&'static str> {
         E::TooSlow => "-y and -Y say what counts as too slow",
         E::AttemptTimeout => "-m waits longer",
         E::Malformed(proto::Error::LooksLikeTls) => "use https:// for this port",
-        E::Malformed(
-            proto::Error::HeadTooLarge | proto::Error::TooManyFields | proto::Error::LineTooLong,
-        ) => "the bounds of a head can be raised; see --help all",
+        E::Malformed(proto::Error::HeadTooLarge | proto::Error::LineTooLong) => {
+            "--max-head-size allows more, and so does --max-head-line for one line"
+        }
+        E::Malformed(proto::Error::TooManyFields) => {
+            "--max-head-fields allows 256 at most; what sends more wants nobody to read it"
+        }
         E::Malformed(_) => {
             "--record-wire keeps the bytes, gannet replay shows where they break the rules"
         }
@@ -352,7 +360,7 @@ fn engine_hint(kind: engine::Kind) -> Option<&'static str> {
             "run again with --resume after the time that the host named; --max-retry-after waits longer"
         }
         E::AddressRefused => {
-            "--allow-net permits it; --deny-net or a redirect into a private network forbade it"
+            "-4, -6, --deny-net or a redirect into a private network forbade it; --allow-net lifts the last two"
         }
         E::BudgetExhausted => {
             "too many attempts failed; run again later, or allow more with --retry-max-time"

@@ -197,9 +197,18 @@ impl Output {
                 "output_collision",
                 "a template with {n} or {hash} gives each URL a name of its own",
             ),
-            FileError::Io(..) => {
+            FileError::Io(_, error) => {
                 self.failed = true;
-                ("write_failed", "make room, or choose another folder with --output-dir")
+                let hint = match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                        "is the folder there? --create-dirs makes what is missing"
+                    }
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        "make room, or choose another folder with --output-dir"
+                    }
+                    _ => "-o and --output-dir choose another place",
+                };
+                ("write_failed", hint)
             }
         };
         job.fail(kind, 23, hint, error.to_string());

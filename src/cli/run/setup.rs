@@ -46,9 +46,26 @@ impl From<StartError> for Refusal {
             StartError::Tls(error) => error.exit_code(),
             _ => 2,
         };
-        Self { exit: Exit::curl(exit), message: error.to_string() }
+        // Fields have the names of the library; whoever typed options knows those.
+        let message = OPTIONS.iter().fold(error.to_string(), |text, (field, option)| {
+            text.replace(&format!("`{field}`"), option)
+        });
+        Self { exit: Exit::curl(exit), message }
     }
 }
+
+/// Which option sets a field that [`Config::check`](crate::engine::Config::check) may refuse.
+const OPTIONS: [(&str, &str); 9] = [
+    ("attempts", "--retry"),
+    ("backoff_base", "--backoff-base"),
+    ("backoff_cap", "--backoff-cap"),
+    ("connect_timeout", "--connect-timeout"),
+    ("first_byte_timeout", "--first-byte-timeout"),
+    ("limits.head_bytes", "--max-head-size"),
+    ("limits.head_fields", "--max-head-fields"),
+    ("limits.line_bytes", "--max-head-line"),
+    ("tls_timeout", "--tls-timeout"),
+];
 
 /// Raises the soft limit of descriptors and says how many connections fit below it. `files`: each
 /// writes one, too.
