@@ -194,8 +194,8 @@ last failure, not of the last URL; the body of an answer that is going to be fet
 const EXIT_STATUS: &str = "\
 Transfers: curl's codes: 0; 1 unsupported; 2 usage; 3 malformed URL; 6 name not resolved; 7 not connected; 8 malformed answer; 18 partial file; \
 22 a status of 400 or more with -f; 23 write error; 26 read error; 27 out of memory; 28 timeout; 33 range refused; 35 TLS; 36 resume; \
-43 an option that contradicts another; 45 --interface; 47 too many redirects; 49 --resolve or --connect-to; 52 empty reply; 55, 56 send or receive failed; 58 own certificate; 60 the server's certificate; 61 bad encoding; \
-63 too large; 77 CA file; 90 pin. With several URLs it is that of the last one that failed.
+42 a body that --accept-type or --reject-type did not want; 43 an option that contradicts another; 45 --interface; 47 too many redirects; 49 --resolve or --connect-to; 52 empty reply; 55, 56 send or receive failed; 58 own certificate; 60 the server's certificate; 61 bad encoding; \
+63 too large; 77 CA file; 90 pin; 100 more header fields than --max-head-fields. With several URLs it is that of the last one that failed.
 
 A batch: 0 all ok, 1 some URLs failed or it ended before its list, 2 usage (a list or another file that can't be read included), 23 local output failed, 130 or 143 on a signal. When several \
 hold: signal, 23, 2, 1.";

@@ -159,7 +159,7 @@ options! {
             short = 'w',
             long,
             value_name = "FORMAT",
-            long_help = "Print this after each transfer: text with %{variables} as curl's, \\n, \\t, %header{NAME}, %output{FILE}, %{json}, %{header_json}, %{stderr}, %{onerror}. @FILE reads it from a file."
+            long_help = "Print this after each transfer: text with %{variables} as curl's, \\n, \\t, %header{NAME}, %output{FILE}, %{json}, %{header_json}, %{stderr}, %{onerror}. @FILE reads it from a file. Not with -i: a batch's records tell what it would."
         )]
         pub write_out: Option<String>,
     }
@@ -221,7 +221,13 @@ options! {
         #[arg(long, value_name = "text|base64", hide_short_help = true)]
         pub record_body: Option<BodyForm>,
         /// Longest body in a record (1M); longer ones are cut there
-        #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
+        #[arg(
+            long,
+            value_name = "BYTES",
+            hide_short_help = true,
+            value_parser = values::size,
+            requires = "record-body"
+        )]
         pub record_body_max: Option<u64>,
         /// Put the SHA-256 of each body into its record
         #[arg(long)]
@@ -312,7 +318,7 @@ options! {
             value_name = "HOST,…|all",
             value_delimiter = ',',
             hide_short_help = true,
-            long_help = "In a batch: the hosts that -u, --oauth2-bearer and -H of Authorization or Cookie are meant for. Without it, these are refused together with -i: a secret never goes to a list of strangers by accident."
+            long_help = "In a batch: the hosts that -u, --oauth2-bearer and -H of Authorization or Cookie are meant for. Without it, these are refused together with -i: a secret never goes to a list of strangers by accident. A host is named as in a URL, without scheme and port."
         )]
         pub auth_host: Vec<String>,
         /// Take users and passwords from ~/.netrc
@@ -483,7 +489,7 @@ options! {
         #[arg(long, value_name = "SECONDS", hide_short_help = true, value_parser = values::seconds)]
         pub first_byte_timeout: Option<Duration>,
         /// Give up what is slower than -Y for this long
-        #[arg(short = 'y', long, value_name = "SECONDS", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(short = 'y', long, value_name = "SECONDS", hide_short_help = true)]
         pub speed_time: Option<u32>,
         /// Bytes a second below which a transfer is slow
         #[arg(short = 'Y', long, value_name = "SPEED", hide_short_help = true)]
@@ -598,7 +604,7 @@ options! {
         /// Decoded bytes for each compressed one, above 1 MiB (1000)
         #[arg(long, value_name = "N", hide_short_help = true)]
         pub max_decode_ratio: Option<u32>,
-        /// Bytes of a line of a list (1M)
+        /// Bytes of a line of a list (1M, 64 at least)
         #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
         pub max_line: Option<u64>,
     }

@@ -187,6 +187,19 @@ fn refuse_in_transfers(args: &Args) -> Result<(), Usage> {
             return usage(format!("{name} is for batches (-i LIST)"));
         }
     }
+    // A transfer has a record only where one is asked for.
+    let records = &args.records;
+    let of_records = [
+        (records.sha256, "--sha256"),
+        (!records.record_headers.is_empty(), "--record-headers"),
+        (records.record_body.is_some(), "--record-body"),
+        (records.unbuffered, "--unbuffered"),
+    ];
+    for (given, name) in of_records {
+        if given && records.results.is_none() {
+            return usage(format!("{name} concerns records: --results FILE says where they go"));
+        }
+    }
     Ok(())
 }
 
@@ -304,6 +317,9 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
             return usage(format!("{name} is for transfers; it can't be combined with -i"));
         }
     }
+    if args.output.write_out.is_some() {
+        return usage("-w is for transfers; with -i the records tell it: --results FILE");
+    }
     let mut lists = Vec::new();
     // By the words because of the order; the names themselves may be of any bytes.
     let mut files = args.input.input_file.iter();
@@ -335,6 +351,9 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
     let to_stdout = output == Where::Stdout;
     if to_stdout && records.results.as_deref().is_some_and(|path| path.as_os_str() == "-") {
         return usage("-o - and --results - both want standard output: give --results a file");
+    }
+    if args.bounds.max_line.is_some_and(|bytes| bytes < 64) {
+        return usage("--max-line is at least 64: no list has shorter URLs only");
     }
     let keep = keep(&args, output)?;
     let engine = engine(&args, true)?;
@@ -428,8 +447,20 @@ fn auth_hosts(args: &Args, ask: &Ask) -> Result<Hosts, Usage> {
         }
         return Ok(Hosts::These(Vec::new()));
     }
-    if args.request.auth_host.iter().any(|host| host == "all") {
-        return Ok(Hosts::All);
+    let mut hosts = Vec::new();
+    for host in &args.request.auth_host {
+        // With a port or a scheme it would fit nothing, and the secret would be missed in silence.
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let is_address = bare.parse::<std::net::IpAddr>().is_ok();
+        if bare.is_empty() || !is_address && bare.contains([':', '/', '@', '[', ']', ' ']) {
+            return usage(format!(
+                "--auth-host takes hosts as URLs name them, without scheme and port, and '{host}' is none"
+            ));
+        }
+        if host == "all" {
+            return Ok(Hosts::All);
+        }
+        hosts.push(bare.to_ascii_lowercase());
     }
-    Ok(Hosts::These(args.request.auth_host.iter().map(|host| host.to_ascii_lowercase()).collect()))
+    Ok(Hosts::These(hosts))
 }

@@ -269,7 +269,7 @@ pub(super) fn keep(args: &Args, output: Where) -> Result<Keep, Usage> {
             (false, false, true) => Existing::Clobber,
             (false, false, false) => Existing::Default,
         },
-        errors: out.keep_errors,
+        errors: out.keep_errors || out.fail_with_body,
         remote_time: out.remote_time,
         dump_header: out.dump_header.clone(),
         show_headers: out.show_headers,
@@ -305,7 +305,8 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
     let low_speed = match (time.speed_limit, time.speed_time) {
         (None, None) if batch => Some((100, 60)),
         (None, None) => None,
-        (Some(0), _) => None,
+        // As curl: no rate is too slow, or no time is too long.
+        (Some(0), _) | (_, Some(0)) => None,
         (speed, seconds) => Some((speed.unwrap_or(1), seconds.unwrap_or(30))),
     };
     if net.key.is_some() && net.cert.is_none() {
@@ -349,7 +350,9 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         low_speed,
         expect_timeout: args.request.expect100_timeout,
         keepalive: (!time.no_keepalive)
-            .then(|| time.keepalive_time.unwrap_or(Duration::from_secs(60))),
+            // As curl: 0 is the usual time.
+            .then(|| time.keepalive_time.filter(|time| !time.is_zero()))
+            .map(|time| time.unwrap_or(Duration::from_secs(60))),
         cacert: net.cacert.clone(),
         ca_native: net.ca_native,
         insecure: net.insecure,
