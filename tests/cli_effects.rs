@@ -4,9 +4,13 @@
 mod cli_common;
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use cli_common::{Gannet, records};
 use gannet::origin::{Script, spawn};
+use socket2::{Domain, Socket, Type};
 
 #[test]
 fn a_family_holds_for_addresses_that_were_typed_too() {
@@ -197,4 +201,112 @@ fn a_failure_with_its_body_has_it_in_a_batch_too() {
         assert_eq!(run.code, i32::from(option.contains('f')), "{option}: {}", run.err);
         assert_eq!(run.path("o/1").exists(), kept, "{option}: {}", run.out);
     }
+}
+
+/// Where a connection never comes about: the queue of the listener is full.
+fn hanging() -> (Vec<Socket>, u16) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&"127.0.0.7:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let port = address.as_socket().unwrap().port();
+    let mut held = vec![listener];
+    for _ in 0..4 {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let _ = socket.connect(&address);
+        held.push(socket);
+    }
+    (held, port)
+}
+
+#[test]
+fn the_next_address_is_tried_after_the_time_that_was_named() {
+    let (_held, port) = hanging();
+    let server = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let peer = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = server.accept().unwrap();
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+            stream.write_all(answer).unwrap();
+        }
+    });
+    let known = format!("two.example:{port}:127.0.0.7,127.0.0.1");
+    let url = format!("http://two.example:{port}/");
+    let mut took = Vec::new();
+    for time in ["20", "1500"] {
+        let begun = Instant::now();
+        let run = Gannet::new()
+            .args(["-sS", "--resolve", &known, "--happy-eyeballs-timeout-ms", time, &url])
+            .run();
+        assert_eq!((run.code, run.out.as_str()), (0, "ok"), "{}", run.err);
+        took.push(begun.elapsed());
+    }
+    assert!(took[0] < took[1] && took[1] >= Duration::from_millis(1500), "{took:?}");
+    peer.join().unwrap();
+}
+
+#[test]
+fn a_record_is_there_at_once_or_within_a_second() {
+    let server = spawn(Script::new()).unwrap();
+    let visible = |more: &[&str]| {
+        let gannet = Gannet::new().args(["-i", "-", "-s", "--results", "r"]).args(more);
+        let mut child = gannet.spawn(Stdio::piped());
+        let mut stdin = child.stdin.take().unwrap();
+        let begun = Instant::now();
+        writeln!(stdin, "{}", server.url("/bytes/1")).unwrap();
+        let size = || fs::metadata(gannet.path("r")).map_or(0, |meta| meta.len());
+        while size() == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let took = begun.elapsed();
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+        took
+    };
+    let gathered = visible(&[]);
+    assert!(gathered > Duration::from_millis(700), "{gathered:?}");
+    // The quickest of some: the machine may be busy.
+    let at_once = (0..10).map(|_| visible(&["--unbuffered"])).min().unwrap();
+    assert!(at_once < Duration::from_millis(600), "{at_once:?}");
+}
+
+/// Linux tells of each connection which timer it runs, and how long still.
+#[cfg(target_os = "linux")]
+#[test]
+fn probes_are_sent_when_they_were_asked_for() {
+    let server = spawn(Script::new()).unwrap();
+    let url = server.url("/delay/1500");
+    let timer = |words: &[&str]| {
+        let mut child = Gannet::new().args(["-sS"]).args(words).args([&url]).spawn(Stdio::null());
+        let there = format!(":{:04X}", server.addr().port());
+        let begun = Instant::now();
+        let found = loop {
+            let table = fs::read_to_string("/proc/net/tcp").unwrap();
+            let ours = table.lines().find_map(|line| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                // To the server, established, nothing unacknowledged.
+                let is_ours = fields.get(2)?.ends_with(&there) && fields.get(3) == Some(&"01");
+                let (kind, rest) = fields.get(5)?.split_once(':')?;
+                let hundredths = u64::from_str_radix(rest, 16).ok()?;
+                (is_ours && kind != "01").then(|| (kind == "02").then_some(hundredths / 100))
+            });
+            if let Some(timer) = ours {
+                break timer;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "{table}");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert!(child.wait().unwrap().success());
+        found
+    };
+    let within = |timer: Option<u64>, least, most| {
+        timer.is_some_and(|seconds| (least..=most).contains(&seconds))
+    };
+    assert!(within(timer(&[]), 50, 60));
+    assert!(within(timer(&["--keepalive-time", "500"]), 490, 500));
+    assert!(within(timer(&["--keepalive-time", "0"]), 50, 60));
+    assert_eq!(timer(&["--no-keepalive"]), None);
 }
