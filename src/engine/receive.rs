@@ -206,9 +206,12 @@ impl Engine {
                         Ok(chosen) => *delivery = chosen,
                         Err(outcome) => return outcome,
                     }
-                    if head.status == 503 && handler.retry_after(&head).is_none() {
+                    if head.status == 503 && !matches!(host.reach, Reach::Closed { .. }) {
+                        let pause = handler.retry_after(&head).unwrap_or_default();
                         let (at, open) = (started, host.slots());
+                        host.limit.asked_to_wait(pause);
                         host.limit.complaint(now, Complaint::Overload503, at, open);
+                        group.limit.asked_to_wait(pause);
                         group.limit.complaint(now, Complaint::Overload503, at, group.conns);
                     }
                     if matches!(
@@ -360,9 +363,12 @@ fn on_head(
             host.stats.too_many += 1;
         }
         host.stats.unavailable += u64::from(status == 503);
-        if status == 429 || wait.is_some() {
-            let bounded = wait.map(|wait| wait.min(config.max_retry_after));
+        let bounded = wait.map(|wait| wait.min(config.max_retry_after));
+        if status == 429 {
             host.pace.too_many(now, started, bounded, handler.rate_hint(head));
+        } else if let Some(pause) = bounded {
+            // It is too busy, or down for a while: that is no rate. What was sent was no reason.
+            host.pace.hold_until(now + pause);
         }
         let closes = wait.is_some_and(|wait| wait > config.max_retry_after);
         let wait = wait.unwrap_or(Duration::ZERO);

@@ -68,6 +68,17 @@ pub(crate) fn hard_limits() -> Vec<(Model, Goal)> {
     let (mut varied, goal) = hard("hard 24, exponential times", |_| 24, Beyond::Reset);
     varied.spread = Spread::Exponential;
     rows.push((varied, goal));
+    // One pause of a second is an eighth of eight, and what was under way when it began is half a round.
+    let paused = Goal { short: 84.0, short_from_128: 84.0, ..Goal::ISSUE };
+    for (name, limit) in [
+        ("hard 6, 503, Retry-After 1", (|_| 6) as fn(u64) -> u32),
+        ("hard 24, 503, Retry-After 1", |_| 24),
+        ("hard 100, 503, Retry-After 1", |_| 100),
+    ] {
+        let (mut pausing, _) = hard(name, limit, Beyond::Status503);
+        pausing.busy_pause = Some(1);
+        rows.push((pausing, paused));
+    }
     let (mut slow, goal) = hard("hard 24, 200 ms", |_| 24, Beyond::Reset);
     slow.service = 200;
     rows.push((slow, goal));

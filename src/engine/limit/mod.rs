@@ -68,7 +68,7 @@ impl Default for LimitConfig {
 /// What a server did that says "too much at once".
 ///
 /// The caller keeps to DESIGN section 6 on what counts: no stale reuse, no cancelled loser of a
-/// race, no address that never worked, no 429 and no answer with `Retry-After` (those pace).
+/// race, no address that never worked, and no 429 (that paces).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Complaint {
@@ -80,7 +80,7 @@ pub enum Complaint {
     ConnectTimeout,
     /// A TLS handshake timed out.
     HandshakeTimeout,
-    /// A 503 without `Retry-After`.
+    /// A 503. What it asks to wait is told by [`Limit::asked_to_wait`].
     Overload503,
 }
 
@@ -244,6 +244,14 @@ impl Limit {
         self.ledger_mut().complaint(what);
         if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.complaint(now, what, caused_at, open);
+        }
+    }
+
+    /// What the answer that is the next complaint asks to wait (`Retry-After` of a 503), nothing in most:
+    /// so much goodput it costs to ask for one connection too many, and so seldom that is done.
+    pub fn asked_to_wait(&mut self, pause: Duration) {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
+            adaptive.asked_to_wait(pause);
         }
     }
 

@@ -300,6 +300,10 @@ impl World {
                 it.stats.late_refused += u64::from(late);
                 that.jobs += 1;
                 let open = that.open;
+                if let Some(pause) = self.model.busy_pause.map(Duration::from_secs) {
+                    that.limit.asked_to_wait(pause);
+                    that.pace.hold_until(now + pause);
+                }
                 that.limit.complaint(now, Complaint::Overload503, sent_at, open);
                 if let Some(address) = &mut it.address {
                     address.complaint(now, Complaint::Overload503, sent_at, it.open);

@@ -35,6 +35,8 @@ pub(crate) struct RateLimit {
     pub(crate) retry_after: Option<u64>,
     /// A fixed window of this length instead of a bucket.
     pub(crate) window: Option<u64>,
+    /// No more than so many in any second, instead of a bucket.
+    pub(crate) sliding: bool,
     /// From this second on, another rate.
     pub(crate) then: Option<(u64, u64)>,
     /// Seconds in which everything is answered 429.
@@ -60,6 +62,8 @@ pub(crate) struct Model {
     pub(crate) rtt: u64,
     /// Connections (or requests, for 503) that it bears, as a function of the time in seconds.
     pub(crate) hard: Option<(fn(u64) -> u32, Beyond)>,
+    /// What a 503 says in `Retry-After`, in seconds.
+    pub(crate) busy_pause: Option<u64>,
     /// Whether a limit that falls resets established connections too.
     pub(crate) resets_established: bool,
     pub(crate) workers: Option<fn(u64) -> u32>,
@@ -95,6 +99,7 @@ impl Default for Model {
             spread: Spread::Same,
             rtt: 200,
             hard: None,
+            busy_pause: None,
             resets_established: false,
             workers: None,
             bandwidth: None,

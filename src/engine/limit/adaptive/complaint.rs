@@ -14,6 +14,10 @@ use super::{
 use crate::base::Instant;
 
 impl Adaptive {
+    pub(in crate::engine::limit) fn asked_to_wait(&mut self, pause: Duration) {
+        self.pause = pause;
+    }
+
     pub(in crate::engine::limit) fn complaint(
         &mut self,
         now: Instant,

@@ -57,6 +57,9 @@ const SHARED_FOR: Duration = Duration::from_secs(20);
 /// A limit that has just doubled or halved is the server's doing, not another client's: for so long nothing
 /// is left to others.
 const GIVES_AFTER: Duration = Duration::from_secs(10);
+/// Where a probe may cost a pause that the server asks for, between two of them so many pauses: a part
+/// of the goodput that is like that which other probes cost at worst.
+const PAUSES_APART: u32 = 40;
 /// Requests served before a complaint that came once is put to the test.
 const SERVED_BEFORE_SECOND_PROBE: u64 = 32;
 /// Of so many samples the mean hardly varies.
@@ -188,6 +191,8 @@ pub(super) struct Adaptive {
     mode: Mode,
     finding: Finding,
     wall: Option<Wall>,
+    /// What a complaint costs beside a request: a pause that the server asks for.
+    pause: Duration,
     burst: Option<Burst>,
     doubt: Option<Doubt>,
     losses: Losses,
@@ -279,6 +284,7 @@ impl Adaptive {
             mode: Mode::Start,
             finding: Finding::Growing,
             wall: None,
+            pause: Duration::ZERO,
             burst: None,
             doubt: None,
             losses: Losses { since: now, count: 0 },

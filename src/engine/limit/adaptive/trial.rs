@@ -6,11 +6,11 @@
 
 use core::time::Duration;
 
-use super::super::Sample;
 use super::super::explain::Finding;
 use super::super::meter::{Reading, Sums, UNIT, Window};
+use super::super::{Complaint, Sample};
 use super::{
-    AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, HELD_MAX, MANY, Mode, NOISY,
+    AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, HELD_MAX, MANY, Mode, NOISY, PAUSES_APART,
     PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE, SERVED_BETWEEN_PROBES, SHARED_FOR,
     TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
 };
@@ -20,7 +20,11 @@ impl Adaptive {
     /// Holds the level until the next trial is due.
     pub(super) fn hold(&mut self, now: Instant) {
         let soon = Duration::from_nanos(self.time) * 4;
-        if self.at_wall() && self.wall.is_some_and(|wall| wall.times <= 1) {
+        let costly = match self.wall {
+            Some(wall) if wall.what == Complaint::Overload503 => self.pause * PAUSES_APART,
+            _ => Duration::ZERO,
+        };
+        if self.at_wall() && costly.is_zero() && self.wall.is_some_and(|wall| wall.times <= 1) {
             let due_served = self.served + SERVED_BEFORE_SECOND_PROBE;
             self.hold_until(now, now + soon);
             if let Mode::Hold { due_served: after, .. } = &mut self.mode {
@@ -29,7 +33,7 @@ impl Adaptive {
             return;
         }
         let (since, least) = match self.wall {
-            Some(wall) if self.at_wall() => (wall.since, PROBE_EVERY_MIN),
+            Some(wall) if self.at_wall() => (wall.since, PROBE_EVERY_MIN.max(costly)),
             _ => (self.settled_at, TRIAL_EVERY_MIN),
         };
         let least = least.max(Duration::from_nanos(self.time) * 8);
