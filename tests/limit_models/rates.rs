@@ -4,12 +4,24 @@ use crate::world::{Model, RateLimit};
 use crate::{alone, client, percent, search};
 
 fn bucket(per_second: u64, burst: u64, retry_after: Option<u64>) -> RateLimit {
-    RateLimit { per_second, burst, retry_after, window: None, then: None, closed: None }
+    RateLimit {
+        per_second,
+        burst,
+        retry_after,
+        window: None,
+        sliding: false,
+        then: None,
+        closed: None,
+    }
 }
 
 fn window(per_second: u64, window: u64, retry_after: Option<u64>) -> RateLimit {
     let burst = per_second * window;
     RateLimit { window: Some(window), ..bucket(per_second, burst, retry_after) }
+}
+
+fn sliding(per_second: u64, retry_after: Option<u64>) -> RateLimit {
+    RateLimit { sliding: true, ..bucket(per_second, per_second, retry_after) }
 }
 
 /// Server, least part of the allowed rate in 60 s, most part of 429 after the first quarter.
@@ -225,4 +237,51 @@ fn a_429_leaves_the_limit_of_connections_alone() {
     let model = Model { service: 50, rate: Some(bucket(100, 100, None)), ..Model::default() };
     let (stats, words) = alone(&model, client(search(16, 3)), 30, 3);
     assert!(stats.trace.iter().all(|&level| level >= 16), "{words}");
+}
+
+/// So many in each second of the clock, or in any second: what such a server gives is had within seconds
+/// although no bucket gives the same. Least part of it in 30 s and in 8 s, and most that is refused after the
+/// first quarter of 30 s.
+#[test]
+fn windows_of_a_second_are_used_up() {
+    for per_second in [50, 200] {
+        for pause in [None, Some(1)] {
+            for rate in [window(per_second, 1, pause), sliding(per_second, pause)] {
+                for start in [6, 1, 128] {
+                    let model = Model { service: 50, rate: Some(rate), ..Model::default() };
+                    let run = |seconds| {
+                        let (stats, _) = alone(&model, client(search(start, 3)), seconds, 3);
+                        let part = percent(stats.served, per_second * seconds);
+                        (part, stats.too_many_part() * 100.0)
+                    };
+                    let ((long, refused), (short, _)) = (run(30), run(8));
+                    let kind = if rate.sliding { "any second" } else { "a second" };
+                    println!(
+                        "{per_second} in {kind}, {pause:?}, from {start}: {long:.1} %, of 8 s {short:.1} %, \
+                         429 {refused:.2} %"
+                    );
+                    assert!(
+                        long >= 97.0 && short >= 91.0 && refused < 0.5,
+                        "{per_second} in {kind}, {pause:?}, from {start}: {long:.1}, {short:.1}, {refused:.2}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A bucket that holds one request tells nothing at first but that two at once are too many: what it gives is
+/// climbed to within seconds. Least part of it in 30 s.
+#[test]
+fn a_bucket_of_one_is_climbed_to() {
+    for (per_second, least) in [(20, 65.0), (50, 65.0), (200, 45.0)] {
+        let rate = Some(bucket(per_second, 1, Some(1)));
+        let model = Model { service: 50, rate, ..Model::default() };
+        for start in [6, 1, 128] {
+            let (stats, words) = alone(&model, client(search(start, 3)), 30, 3);
+            let part = percent(stats.served, per_second * 30);
+            println!("{per_second}/s, burst 1, from {start}: {part:.1} %; {words}");
+            assert!(part >= least, "{per_second}/s, from {start}: {part:.1} %");
+        }
+    }
 }

@@ -23,9 +23,10 @@ const MORE: u32 = 32;
 /// What is known of openings.
 #[derive(Clone, Debug)]
 pub(super) struct Door {
-    /// Since when nothing was accepted, and how many were refused since.
+    /// Since when nothing was accepted, how many were refused since, and when the last of them was sent.
     blocked: Option<Instant>,
     asked: u32,
+    asked_at: Instant,
     /// When requests last began to be accepted, and how many were sent since but refused.
     since: Instant,
     count: u64,
@@ -51,7 +52,8 @@ impl Door {
     /// So many requests were sent since then, the refused one included.
     pub(super) fn new(since: Instant, count: u64) -> Self {
         let (window, length) = (None, Duration::ZERO);
-        Self { blocked: None, asked: 0, since, count, window, length, most: None, openings: 0 }
+        let (blocked, asked, asked_at) = (None, 0, since);
+        Self { blocked, asked, asked_at, since, count, window, length, most: None, openings: 0 }
     }
 
     /// Nanoseconds from one question to the next, where it is shut.
@@ -71,6 +73,25 @@ impl Door {
     /// What it can give at most now that it has opened, in thousandths of a request a second.
     pub(super) fn most(&self) -> Option<u64> {
         self.most
+    }
+
+    /// How long a window is, zero where there is none.
+    pub(super) fn length(&self) -> Duration {
+        self.window.map_or(Duration::ZERO, |_| self.length)
+    }
+
+    /// For the length of a window as much as this was accepted.
+    pub(super) fn gives(&mut self, rate: u64) {
+        if let Some(window) = &mut self.window {
+            window.rate = window.rate.max(rate);
+        }
+    }
+
+    /// Of so many one was refused.
+    pub(super) fn does_not_give(&mut self, rate: u64) {
+        if let Some(window) = &mut self.window {
+            window.rate = window.rate.min(rate - rate / 128);
+        }
     }
 
     /// It gives far more than a window would.
@@ -107,6 +128,7 @@ impl Door {
     pub(super) fn shut(&mut self, sent_at: Instant) {
         self.blocked.get_or_insert(sent_at);
         self.asked += 1;
+        self.asked_at = self.asked_at.max(sent_at);
     }
 
     /// A request passed that was sent after none did: whether a window has begun, unless an opening
@@ -114,7 +136,7 @@ impl Door {
     pub(super) fn opened(&mut self, sent_at: Instant, may_be_window: bool) -> Option<Window> {
         let since = self.blocked.take_if(|since| sent_at > *since)?;
         let asked = core::mem::take(&mut self.asked);
-        let length = sent_at - self.since;
+        let length = a_second(self.asked_at - self.since, sent_at - self.since);
         let rate = mul_div(self.count.saturating_sub(1) * MILLI, SECOND, nanos(length).max(1));
         // A server that was shut for a while may give far more than it did on average. One that seems
         // to be shut again at once is asked far too fast: then not one passes after a refusal.
@@ -137,4 +159,11 @@ impl Door {
         self.window = Some(Window { rate: rate - rate / 64, confirmed });
         self.window
     }
+}
+
+/// How long a window is that has ended between these times: a second, as most are, if that can be, or so long
+/// that it has certainly ended.
+fn a_second(after: Duration, by: Duration) -> Duration {
+    let second = Duration::from_nanos(SECOND);
+    if (after..=by).contains(&second) { second } else { by }
 }

@@ -42,6 +42,8 @@ const BOLDEST: u64 = 256;
 const BOLDLY: Duration = Duration::from_millis(500);
 /// The same once the first of them was fine, where no window hides what is too fast until its end.
 const BOLDLY_ON: Duration = Duration::from_millis(300);
+/// Most windows are of a second. One that seems to be longer than this may be none: a door that was closed.
+pub(super) const WINDOW: Duration = Duration::from_millis(1500);
 /// Requests between two careful steps up: each may cost one 429.
 const CAREFUL_REQUESTS: u64 = 250;
 /// Rates that differ by less than such a part need not be told apart.
@@ -291,7 +293,11 @@ impl Learned {
         if let Some(window) = window {
             self.rate = window.rate;
             // Or the door was closed for a while: then it gives far more.
-            self.step = if window.confirmed { CAREFUL } else { BOLDEST };
+            self.step = match window.confirmed {
+                true => CAREFUL,
+                false if self.door.length() > WINDOW => BOLDEST,
+                false => BOLDEST / 2,
+            };
             self.complained_at = sent_at;
         }
         if !self.is_costly() && self.door.window().is_none() {
@@ -361,6 +367,7 @@ impl Learned {
         self.complaints += 1;
         self.fine = before;
         self.step = if costly { (self.step / 2).clamp(2, CAREFUL) } else { CAREFUL };
+        self.door.does_not_give(before);
         if core::mem::take(&mut self.stepped) {
             self.failed = (self.failed + 1).min(6);
         }
@@ -430,7 +437,9 @@ impl Learned {
             // One 429 says little: the next one tells the rest, and until then nothing is lost.
             if self.paced >= CLIMB_REQUESTS && quiet >= CLIMB_EVERY {
                 self.stood = self.rate;
-                self.rate = (self.rate + self.rate / 10 + 1).min(FASTEST);
+                // By as much a second, also where two requests take longer than that.
+                let spans = (nanos(quiet) / nanos(CLIMB_EVERY)).clamp(1, 5);
+                self.rate = (self.rate + self.rate * spans / 10 + 1).min(FASTEST);
                 self.changed(now);
             }
             return;
@@ -459,7 +468,12 @@ impl Learned {
         // In a window, what is too fast shows only at its end.
         let shows_late = self.door.window().is_some_and(|window| window.confirmed);
         let (enough, wait) = if self.stepped && self.step > CAREFUL && !shows_late {
-            (16, if self.door.window().is_none() { BOLDLY_ON } else { BOLDLY })
+            match self.door.window() {
+                None => (16, BOLDLY_ON),
+                // It may as well have been a door that was closed for so long.
+                Some(_) if self.door.length() > WINDOW => (16, BOLDLY),
+                Some(_) => (16, BOLDLY.max(self.door.length())),
+            }
         } else {
             let least = Duration::from_secs(1 << self.failed);
             let least = least.max(self.pause * (PAUSES_APART << self.failed));
@@ -468,6 +482,9 @@ impl Learned {
             (CAREFUL_REQUESTS.min(self.rate / MILLI * 8).max(32), wait)
         };
         if self.paced >= enough && quiet >= wait {
+            if quiet >= self.door.length() {
+                self.door.gives(self.rate);
+            }
             self.step_up(now);
             if self.door.window().is_some_and(|window| self.rate > window.rate * 2) {
                 // It was shut for a while.

@@ -191,6 +191,8 @@ pub(crate) struct World {
     waiting: VecDeque<usize>,
     link: VecDeque<(usize, u64)>,
     link_busy: bool,
+    /// When the requests of the last second were accepted.
+    accepted: VecDeque<u64>,
     tokens: f64,
     tokens_at: u64,
 }
@@ -214,6 +216,7 @@ impl World {
             waiting: VecDeque::new(),
             link: VecDeque::new(),
             link_busy: false,
+            accepted: VecDeque::new(),
             tokens_at: 0,
         }
     }

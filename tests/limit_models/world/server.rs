@@ -76,7 +76,15 @@ impl World {
                 return;
             }
             let per_second = rate.at(second);
-            if let Some(window) = rate.window {
+            if rate.sliding {
+                while self.accepted.front().is_some_and(|&at| at + SECOND <= self.now) {
+                    self.accepted.pop_front();
+                }
+                self.tokens = per_second as f64 - self.accepted.len() as f64;
+                if self.tokens >= 1.0 {
+                    self.accepted.push_back(self.now);
+                }
+            } else if let Some(window) = rate.window {
                 if self.now / (window * SECOND) != self.tokens_at / (window * SECOND) {
                     self.tokens = (per_second * window) as f64;
                 }
