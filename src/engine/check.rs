@@ -32,6 +32,7 @@ struct Count {
     securing: u32,
     proven: u32,
     busy: u32,
+    unheard: u32,
     idle: u32,
     opening: u32,
 }
@@ -119,6 +120,7 @@ impl Engine {
                 State::Closing { .. } => closing += 1,
                 State::Busy(exchange) => {
                     count.busy += 1;
+                    count.unheard += u32::from(conn.served == 0);
                     let job = self.jobs.get(exchange.job).map(|job| job.state);
                     if job != Some(JobState::Running(key)) {
                         return Err(format!("{key:?} is busy with a job that is {job:?}"));
@@ -165,6 +167,7 @@ impl Engine {
             ("securing", host.securing, count.securing),
             ("proven", host.proven, count.proven),
             ("busy", host.busy, count.busy),
+            ("unheard", host.unheard, count.unheard),
             ("idle", host.idle.len(), count.idle),
             ("moved", host.queues[Queue::Moved as usize].len(), count.queued[0]),
             ("again", host.queues[Queue::Again as usize].len(), count.queued[1]),

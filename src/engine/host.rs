@@ -90,6 +90,8 @@ pub struct Host {
     pub(super) proven: u32,
     /// Those of them that are busy.
     pub(super) busy: u32,
+    /// Those of the busy ones that were never answered yet.
+    pub(super) unheard: u32,
     pub(super) limit: Limit,
     /// The limit that whoever looks on was told last.
     pub(super) told_limit: u32,
@@ -312,6 +314,7 @@ impl Host {
             securing: 0,
             proven: 0,
             busy: 0,
+            unheard: 0,
             told_limit: limit.allowed(),
             limit,
             pace,

@@ -26,6 +26,8 @@ use crate::proto::{self, Persistence};
 
 /// A request that must not be sent twice goes only on a connection that idled less than this.
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
+/// How long a connection is kept without work while others of its host wait for their first answer.
+const WHILE_OTHERS_WAIT: Duration = Duration::from_secs(1);
 /// Responses after which a connection gives way to hosts that have none.
 const FAIR_TURN: u32 = 64;
 
@@ -56,6 +58,7 @@ impl Engine {
         let host_key = conn.host;
         let host = &mut self.hosts[host_key];
         host.busy -= 1;
+        host.unheard -= u32::from(!reused);
         self.busy -= 1;
         host.elsewhere -= 1;
         host.proven += u32::from(served == 1);
@@ -71,6 +74,7 @@ impl Engine {
             whole: true,
         };
         host.limit.done(now, &sample);
+        host.limit.waiting(now, host.unheard, host.proven, reused);
         let group = &mut self.groups[conn.group as usize];
         group.busy -= 1;
         let port = conn.remote.port();
@@ -218,6 +222,7 @@ impl Engine {
             }
         }
         host.busy += 1;
+        host.unheard += u32::from(conn.served == 0);
         self.busy += 1;
         host.elsewhere += 1;
         host.pace.take(now);
@@ -272,7 +277,9 @@ impl Engine {
     fn rest(&mut self, key: ConnKey, now: Instant) {
         let conn = &mut self.conns[key];
         let host = &mut self.hosts[conn.host];
-        let until = now + host.habits.idle_for(self.config.idle_timeout);
+        let long = host.habits.idle_for(self.config.idle_timeout);
+        // It may be what the server waits for, if that serves as many connections as it has workers.
+        let until = now + if host.unheard > 0 { long.min(WHILE_OTHERS_WAIT) } else { long };
         conn.state = State::Idle { since: now, until };
         // The one that was used last is taken first: the others grow old and are retired.
         host.idle.push_front(&mut self.conns, key);
@@ -338,6 +345,7 @@ impl Engine {
             State::Busy(_) => {
                 host.conns -= 1;
                 host.busy -= 1;
+                host.unheard -= u32::from(conn.served == 0);
                 self.busy -= 1;
                 group.busy -= 1;
             }

@@ -467,3 +467,43 @@ fn stray_503s_are_no_other_client() {
         }
     }
 }
+
+/// A server that serves as many connections as it has workers leaves the others where nobody has accepted
+/// them: what is sent on those waits for as long as the others stay open. They are given up soon, as one that
+/// is too many, and what they carried is served in turn. A list that ends is served to its end.
+#[test]
+fn what_nobody_takes_up_is_not_waited_for() {
+    for (name, workers, keeps) in [
+        ("8 workers, each with its connection", (|_| 8) as fn(u64) -> u32, u32::MAX),
+        ("8 workers, 100 requests a connection", |_| 8, 100),
+        ("24 workers, each with its connection", |_| 24, u32::MAX),
+    ] {
+        let model = Model {
+            service: 50,
+            workers: Some(workers),
+            worker_holds: true,
+            requests_per_connection: keeps,
+            ..Model::default()
+        };
+        let most = 30 * 20 * u64::from(workers(0));
+        for start in [6, 1, 128] {
+            let (stats, words) = alone(&model, client(search(start, 3)), 30, 3);
+            let part = percent(stats.served, most);
+            println!("{name}, from {start}: {part:.1} %; {words}");
+            assert!(part >= 95.0 && words.contains("was not accepted in time"), "{words}");
+            let settled = &stats.trace[80..];
+            let limit = workers(0);
+            assert!(settled.iter().all(|&level| level <= limit + 2), "{settled:?}");
+        }
+    }
+}
+
+/// Where the first answer on each connection takes long, that is no reason to have few.
+#[test]
+fn a_slow_first_answer_is_waited_for() {
+    let model = Model { service: 20, first_service: Some(1000), ..Model::default() };
+    let (stats, words) = alone(&model, client(search(6, 3)), 30, 3);
+    let last = stats.seconds[25..30].iter().sum::<u64>();
+    println!("first answers of a second: {last} in 5 s; {words}");
+    assert!(last * 10 >= 5 * 128 * 50 * 9, "{last} in 5 s; {words}");
+}

@@ -9,7 +9,7 @@
 //!
 //! | the server | is seen by | the limit |
 //! |---|---|---|
-//! | has a hard limit | fresh connections reset or refused, 503 at once | what survived; one probe beyond it, ever more seldom |
+//! | has a hard limit | fresh connections reset, refused or left waiting, 503 at once | what survived; one probe beyond it, ever more seldom |
 //! | queues | latency grows as fast as concurrency, goodput stands still | the knee: goodput × latency without a queue |
 //! | shares a bandwidth | bytes a second stand still, time a byte grows | the knee, as above |
 //! | thrashes | goodput falls when concurrency grows | the level of the best goodput |
@@ -76,7 +76,8 @@ pub enum Complaint {
     FreshReset,
     /// A connection was refused by an address that has accepted in this run.
     Refused,
-    /// A connection attempt timed out at an address that has accepted in this run.
+    /// A connection attempt timed out at an address that has accepted in this run, or the server left it
+    /// unanswered while it served others many times ([`Limit::waiting`]).
     ConnectTimeout,
     /// A TLS handshake timed out.
     HandshakeTimeout,
@@ -252,6 +253,18 @@ impl Limit {
     pub fn asked_to_wait(&mut self, pause: Duration) {
         if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.asked_to_wait(pause);
+        }
+    }
+
+    /// A response is complete, and so many connections wait for the first one they ever got; so many others
+    /// have served.
+    ///
+    /// A server that has a worker for each connection leaves all others where the system keeps those that
+    /// nobody has accepted. They are open and answer nothing, while on the others answers come as quickly as
+    /// ever: neither goodput nor latency tells of them.
+    pub fn waiting(&mut self, now: Instant, unheard: u32, served: u32, reused: bool) {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
+            adaptive.waiting(now, unheard, served, reused);
         }
     }
 

@@ -82,6 +82,8 @@ impl World {
             in_flight_address: 0,
             requests: 0,
             at_server: false,
+            answered: false,
+            has_worker: false,
             body: 0,
             first_byte: false,
         };
@@ -106,6 +108,7 @@ impl World {
         conn.requests += 1;
         conn.body = body;
         conn.first_byte = false;
+        it.hosts[host].unheard += u32::from(!conn.answered);
         conn.in_flight = it.hosts[host].in_flight;
         conn.in_flight_address = it.in_flight;
         let paced = it.hosts[host].pace.binds();
@@ -200,6 +203,7 @@ impl World {
         match state {
             State::Dead => return,
             State::Busy => {
+                it.hosts[host].unheard -= u32::from(!self.conns[id].answered);
                 it.hosts[host].in_flight -= 1;
                 it.in_flight -= 1;
                 it.hosts[host].jobs += 1;
@@ -211,6 +215,7 @@ impl World {
                 it.closing -= 1;
             }
         }
+        it.hosts[host].served_on -= u32::from(self.conns[id].answered);
         it.hosts[host].open -= 1;
         it.open -= 1;
     }
@@ -311,6 +316,10 @@ impl World {
             }
         }
         that.limit.done(now, &sample);
+        let first = !std::mem::replace(&mut self.conns[id].answered, true);
+        that.unheard -= u32::from(first);
+        that.served_on += u32::from(first);
+        that.limit.waiting(now, that.unheard, that.served_on, !first);
         if let Some(address) = &mut it.address {
             sample.in_flight = in_flight_address;
             address.done(now, &sample);

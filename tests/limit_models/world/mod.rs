@@ -76,6 +76,9 @@ struct Conn {
     requests: u32,
     /// Known to the server, and counted there.
     at_server: bool,
+    /// It has had an answer; a worker is its own.
+    answered: bool,
+    has_worker: bool,
     body: u64,
     first_byte: bool,
 }
@@ -87,6 +90,9 @@ pub(crate) struct Host {
     open: u32,
     closing: u32,
     in_flight: u32,
+    /// Connections that wait for their first answer, and that have had one.
+    unheard: u32,
+    served_on: u32,
     idle: Vec<usize>,
     reopen_at: u64,
 }
@@ -155,6 +161,8 @@ impl Client {
                 open: 0,
                 closing: 0,
                 in_flight: 0,
+                unheard: 0,
+                served_on: 0,
                 idle: Vec::new(),
                 reopen_at: 0,
             })
@@ -191,6 +199,8 @@ pub(crate) struct World {
     waiting: VecDeque<usize>,
     link: VecDeque<(usize, u64)>,
     link_busy: bool,
+    /// Connections that have a worker of their own.
+    holders: u32,
     /// When the requests of the last second were accepted.
     accepted: VecDeque<u64>,
     tokens: f64,
@@ -216,6 +226,7 @@ impl World {
             waiting: VecDeque::new(),
             link: VecDeque::new(),
             link_busy: false,
+            holders: 0,
             accepted: VecDeque::new(),
             tokens_at: 0,
         }

@@ -67,6 +67,10 @@ pub(crate) struct Model {
     /// Whether a limit that falls resets established connections too.
     pub(crate) resets_established: bool,
     pub(crate) workers: Option<fn(u64) -> u32>,
+    /// What the first request on a connection takes, in milliseconds, if that is another time.
+    pub(crate) first_service: Option<u64>,
+    /// A worker serves one connection until that is closed; the others wait.
+    pub(crate) worker_holds: bool,
     /// Bytes a second, shared.
     pub(crate) bandwidth: Option<u64>,
     /// Mean body, in bytes, and how bodies vary.
@@ -102,6 +106,8 @@ impl Default for Model {
             busy_pause: None,
             resets_established: false,
             workers: None,
+            first_service: None,
+            worker_holds: false,
             bandwidth: None,
             body: 2000,
             body_spread: Spread::Same,

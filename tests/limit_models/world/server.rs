@@ -51,6 +51,15 @@ impl World {
         if std::mem::take(&mut self.conns[id].at_server) {
             self.connections -= 1;
         }
+        if std::mem::take(&mut self.conns[id].has_worker) {
+            self.holders -= 1;
+            while let Some(next) = self.waiting.pop_front() {
+                if self.conns[next].at_server {
+                    self.request(next);
+                    break;
+                }
+            }
+        }
     }
 
     pub(super) fn request(&mut self, id: usize) {
@@ -100,7 +109,16 @@ impl World {
             self.tokens -= 1.0;
         }
         let workers = self.model.workers.map_or(u32::MAX, |workers| workers(self.now / SECOND));
-        if self.working < workers {
+        if self.model.worker_holds && !self.conns[id].has_worker && self.holders < workers {
+            self.conns[id].has_worker = true;
+            self.holders += 1;
+        }
+        let free = if self.model.worker_holds {
+            self.conns[id].has_worker
+        } else {
+            self.working < workers
+        };
+        if free {
             self.work(id);
         } else {
             self.waiting.push_back(id);
@@ -109,7 +127,9 @@ impl World {
 
     fn work(&mut self, id: usize) {
         self.working += 1;
-        let mut time = self.draw(self.model.service * MS, self.model.spread);
+        let first = self.model.first_service.filter(|_| self.conns[id].requests <= 1);
+        let service = first.unwrap_or(self.model.service);
+        let mut time = self.draw(service * MS, self.model.spread);
         if let Some(bears) = self.model.thrash
             && self.working > bears
         {
@@ -141,7 +161,7 @@ impl World {
         let half = self.model.rtt * 500;
         self.working -= 1;
         let workers = self.model.workers.map_or(u32::MAX, |workers| workers(self.now / SECOND));
-        while self.working < workers {
+        while self.working < workers && !self.model.worker_holds {
             let Some(next) = self.waiting.pop_front() else { break };
             self.work(next);
         }

@@ -9,7 +9,7 @@ use super::super::Complaint;
 use super::super::explain::Finding;
 use super::{
     Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
-    NOT_PERSISTENT, PROBE_LONGEST, PROOF, SHARED_FOR, Wall,
+    NOT_PERSISTENT, PATIENCE_MOST, PROBE_LONGEST, PROOF, SHARED_FOR, UNHEARD_LEAST, Unheard, Wall,
 };
 use crate::base::Instant;
 
@@ -176,6 +176,53 @@ impl Adaptive {
         (self.proof, self.proof_fresh) = (0, 0);
         self.begin_start(now);
         self.careful_above = left;
+    }
+
+    /// So many wait for their first answer. Of those that waited a while ago half should have it by now.
+    pub(in crate::engine::limit) fn waiting(
+        &mut self,
+        now: Instant,
+        unheard: u32,
+        served: u32,
+        reused: bool,
+    ) {
+        if let Mode::Probe { to, .. } = self.mode
+            && self.leaves_waiting()
+            && served >= to
+        {
+            self.unheard.patience = (self.unheard.patience * 2).min(PATIENCE_MOST);
+            self.bears_more(now, to);
+            return;
+        }
+        let before = &mut self.unheard;
+        before.answered = before.answered.saturating_add(u32::from(!reused));
+        if before.waiting == 0 || unheard == 0 || unheard >= before.waiting * 2 {
+            *before = Unheard { since: now, waiting: unheard, answered: 0, ..*before };
+            return;
+        }
+        let patience = Duration::from_nanos(self.time) * before.patience;
+        if now - before.since < patience.max(UNHEARD_LEAST) {
+            return;
+        }
+        // Fewer than an eighth may be what is slow to answer.
+        let many = before.waiting.min(unheard) * 8 > unheard + served;
+        let none_comes = before.answered * 2 < before.waiting;
+        *before = Unheard { since: now, waiting: unheard, answered: 0, ..*before };
+        if many && none_comes && unheard > 1 && served > 0 && served < self.level {
+            self.proven = 0;
+            (self.proof, self.proof_fresh) = (0, 0);
+            before.served = served;
+            self.burst = Some(Burst { cut: now, top: served + 1, count: 1 });
+            self.ledger.complaint(Complaint::ConnectTimeout);
+            self.cut(now, Complaint::ConnectTimeout, served);
+        }
+    }
+
+    /// Whether what lies beyond the limit is left waiting: then only the first answer on one connection more
+    /// says that it is borne, while all others are open still.
+    pub(super) fn leaves_waiting(&self) -> bool {
+        let level = self.unheard.served + 1;
+        level > 1 && self.wall.is_some_and(|wall| wall.level == level)
     }
 
     /// Falls to the number of connections that survived.

@@ -44,6 +44,11 @@ const TRIAL_LONGEST: Duration = Duration::from_secs(3);
 const PROOF: u32 = 16;
 /// As many successes are remembered: so many complaints in a row are no chance.
 const PROOF_MAX: u32 = 64;
+/// For the first answer of a connection it waits so long at least, before that is no chance.
+const UNHEARD_LEAST: Duration = Duration::from_millis(500);
+/// And so many times as long as others take, or at most, where that was too short.
+const PATIENCE: u32 = 16;
+const PATIENCE_MOST: u32 = 128;
 /// Where so many are not served in this time, it is enough.
 const PROBE_LONGEST: Duration = Duration::from_secs(12);
 /// Of the goodput, one part in so many at most is left to another client, should there be one.
@@ -112,6 +117,19 @@ struct Burst {
 struct Losses {
     since: Instant,
     count: u32,
+}
+
+/// Connections that wait for their first answer.
+#[derive(Clone, Copy, Debug)]
+struct Unheard {
+    /// Since when their answers are counted, how many waited then, and how many came.
+    since: Instant,
+    waiting: u32,
+    answered: u32,
+    /// So many times as long as usual they are waited for: more, where that was too short once.
+    patience: u32,
+    /// How many were served when it was given up the last time.
+    served: u32,
 }
 
 /// A first complaint while it grows: one in a round may be chance.
@@ -196,6 +214,7 @@ pub(super) struct Adaptive {
     burst: Option<Burst>,
     doubt: Option<Doubt>,
     losses: Losses,
+    unheard: Unheard,
     ladder: Ladder,
     window: Window,
     /// All of the windows at the level, of late.
@@ -288,6 +307,7 @@ impl Adaptive {
             burst: None,
             doubt: None,
             losses: Losses { since: now, count: 0 },
+            unheard: Unheard { since: now, waiting: 0, answered: 0, patience: PATIENCE, served: 0 },
             ladder: Ladder::default(),
             window: Window::new(now, now, 1, u32::MAX),
             held: Sums::default(),
@@ -363,12 +383,8 @@ impl Adaptive {
     }
 
     pub(in crate::engine::limit) fn explain(&self) -> Explanation {
-        Explanation::new(
-            self.allowed(),
-            self.finding,
-            self.wall.map(|wall| wall.level),
-            self.ledger,
-        )
+        // What is believed to be right: that a trial asks for one more, or leaves some, just now is no news.
+        Explanation::new(self.level, self.finding, self.wall.map(|wall| wall.level), self.ledger)
     }
 
     pub(in crate::engine::limit) fn sent(&mut self, now: Instant, in_flight: u32, queued: bool) {

@@ -336,27 +336,36 @@ impl Adaptive {
     pub(super) fn probed(&mut self, now: Instant, sample: &Sample, to: u32, began: Instant) {
         let round = Duration::from_nanos(self.time);
         let together = sample.in_flight >= to && sample.sent_at >= began;
-        if together && (!sample.reused || sample.sent_at > began + round * 3) {
-            // The server bears more than it did, or what came once was chance. How much more is asked
-            // as in the beginning.
-            let wall = self.wall.take();
-            let was_chance = wall.is_some_and(|wall| wall.times <= 1 && wall.growing);
-            if wall.is_some_and(|wall| wall.times > 1) && to > self.highest {
-                // Or another client has left this one, and is to find as much. A level that is only had
-                // again says nothing.
-                self.shared = now + SHARED_FOR;
-            }
-            self.burst = None;
-            self.level = to;
-            self.settled_at = now;
-            self.finding = Finding::Growing;
-            self.begin_start(now);
-            self.careful_above = if was_chance { 0 } else { to - 1 };
-            if self.level >= self.cap() {
-                self.settle_at_cap(now);
-            }
+        let lives = !sample.reused || sample.sent_at > began + round * 3;
+        let waits = self.leaves_waiting();
+        if together && lives && !waits {
+            self.bears_more(now, to);
         } else if now - began > TRIAL_LONGEST.max(round * 12) {
+            if let Some(wall) = self.wall.as_mut().filter(|_| waits) {
+                wall.times += 1;
+            }
             self.hold(now);
+        }
+    }
+
+    /// The server bears more than it did, or what came once was chance. How much more is asked as in the
+    /// beginning.
+    pub(super) fn bears_more(&mut self, now: Instant, to: u32) {
+        let wall = self.wall.take();
+        let was_chance = wall.is_some_and(|wall| wall.times <= 1 && wall.growing);
+        if wall.is_some_and(|wall| wall.times > 1) && to > self.highest {
+            // Or another client has left this one, and is to find as much. A level that is only had
+            // again says nothing.
+            self.shared = now + SHARED_FOR;
+        }
+        self.burst = None;
+        self.level = to;
+        self.settled_at = now;
+        self.finding = Finding::Growing;
+        self.begin_start(now);
+        self.careful_above = if was_chance { 0 } else { to - 1 };
+        if self.level >= self.cap() {
+            self.settle_at_cap(now);
         }
     }
 }
