@@ -9,7 +9,8 @@ use super::super::Complaint;
 use super::super::explain::Finding;
 use super::{
     Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
-    NOT_PERSISTENT, PATIENCE_MOST, PROBE_LONGEST, PROOF, SHARED_FOR, UNHEARD_LEAST, Unheard, Wall,
+    NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_LONGEST, PROOF, SERVED_BETWEEN_PROBES,
+    SHARED_FOR, UNHEARD_LEAST, Unheard, Wall,
 };
 use crate::base::Instant;
 
@@ -29,6 +30,12 @@ impl Adaptive {
         if let Some(burst) = self.burst.as_mut().filter(|burst| caused_at <= burst.cut) {
             // One cause, one cut: but each further one says that one less survived.
             burst.count = burst.count.saturating_add(1);
+            if !burst.growing {
+                // The first of them is paid for by what was served before the next trial.
+                let next = self.served + SERVED_BETWEEN_PROBES;
+                let paid = self.paid.max(next) + SERVED_BETWEEN_PROBES;
+                self.paid = paid.min(next + SERVED_BETWEEN_PROBES * PAID_MOST);
+            }
             let survivors = burst.top.saturating_sub(burst.count);
             if survivors < self.level {
                 self.cut(now, what, survivors);
@@ -119,7 +126,7 @@ impl Adaptive {
         self.proven = 0;
         // Of those that were open then, as many fail as do not survive.
         let top = if growing || probing { survivors + 1 } else { open };
-        self.burst = Some(Burst { cut: now, top, count: 1 });
+        self.burst = Some(Burst { cut: now, top, count: 1, growing });
         let was_probe = matches!(self.mode, Mode::Probe { .. });
         self.cut(now, what, survivors);
         if was_probe && survivors == self.level {
@@ -146,7 +153,7 @@ impl Adaptive {
     fn was_taken(&mut self, now: Instant, what: Complaint, open: u32) {
         self.gift = None;
         self.shared = now + SHARED_FOR;
-        self.burst = Some(Burst { cut: now, top: open, count: 1 });
+        self.burst = Some(Burst { cut: now, top: open, count: 1, growing: false });
         // Who has less than four leaves nothing: some survive.
         self.cut(now, what, open - 1);
         // To ask for it at once would be to take it back.
@@ -212,7 +219,7 @@ impl Adaptive {
             self.proven = 0;
             (self.proof, self.proof_fresh) = (0, 0);
             before.served = served;
-            self.burst = Some(Burst { cut: now, top: served + 1, count: 1 });
+            self.burst = Some(Burst { cut: now, top: served + 1, count: 1, growing: true });
             self.ledger.complaint(Complaint::ConnectTimeout);
             self.cut(now, Complaint::ConnectTimeout, served);
         }

@@ -44,6 +44,8 @@ const TRIAL_LONGEST: Duration = Duration::from_secs(3);
 const PROOF: u32 = 16;
 /// As many successes are remembered: so many complaints in a row are no chance.
 const PROOF_MAX: u32 = 64;
+/// More than so many refusals are not made good.
+const PAID_MOST: u64 = 6;
 /// For the first answer of a connection it waits so long at least, before that is no chance.
 const UNHEARD_LEAST: Duration = Duration::from_millis(500);
 /// And so many times as long as others take, or at most, where that was too short.
@@ -110,6 +112,8 @@ struct Burst {
     /// Connections open at the first of them.
     top: u32,
     count: u32,
+    /// Whether they came while it grew.
+    growing: bool,
 }
 
 /// Connections that had served and were closed by the server, shortly one after the other.
@@ -278,6 +282,9 @@ pub(super) struct Adaptive {
     chance: [Chance; 2],
     served: u64,
     served_fresh: u64,
+    /// How many are to be served before the next trial that may cost a request: as many for each that was
+    /// refused together with another, so that all that is refused stays a small part.
+    paid: u64,
     /// Since when the level stands.
     settled_at: Instant,
     /// First-byte latency of late, nanoseconds.
@@ -345,6 +352,7 @@ impl Adaptive {
             chance: [Chance::default(); 2],
             served: 0,
             served_fresh: 0,
+            paid: 0,
             settled_at: now,
             wait: None,
             time: 0,

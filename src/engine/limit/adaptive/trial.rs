@@ -53,7 +53,8 @@ impl Adaptive {
         }
         self.held_at = now;
         self.trial_after = due;
-        self.mode = Mode::Hold { due, due_served: self.served + SERVED_BETWEEN_PROBES };
+        let due_served = self.paid.max(self.served + SERVED_BETWEEN_PROBES);
+        self.mode = Mode::Hold { due, due_served };
         self.open_window(now);
     }
 
