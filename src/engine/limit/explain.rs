@@ -167,7 +167,7 @@ pub enum Finding {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// Connections allowed now.
+    /// Connections that are believed to be right. A trial may allow more or fewer at the moment.
     pub allowed: u32,
     /// Why.
     pub finding: Finding,
