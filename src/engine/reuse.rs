@@ -279,7 +279,8 @@ impl Engine {
         let host = &mut self.hosts[conn.host];
         let long = host.habits.idle_for(self.config.idle_timeout);
         // It may be what the server waits for, if that serves as many connections as it has workers.
-        let until = now + if host.unheard > 0 { long.min(WHILE_OTHERS_WAIT) } else { long };
+        let in_the_way = host.unheard > 0 && host.has_no_queue();
+        let until = now + if in_the_way { long.min(WHILE_OTHERS_WAIT) } else { long };
         conn.state = State::Idle { since: now, until };
         // The one that was used last is taken first: the others grow old and are retired.
         host.idle.push_front(&mut self.conns, key);
