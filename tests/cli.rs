@@ -684,6 +684,22 @@ fn verbose_shows_heads_without_secrets() {
 }
 
 #[test]
+fn verbose_tells_what_is_found_of_a_host() {
+    let server = spawn(Script::new()).unwrap();
+    let list: String =
+        (0..300).map(|n| format!("{}\n", server.url(&format!("/bytes/100?{n}")))).collect();
+    let run = Gannet::new().args(["-i", "-", "-v", "--max-per-host", "3"]).stdin(&list).run();
+    assert_eq!(run.code, 0, "{}", run.err);
+    let told: Vec<&str> = run.err.lines().filter(|line| line.starts_with("* http://")).collect();
+    let port = server.url("/").replace("http://127.0.0.1:", "").replace('/', "");
+    assert!(
+        told.contains(&&*format!("* http://127.0.0.1:{port}: at the ceiling of 3")),
+        "{told:?}"
+    );
+    assert!(told.len() < 20, "each change once: {told:?}");
+}
+
+#[test]
 fn what_cannot_be_continued_or_read_has_a_name() {
     let server = spawn(Script::new()).unwrap();
     let url = server.url("/bytes/10");

@@ -86,7 +86,7 @@ impl Counts {
 }
 
 /// An origin as it is shown.
-fn full(scheme: &str, host: &str, port: u16) -> String {
+pub(super) fn full(scheme: &str, host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') {
         format!("{scheme}://[{host}]:{port}")
     } else {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::clump::{self, Clump};
 use super::desk::Desk;
 use super::feed::{Feed, Step};
+use super::found::Found;
 use super::tell::Early;
 use crate::cli::progress::{Progress, State};
 use crate::cli::results::Results;
@@ -57,6 +58,7 @@ pub fn drive(
     let mut called_off: Option<Instant> = None;
     let mut watched = false;
     let mut clump = Clump::default();
+    let mut found = Found::default();
     fetcher.reach_ahead();
     loop {
         let now = Instant::now();
@@ -146,6 +148,9 @@ pub fn drive(
             break;
         }
         after_turn(fetcher, feed, desk, progress);
+        if desk.batch && desk.display.verbose {
+            found.look(fetcher.host_stats());
+        }
     }
     ended
 }

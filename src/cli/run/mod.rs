@@ -17,6 +17,7 @@ mod clump;
 mod desk;
 mod drive;
 mod feed;
+mod found;
 mod job;
 mod memory;
 mod output;
