@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use cli_common::{Gannet, records};
-use gannet::origin::{Script, spawn};
+use gannet::origin::{Action, Script, When, presets, spawn};
 use socket2::{Domain, Socket, Type};
 
 #[test]
@@ -309,4 +309,21 @@ fn probes_are_sent_when_they_were_asked_for() {
     assert!(within(timer(&["--keepalive-time", "500"]), 490, 500));
     assert!(within(timer(&["--keepalive-time", "0"]), 50, 60));
     assert_eq!(timer(&["--no-keepalive"]), None);
+}
+
+/// Whoever cuts a connection can end a body that has no other end; that is said as what it is.
+#[test]
+fn a_body_that_tls_did_not_end_says_so() {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    for (clean, head) in [(false, ""), (true, ""), (false, "Content-Length: 3\r\n")] {
+        let mut script = presets::tls(&made.cert.pem(), &made.signing_key.serialize_pem());
+        script.tls.as_mut().unwrap().close_notify = clean;
+        let bytes = format!("HTTP/1.1 200 OK\r\n{head}\r\nabc").into_bytes();
+        let answer = [Action::Raw(bytes.into()), Action::Close];
+        let server = spawn(script.rule(When::path("/"), answer)).unwrap();
+        let run = Gannet::new().args(["-sSk", "--retry", "0", &server.url("/")]).run();
+        let cut = !clean && head.is_empty();
+        assert_eq!((run.code, run.out.as_str()), (if cut { 18 } else { 0 }, "abc"), "{}", run.err);
+        assert_eq!(run.err.contains("close_notify"), cut, "{}", run.err);
+    }
 }

@@ -309,12 +309,19 @@ impl Engine {
                     self.complete(key, persistence, true, now, handler);
                 }
                 result => {
-                    let kind = match (self.loss_of(key, None), result) {
+                    let kind = match (self.loss_of(key, None), &result) {
                         // Interim answers alone are no answer.
                         (Kind::EofInHead, Err(proto::Error::NoResponse)) => Kind::EmptyReply,
                         (kind, _) => kind,
                     };
-                    self.fail_exchange(key, Failing::new(kind), now, handler);
+                    let mut failing = Failing::new(kind);
+                    if matches!(result, Err(proto::Error::TruncatedUntilClose)) {
+                        let what = "TLS ended without close_notify, and the body has no other end";
+                        failing.detail = Some(what.into());
+                        let hint = "it may be whole: only the server can tell, by a Content-Length or by close_notify";
+                        failing.hint = Some(hint.into());
+                    }
+                    self.fail_exchange(key, failing, now, handler);
                 }
             },
             State::Securing { .. } => {
