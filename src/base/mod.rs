@@ -13,6 +13,8 @@ mod list;
 mod name;
 mod number;
 mod ratio;
+#[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
+mod sort;
 mod time;
 mod timers;
 
@@ -23,6 +25,8 @@ pub use list::{Linked, Links, List};
 pub(crate) use name::is_named;
 pub(crate) use number::Number;
 pub(crate) use ratio::mul_div;
+#[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
+pub(crate) use sort::sort_by_key;
 pub use time::Instant;
 pub(crate) use time::nanos;
 pub use timers::Timers;

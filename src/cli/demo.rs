@@ -22,6 +22,7 @@ use serde::Deserialize;
 
 use super::exit::Exit;
 use super::stdio;
+use crate::base::sort_by_key;
 use crate::origin::models::{MODELS, Model, Served};
 
 /// A list is what its server can serve in so many seconds.
@@ -246,7 +247,7 @@ fn client(model: &Model, who: Who, server: &Served) -> Result<Outcome> {
         .iter()
         .map(|host| host.fresh_resets + host.open_failures + host.status_429 + host.status_503)
         .sum();
-    hosts.sort_by_key(|host| asked.iter().position(|url| url.starts_with(&host.origin)));
+    sort_by_key(&mut hosts, |host| asked.iter().position(|url| url.starts_with(&host.origin)));
     // Names that share an address share what was found.
     let found = if hosts.len() > model.hosts() { report.addresses } else { hosts };
     Ok(Outcome {

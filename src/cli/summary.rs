@@ -13,7 +13,7 @@ pub use host::{Host, Shared};
 
 use super::stdio::{Tone, painted, safe};
 use super::{json, manual};
-use crate::base::Number;
+use crate::base::{Number, sort_by_key};
 use crate::engine::{AddressStats, HostStats};
 use crate::fetch::Url;
 
@@ -146,7 +146,7 @@ impl Summary<'_> {
         }
         if !counts.kinds.is_empty() {
             let mut kinds: Vec<_> = counts.kinds.iter().collect();
-            kinds.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), name.as_str()));
+            sort_by_key(&mut kinds, |&(name, &count)| (std::cmp::Reverse(count), name.as_str()));
             let shown: Vec<String> =
                 kinds.iter().take(6).map(|(name, count)| format!("{count} {name}")).collect();
             let more = kinds.len().saturating_sub(6);
@@ -193,7 +193,7 @@ impl Summary<'_> {
             };
         }
         let mut worst: Vec<&Host> = self.hosts.iter().filter(|host| host.trouble() > 0).collect();
-        worst.sort_by_key(|host| std::cmp::Reverse(host.trouble()));
+        sort_by_key(&mut worst, |host| std::cmp::Reverse(host.trouble()));
         for host in worst.iter().take(3) {
             host.line(&mut out);
         }
@@ -312,7 +312,7 @@ pub fn worst<'a>(
 /// Of many addresses those that the most share.
 pub fn most_shared(all: impl Iterator<Item = AddressStats>, most: usize) -> Vec<Shared> {
     let mut all: Vec<AddressStats> = all.collect();
-    all.sort_by_key(|shared| (std::cmp::Reverse(shared.origins), shared.address));
+    sort_by_key(&mut all, |shared| (std::cmp::Reverse(shared.origins), shared.address));
     all.truncate(most);
     all.into_iter().map(Shared).collect()
 }

@@ -3,7 +3,6 @@
 //! Owns the grammar (`%{name}`, `%header{name}`, `%time{format}`, `%output{file}`, `\n`) and the names. What is
 //! rendered are plain facts; where they come from is `run`'s business.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -396,9 +395,8 @@ impl Facts<'_> {
 
     fn json(&self, out: &mut String) {
         let mut bytes = vec![b'{'];
-        let values: BTreeMap<&str, Value<'_>> =
-            NAMES.iter().map(|name| (*name, self.value(name))).collect();
-        for (name, value) in &values {
+        // By name, which is how `NAMES` has them.
+        for (name, value) in NAMES.iter().map(|name| (name, self.value(name))) {
             json::string(name.as_bytes(), &mut bytes);
             bytes.push(b':');
             let mut text = String::new();
@@ -411,7 +409,7 @@ impl Facts<'_> {
                 Value::Status(status) => {
                     let _ = write!(text, "{status}");
                 }
-                Value::Time(time) => push_time(*time, &mut text),
+                Value::Time(time) => push_time(time, &mut text),
             }
             bytes.extend_from_slice(text.as_bytes());
             bytes.push(b',');

@@ -13,7 +13,7 @@ use core::time::Duration;
 use alloc::vec::Vec;
 
 use super::config::Reach;
-use crate::base::{Instant, Seeded};
+use crate::base::{Instant, Seeded, sort_by_key};
 
 /// Puts `addresses` in the order of trying; each stays once.
 pub(super) fn arrange(
@@ -27,7 +27,7 @@ pub(super) fn arrange(
             ranked.push((Rank::of(&address, reach, failed(&address)), address));
         }
     }
-    ranked.sort_by_key(|(rank, _)| *rank);
+    sort_by_key(&mut ranked, |(rank, _)| *rank);
     addresses.clear();
     let good = ranked.iter().take_while(|(rank, _)| !rank.last_resort()).count();
     let (good, rest) = ranked.split_at(good);

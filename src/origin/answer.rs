@@ -5,6 +5,8 @@ use core::time::Duration;
 use std::borrow::Cow;
 use std::io::Write as _;
 
+use crate::base::sort_by_key;
+
 use super::outgoing::{Content, Finish, Outgoing};
 use super::pattern;
 use super::request::Head;
@@ -258,7 +260,7 @@ impl Draft {
         };
         let mut pauses: Vec<_> =
             self.pauses.iter().map(|&(at, ms)| (place(at), Duration::from_millis(ms))).collect();
-        pauses.sort_by_key(|pause| pause.0);
+        sort_by_key(&mut pauses, |pause| pause.0);
         if !habits.latency.is_zero() {
             pauses.insert(0, (0, habits.latency));
         }

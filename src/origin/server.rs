@@ -1,5 +1,6 @@
 //! The loop: one thread, one poller, every connection in turn.
 
+use core::cmp::Reverse;
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::sync::mpsc::Receiver;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::base::{Arena, Instant, Key, Timers};
+use crate::base::{Arena, Instant, Key, Timers, sort_by_key};
 
 use super::conn::{Conn, Fate, Standing, turned_away};
 use super::listen::Listener;
@@ -480,7 +481,7 @@ impl Server {
             .filter(|(_, conn)| conn.site == site && conn.standing == Standing::Regular)
             .map(|(key, conn)| (conn.number, key))
             .collect();
-        newest.sort_unstable_by(|one, other| other.cmp(one));
+        sort_by_key(&mut newest, |&(number, _)| Reverse(number));
         for (_, key) in newest.into_iter().take(excess) {
             let conn = &mut self.conns[key];
             conn.standing = Standing::Shed;

@@ -20,6 +20,7 @@ use rustls::{
 use super::store::SessionStore;
 use super::verified::Verified;
 use super::verify::{Trust, Verifier, digest};
+use crate::base::sort_by_key;
 
 /// Whose signature makes a server's certificate good.
 #[derive(Clone)]
@@ -353,7 +354,7 @@ pub(super) fn default_provider() -> Arc<CryptoProvider> {
     #[cfg(not(feature = "aws-lc-rs"))]
     let mut provider = rustls::crypto::ring::default_provider();
     let aes = has_aes();
-    provider.cipher_suites.sort_by_key(|suite| {
+    sort_by_key(&mut provider.cipher_suites, |suite| {
         let name = suite.suite();
         let old = suite.tls13().is_none();
         let rank = match name {
@@ -439,7 +440,7 @@ fn pem_roots(
             }
         }
     }
-    certificates.sort_unstable();
+    sort_by_key(certificates, |digest| *digest);
     certificates.dedup();
     if roots.is_empty() {
         let message = match *skipped {
