@@ -150,6 +150,7 @@ impl<T> Arena<T> {
     }
 
     /// The key of the value that is in slot `index` now.
+    #[inline]
     pub fn at(&self, index: usize) -> Option<Key<T>> {
         self.slots.contains(index).then(|| self.key(index))
     }

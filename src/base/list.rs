@@ -67,6 +67,7 @@ impl<const N: usize> List<N> {
     }
 
     /// The first value.
+    #[inline]
     pub fn front<T: Linked<N>>(&self, arena: &Arena<T>) -> Option<Key<T>> {
         arena.at(self.front as usize)
     }

@@ -78,6 +78,7 @@ impl Timers {
     }
 
     /// The deadline of `thing`.
+    #[inline]
     pub fn get(&self, thing: usize) -> Option<Instant> {
         let place = *self.places.get(thing)?;
         (place != NONE).then(|| self.heap[place as usize].0)

@@ -5,23 +5,27 @@
 /// Appends a string with its quotes.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    escaped(text, out);
+    let (plain, rest) = text.split_at(plain(text));
+    out.extend_from_slice(plain);
+    if !rest.is_empty() {
+        escaped(rest, out);
+    }
     out.push(b'"');
 }
 
-/// Appends a string's inside.
-pub fn escaped(text: &[u8], out: &mut Vec<u8>) {
+/// What begins with a byte that can't stand as it is.
+fn escaped(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     loop {
-        let (plain, after) = rest.split_at(plain(rest));
-        out.extend_from_slice(plain);
-        match after {
+        match rest {
             [] => return,
             [byte @ ..0x80, after @ ..] => {
                 escape(*byte, out);
+                let (plain, after) = after.split_at(plain(after));
+                out.extend_from_slice(plain);
                 rest = after;
             }
-            _ => return beyond_ascii(after, out),
+            _ => return beyond_ascii(rest, out),
         }
     }
 }
@@ -47,47 +51,37 @@ const fn is_plain(byte: u8) -> bool {
 }
 
 /// How many of the first bytes can stand as they are.
+#[inline]
 fn plain(text: &[u8]) -> usize {
-    // Most text needs nothing, and sixteen bytes are judged at once. The last block may overlap the
-    // one before: what it has of that is known to be plain.
-    if let Some(last) = text.last_chunk()
-        && text.as_chunks().0.iter().all(are_plain)
-        && are_plain(last)
-    {
-        return text.len();
-    }
+    let first = |special: u64| special.trailing_zeros() as usize / 8;
     let (words, rest) = text.as_chunks();
     for (at, word) in words.iter().enumerate() {
         let special = special(u64::from_le_bytes(*word));
         if special != 0 {
-            return at * 8 + special.trailing_zeros() as usize / 8;
+            return at * 8 + first(special);
         }
     }
-    let special = rest.iter().position(|&byte| !is_plain(byte));
-    special.map_or(text.len(), |at| text.len() - rest.len() + at)
-}
-
-/// Without a branch, so that it becomes a few instructions for all of them.
-fn are_plain(block: &[u8; 16]) -> bool {
-    let special = block.iter().fold(0, |all, &byte| {
-        let outside = u8::from(byte.wrapping_sub(b' ') > b'~' - b' ');
-        all | outside | u8::from(byte == b'"') | u8::from(byte == b'\\')
-    });
-    special == 0
+    // The last word overlaps the one before: what it has of that is known to be plain.
+    if let Some(last) = text.last_chunk() {
+        let special = special(u64::from_le_bytes(*last));
+        return text.len() - 8 + first(special);
+    }
+    rest.iter().take_while(|&&byte| is_plain(byte)).count()
 }
 
 /// Zero when all eight bytes can stand as they are; else the lowest bit that is set is the highest
 /// of the first byte that can't.
+#[inline]
 const fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES * 0x80;
-    // A borrow goes up only: below the first hit there is none.
+    // A borrow goes up only, and so does a carry: below the first hit there is none.
     const fn below(word: u64, limit: u8) -> u64 {
         word.wrapping_sub(ONES * limit as u64) & !word
     }
     let quote = below(word ^ (ONES * b'"' as u64), 1);
     let backslash = below(word ^ (ONES * b'\\' as u64), 1);
-    let delete = below(word ^ (ONES * 0x7f), 1);
+    let delete = word.wrapping_add(ONES);
     (word | below(word, b' ') | quote | backslash | delete) & HIGHS
 }
 
@@ -126,6 +120,7 @@ pub fn number(number: u64, out: &mut Vec<u8>) {
 /// A number of up to eight digits: they are found together, two, four and eight at a time, and
 /// written as one word of which the part behind the last digit is taken back. To copy so few bytes
 /// costs more than to make them.
+#[inline]
 fn eight(halves: u64, out: &mut Vec<u8>) {
     // Two digits each: for less than ten thousand a hundredth is 10,486 / 2^20.
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;

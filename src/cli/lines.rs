@@ -128,7 +128,7 @@ impl Lines {
                         return Ok(Next::TooLong(self.number));
                     }
                     let line = &self.buffer[from..to];
-                    return Ok(Next::Line(line.strip_suffix(b"\r").unwrap_or(line), self.number));
+                    return Ok(Next::Line(without_return(line), self.number));
                 }
                 self.searched = self.end;
                 if self.skipping || self.end - self.start > self.max_line {
@@ -147,7 +147,7 @@ impl Lines {
                         return Ok(Next::TooLong(self.number));
                     }
                     let line = &self.buffer[from..to];
-                    return Ok(Next::Line(line.strip_suffix(b"\r").unwrap_or(line), self.number));
+                    return Ok(Next::Line(without_return(line), self.number));
                 }
             }
             if !self.fill()? {
@@ -206,6 +206,15 @@ fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
+    }
+}
+
+/// A line may end as Windows ends them.
+#[inline]
+fn without_return(line: &[u8]) -> &[u8] {
+    match line {
+        [line @ .., b'\r'] => line,
+        line => line,
     }
 }
 

@@ -165,15 +165,14 @@ impl Writer {
         if let Some(value) = record.content_length {
             number(key!("content_length"), value, out);
         }
-        let fields = [
-            (key!("etag"), record.etag),
-            (key!("last_modified"), record.last_modified),
-            (key!("location"), record.location),
-        ];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                text(name, value, out);
-            }
+        if let Some(value) = record.etag {
+            text(key!("etag"), value, out);
+        }
+        if let Some(value) = record.last_modified {
+            text(key!("last_modified"), value, out);
+        }
+        if let Some(value) = record.location {
+            text(key!("location"), value, out);
         }
         if let Some(output) = record.output {
             text(key!("output"), output.as_bytes(), out);

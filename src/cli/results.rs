@@ -93,6 +93,7 @@ impl Results {
     }
 
     /// To be called after each record.
+    #[inline]
     pub fn written(&mut self) -> io::Result<()> {
         if self.each || self.buffer.len() >= BLOCK {
             return self.flush();

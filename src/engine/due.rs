@@ -176,6 +176,7 @@ impl Engine {
     /// Arms the deadline of a connection's state. An entry that is armed earlier stays: when it
     /// fires, the true deadline is looked at, so that a state which is left in time costs no
     /// heap operation.
+    #[inline]
     pub(super) fn arm(&mut self, key: ConnKey) {
         let Some((at, _)) = self.deadline_of(key) else { return };
         if self.conn_timers.get(key.index()).is_none_or(|armed| armed > at) {

@@ -213,6 +213,7 @@ impl Intake {
     }
 
     /// Keeps the buffer of a head for a further request.
+    #[inline]
     pub(super) fn keep(&mut self, mut buffer: Vec<u8>) {
         if self.spare.len() < SPARE {
             buffer.clear();

@@ -286,6 +286,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// The offset from which a continuation would ask, if there is anything to continue.
+    #[inline]
     pub(super) fn offset(&self) -> Option<u64> {
         let next = self.first() + self.delivered;
         let is_whole = self.total.is_some_and(|total| next >= total);

@@ -160,6 +160,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    #[inline]
     pub(super) fn push(&mut self, at: Instant, host: HostKey, what: What) {
         if self.most == 0 {
             return;

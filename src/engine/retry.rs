@@ -104,6 +104,7 @@ pub(super) fn loss(cause: Option<Cause>, reused: bool, answered: bool, in_body: 
 }
 
 /// Statuses that ask to come back later.
+#[inline]
 pub(super) const fn asks_to_come_back(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 522 | 524)
 }

@@ -92,6 +92,7 @@ impl Engine {
     }
 
     /// Whether the host is held or paced; arms the timer that ends it.
+    #[inline]
     pub(super) fn waits(&mut self, key: HostKey, now: Instant) -> bool {
         let host = &mut self.hosts[key];
         let ready = host.pace.ready_at(now).max(self.overall_pace.ready_at(now));
@@ -251,6 +252,7 @@ impl Engine {
     }
 
     /// Whether jobs of this host end at once, because it is given up or asked to be left alone.
+    #[inline]
     pub(super) fn turned_away(
         &mut self,
         key: HostKey,

@@ -371,6 +371,7 @@ impl Engine {
     }
 
     /// What a report says of the exchange on this connection.
+    #[inline]
     pub(super) fn attempt_of(&self, key: ConnKey, now: Instant) -> Attempt {
         let conn = &self.conns[key];
         let Some(exchange) = conn.exchange() else { return Attempt::none(now) };

@@ -194,6 +194,7 @@ impl Fetcher {
     }
 
     /// Hands a slot's request to the engine.
+    #[inline]
     pub(super) fn start(&mut self, slot: usize) -> Result<(), Error> {
         let job = ask::submit(&mut self.driver, &self.directory, &mut self.state, slot)?;
         self.state.places.entries[slot].place = Place::Engine(job);

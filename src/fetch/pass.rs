@@ -369,6 +369,7 @@ impl Handler for Pass<'_> {
 }
 
 /// Hands bytes on, within the bounds that the user set.
+#[inline]
 fn deliver(
     slot: &mut Slot,
     visitor: &mut dyn Visitor,

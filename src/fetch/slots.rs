@@ -153,6 +153,7 @@ impl Slot {
         self.begin_station();
     }
 
+    #[inline]
     pub(super) fn begin_station(&mut self) {
         self.then = Then::Done;
         self.shown = false;
@@ -184,6 +185,7 @@ impl Slot {
         if self.profile().head && body != Body::None { Advice::Abort } else { Advice::SkipBody }
     }
 
+    #[inline]
     pub(super) fn asked(&self) -> Asked<'_> {
         let profile = self.profile();
         Asked {
@@ -195,11 +197,13 @@ impl Slot {
     }
 
     /// The method at the present station.
+    #[inline]
     pub(super) fn method(&self) -> &str {
         self.asked().method()
     }
 
     /// What `Referer` says at the present station.
+    #[inline]
     pub(super) fn referer(&self) -> Option<&str> {
         let profile = self.profile();
         match &self.previous {
@@ -397,6 +401,7 @@ impl State {
         tickets.filter(|ticket| tag.is_none_or(|tag| tag == ticket.tag)).collect()
     }
 
+    #[inline]
     pub(super) fn ticket(&self, slot: usize) -> Ticket {
         Ticket {
             slot: slot as u32,

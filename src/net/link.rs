@@ -105,6 +105,7 @@ impl Link {
     }
 
     /// Whether the pump has anything to do.
+    #[inline]
     pub(super) const fn has_work(&self) -> bool {
         if !self.connected {
             return self.writable || self.readable;

@@ -135,6 +135,7 @@ impl Mio {
     }
 
     #[expect(clippy::indexing_slicing, reason = "made long enough right before")]
+    #[inline]
     fn slot(&mut self, token: usize) -> &mut Option<Connected> {
         let [connections, resolver] = &mut self.sockets;
         let slots = if token & RESOLVER == 0 { connections } else { resolver };
@@ -145,6 +146,7 @@ impl Mio {
         &mut slots[index]
     }
 
+    #[inline]
     fn socket(&mut self, token: usize) -> Result<&mut Connected, Fault> {
         match self.slot(token) {
             Some(socket) if socket.token == token => Ok(socket),

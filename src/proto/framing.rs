@@ -171,6 +171,7 @@ impl FramingFields {
         (read, hints)
     }
 
+    #[inline]
     fn connection(&mut self, value: &[u8]) {
         if value == b"keep-alive" {
             self.keep_alive = true;

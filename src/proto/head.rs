@@ -75,6 +75,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of the first line of that name; case does not matter.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         self.lines.iter().find(|line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
     }

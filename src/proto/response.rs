@@ -229,11 +229,16 @@ impl Response {
     }
 
     /// Gives back the memory of a head that was handed on by the call before.
+    #[inline]
     fn forget_head(&mut self) {
-        self.held = Vec::new();
-        self.unfolded = Vec::new();
+        // Nothing is held of most heads.
+        if self.held_bytes() > 0 {
+            self.held = Vec::new();
+            self.unfolded = Vec::new();
+        }
     }
 
+    #[inline]
     fn done(&mut self, persistence: Persistence) -> Event<'static> {
         self.forget_head();
         self.course.state = State::Done(persistence);

@@ -15,6 +15,7 @@ const ICY: &[u8] = b"ICY ";
 
 /// Judges the beginning of an answer; fine as long as it may become a status line of HTTP/1.0 or
 /// HTTP/1.1. `start` is all that has come, or its first [`LONGEST`] bytes.
+#[inline]
 pub(super) fn judge(start: &[u8]) -> Result<(), Error> {
     if let Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1', b' ']) =
         start.first_chunk::<9>()

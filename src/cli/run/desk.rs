@@ -101,6 +101,7 @@ impl Desk {
     }
 
     /// The job is where it was.
+    #[inline]
     pub(super) fn put_back(&mut self, index: usize, job: Box<Job>) {
         self.blank = Some(std::mem::replace(&mut self.jobs[index], job));
     }
@@ -135,6 +136,7 @@ impl Desk {
     }
 
     /// A digest is wanted for the record, or to compare.
+    #[inline]
     pub fn hash_for(&self, job: &Job) -> Option<Box<Sha256>> {
         let expected = job.more.as_deref().is_some_and(|more| more.sha256.is_some());
         (self.records.sha256 || expected).then(Box::default)

@@ -315,6 +315,22 @@ impl Job {
 
     /// It is over: one long line, body or head must not be held until another URL comes.
     pub fn trim(&mut self) {
+        // Taken together bit by bit, sizes are no less than the largest of them.
+        let texts = self.url.capacity()
+            | self.typed.capacity()
+            | self.host.capacity()
+            | self.path.capacity();
+        let buffers = self.kept.capacity()
+            | self.heads.capacity()
+            | self.raw.capacity()
+            | self.body.capacity();
+        if texts > 4 * 1024 || buffers > 64 * 1024 {
+            self.give_back();
+        }
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
         for text in [&mut self.url, &mut self.typed, &mut self.host, &mut self.path] {
             if text.capacity() > 4 * 1024 {
                 *text = String::new();
@@ -328,6 +344,7 @@ impl Job {
     }
 
     /// Sets the URL as it stands in the list, and as it may be shown.
+    #[inline]
     pub fn set_url(&mut self, typed: &str, masked: &str) {
         self.url.push_str(masked);
         if typed != masked {

@@ -121,6 +121,7 @@ impl Output {
     }
 
     /// Writes what is not written yet of heads and trailers; false: it can't be written.
+    #[inline]
     pub fn pour_heads(&mut self, job: &mut Job, terms: &Terms) -> bool {
         if !terms.shows_heads() {
             return true;

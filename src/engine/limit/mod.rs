@@ -212,6 +212,7 @@ impl Limit {
     /// `queued` says that the host has more work waiting which nothing but this limit holds
     /// back: no pace, not the cap of all hosts, no other limit. That connections within the
     /// limit are still being opened for it changes nothing.
+    #[inline]
     pub fn sent(&mut self, now: Instant, in_flight: u32, queued: bool) {
         if let Way::Adaptive(adaptive) = &mut self.0 {
             adaptive.sent(now, in_flight, queued);
@@ -221,6 +222,7 @@ impl Limit {
     /// The first byte of an answer came, `latency` after its request was written.
     ///
     /// `reused` as in [`Sample::reused`]: only those say how long the server's queue is.
+    #[inline]
     pub fn first_byte(&mut self, now: Instant, latency: Duration, reused: bool, sent_at: Instant) {
         self.ledger_mut().first_byte(latency, reused);
         if let Way::Adaptive(adaptive) = &mut self.0 {

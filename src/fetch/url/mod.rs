@@ -176,13 +176,11 @@ impl Url {
     /// The host: a name in its ASCII form, or an address, without brackets and zone.
     pub fn host(&self) -> &str {
         let host = &self.text[self.authority as usize..self.host_end as usize];
-        match host.strip_prefix('[') {
-            None => host,
-            Some(inner) => {
-                let inner = &inner[..inner.len() - 1];
-                inner.split_once('%').map_or(inner, |(address, _)| address)
-            }
+        if host.as_bytes().first() != Some(&b'[') {
+            return host;
         }
+        let inner = &host[1..host.len() - 1];
+        inner.split_once('%').map_or(inner, |(address, _)| address)
     }
 
     /// The zone of an IPv6 address (`eth0` of `[fe80::1%25eth0]`).
@@ -191,6 +189,7 @@ impl Url {
     }
 
     /// Scheme and authority as text: the same for all URLs of an origin, and for no other.
+    #[inline]
     pub(super) fn origin(&self) -> &[u8] {
         &self.text.as_bytes()[..self.path as usize]
     }
@@ -231,6 +230,7 @@ impl Url {
     }
 
     /// The request target in origin form: path and query.
+    #[inline]
     pub fn target(&self) -> &str {
         &self.text[self.path as usize..self.target_end as usize]
     }

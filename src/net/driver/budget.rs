@@ -71,6 +71,7 @@ impl Budget {
     }
 
     /// The clock was looked at.
+    #[inline]
     pub(super) fn look(&mut self, now: Instant) {
         if now - self.looked > self.slow_from {
             self.slow = true;

@@ -183,6 +183,7 @@ impl<N: Net> Driver<N> {
         self.engine.retag(tag);
     }
 
+    #[inline]
     fn tap(&mut self, key: ConnKey, what: What<'_>) {
         if let Some(tap) = &mut self.tap {
             let conn = match self.links.get(key.index()) {

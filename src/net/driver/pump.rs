@@ -99,6 +99,7 @@ impl<N: Net> Driver<N> {
     }
 
     /// The shared buffer, small at first: short answers never touch the pages of a large one.
+    #[inline]
     pub(in crate::net) fn take_buffer(&mut self) -> Vec<u8> {
         let buffer = core::mem::take(&mut self.buffer);
         if buffer.is_empty() {

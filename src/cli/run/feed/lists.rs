@@ -110,6 +110,7 @@ impl BatchEntries {
         }
     }
 
+    #[inline]
     pub(super) fn step(
         &mut self,
         desk: &mut Desk,
