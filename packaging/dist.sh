@@ -16,6 +16,8 @@ if [ "$target" = x86_64-unknown-linux-musl ]; then
     export CC_x86_64_unknown_linux_musl="${CC_x86_64_unknown_linux_musl:-gcc}"
     rustup target add "$target" 2>/dev/null || true
 fi
+# For machines whose C library is older than the one here (build.rs); GANNET_LINK= makes it a little smaller, for glibc from 2.36 on.
+export GANNET_LINK="${GANNET_LINK-portable}"
 cargo build --release --locked ${target:+--target "$target"}
 binary=target/${target:+$target/}release/gannet
 
