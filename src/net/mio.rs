@@ -410,8 +410,8 @@ fn fault(error: &io::Error) -> Fault {
         ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => Cause::Exhausted,
         ErrorKind::PermissionDenied => Cause::Denied,
         _ => match os {
-            // EMFILE, ENFILE; ENOBUFS on Linux and on BSD.
-            23 | 24 | 55 | 105 => Cause::Exhausted,
+            // EMFILE, ENFILE; ENOBUFS on Linux and on BSD; Windows counts its own from 10,000.
+            23 | 24 | 55 | 105 | 10_024 | 10_055 => Cause::Exhausted,
             _ => Cause::Other,
         },
     };
