@@ -213,7 +213,13 @@ impl Learned {
                 } else {
                     self.fitting(before, gave(now - began)).max(least)
                 };
-                self.rate -= self.rate / if self.complaints > 2 { 128 } else { 1024 };
+                // A window that is used up to the last request refuses one that comes a little early.
+                let room = match self.counts_windows {
+                    true => 64,
+                    false if self.complaints > 2 => 128,
+                    false => 1024,
+                };
+                self.rate -= self.rate / room;
                 self.rate = self.rate.min(before - before / 64);
             }
         }
