@@ -83,7 +83,7 @@ impl fmt::Debug for Fetcher {
 
 impl Fetcher {
     /// A fetcher without work. Reads resolv.conf and the hosts file, unless
-    /// [`Options::names`] say whom to ask.
+    /// [`Options::names`] say whom to ask, or that they are read later.
     pub fn new(mut options: Options) -> Result<Self, StartError> {
         let tls = if options.tls_later {
             Tls::Later(core::mem::take(&mut options.tls))

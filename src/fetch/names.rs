@@ -1,8 +1,8 @@
 //! Where hosts are, as the user and the system say: `--resolve`, `--connect-to`, zones of
 //! addresses, resolv.conf and the hosts file.
 //!
-//! Owns what is known before anything is looked up; looking up is the driver's. All files
-//! (resolv.conf, hosts, the names of interfaces) are read when it is made.
+//! Owns what is known before anything is looked up; looking up is the driver's. The files of this
+//! machine (resolv.conf, hosts) are read when it is made, or when the first name is looked up.
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::io;
@@ -18,6 +18,11 @@ use crate::net::{Driver, Names, system_random};
 pub struct NameOptions {
     /// Whom to ask, and how. `None`: what resolv.conf and the hosts file of this machine say.
     pub dns: Option<dns::Config>,
+    /// Reads those files, and finds out which families lead out of this machine, when the first
+    /// name is looked up, instead of in [`Fetcher::new`](super::Fetcher::new): addresses alone need
+    /// none of it. Nothing is told of their oddities then. Only where `dns`, `known` and `routes`
+    /// say nothing. Default: false.
+    pub later: bool,
     /// Addresses that are known beforehand (`--resolve`).
     pub known: Vec<KnownHost>,
     /// Hosts that are connected to elsewhere (`--connect-to`). The first that fits counts.
@@ -138,26 +143,16 @@ impl Directory {
         }
         // Ids of questions must be unpredictable: without that nothing is asked at all.
         let mut random = system_random()?;
-        let mut warnings = Vec::new();
-        let mut config = match options.dns {
-            Some(config) => config,
-            None => {
-                let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-                let (config, said) =
-                    dns::Config::from_system(&read("/etc/resolv.conf"), &read("/etc/hosts"), zone);
-                warnings = said;
-                config
-            }
-        };
-        if config.seed == 0 {
-            config.seed = random();
-        }
-        if config.reach == dns::Config::default().reach {
-            config.reach = reach();
-        }
-        let families = config.families;
-        let names = Names::new(Resolver::new(config), random);
         let (known, routes) = (options.known, options.routes);
+        if options.later && options.dns.is_none() && known.is_empty() && routes.is_empty() {
+            let names = Names::later(|seed| resolver(system().0, seed), random);
+            // Of no use where nothing is known beforehand.
+            let families = dns::Families::Both;
+            return Ok((Self { known, routes, families, warnings: Vec::new() }, Some(names)));
+        }
+        let (config, warnings) = options.dns.map_or_else(system, |config| (config, Vec::new()));
+        let families = config.families;
+        let names = Names::new(resolver(config, random()), random);
         Ok((Self { known, routes, families, warnings }, Some(names)))
     }
 
@@ -203,6 +198,23 @@ impl Directory {
     }
 }
 
+/// What the files of this machine say, and what in them is odd.
+fn system() -> (dns::Config, Vec<String>) {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    dns::Config::from_system(&read("/etc/resolv.conf"), &read("/etc/hosts"), zone)
+}
+
+/// A resolver, with what the configuration leaves to this machine.
+fn resolver(mut config: dns::Config, seed: u64) -> Resolver {
+    if config.seed == 0 {
+        config.seed = seed;
+    }
+    if config.reach == dns::Config::default().reach {
+        config.reach = reach();
+    }
+    Resolver::new(config)
+}
+
 /// An address that stands in place of a name, its zone included.
 fn literal(name: &str, port: u16) -> Option<SocketAddr> {
     if let Some((address, zone)) = name.split_once('%') {
@@ -227,7 +239,54 @@ fn zone(name: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
     use super::*;
+    use crate::engine::{Advice, Config, Ctl, Engine, Handler, JobRef, Origin, Report, Scheme};
+    use crate::net::DriverConfig;
+    use crate::proto::{Body, Head};
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+            Advice::SkipBody
+        }
+        fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+        fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Report<'_>) {}
+    }
+
+    #[test]
+    fn the_first_name_makes_the_resolver_and_no_address_does() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Nobody listens there any more.
+        drop(listener);
+        let made = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&made);
+        let make = move |seed| {
+            count.fetch_add(1, Ordering::Relaxed);
+            resolver(dns::Config::default(), seed)
+        };
+        let engine = Engine::new(Config { attempts: 1, ..Config::default() });
+        let mio = Mio::new(16).unwrap();
+        let mut driver =
+            Driver::new(engine, mio, DriverConfig::default()).with_names(Names::later(make, || 4));
+        for (host, times) in [("127.0.0.1", 0), ("localhost", 1), ("a.localhost", 1)] {
+            let host = driver.host(&Origin { scheme: Scheme::Http, host, port });
+            driver.submit(&crate::engine::Request::get(host, "/")).unwrap();
+            for _ in 0..1000 {
+                driver.turn(Some(Duration::from_millis(10)), &mut Nobody).unwrap();
+                if driver.engine().held() == 0 {
+                    break;
+                }
+            }
+            assert_eq!(driver.engine().held(), 0);
+            assert_eq!(made.load(Ordering::Relaxed), times);
+        }
+    }
 
     #[test]
     fn known_hosts() {

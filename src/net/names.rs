@@ -26,6 +26,8 @@ const READ_BUDGET: u32 = 16;
 /// A resolver, and what ties it to the engine's hosts and the net's sockets.
 pub struct Names {
     resolver: Resolver,
+    /// Makes that when the first name is to be looked up; until then it is one that knows nothing.
+    later: Option<Later>,
     /// Unpredictable to strangers: ids are made of it.
     random: Box<dyn FnMut() -> u64 + Send>,
     /// Hosts that are to be found under another name and port.
@@ -46,6 +48,8 @@ pub struct Names {
     /// Failures that wait for it.
     suspects: Vec<(HostKey, Box<DnsError>)>,
 }
+
+type Later = Box<dyn FnOnce(u64) -> Resolver + Send>;
 
 #[derive(Debug)]
 struct Waiting {
@@ -82,6 +86,7 @@ impl Names {
     pub fn new(resolver: Resolver, random: impl FnMut() -> u64 + Send + 'static) -> Self {
         Self {
             resolver,
+            later: None,
             random: Box::new(random),
             routed: HashMap::new(),
             waiting: Vec::new(),
@@ -93,6 +98,17 @@ impl Names {
             check: None,
             suspects: Vec::new(),
         }
+    }
+
+    /// The same with a resolver that is made, from a random number, when the first name is to be
+    /// looked up.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn later(
+        make: impl FnOnce(u64) -> Resolver + Send + 'static,
+        random: impl FnMut() -> u64 + Send + 'static,
+    ) -> Self {
+        let nothing = Resolver::new(crate::dns::Config::default());
+        Self { later: Some(Box::new(make)), ..Self::new(nothing, random) }
     }
 
     /// Looks `host` up under another name, and connects to another port there (`--connect-to`).
@@ -282,6 +298,9 @@ impl<N: Net> Driver<N> {
         let routed = names.routed.get(&host);
         let port = routed.map(|(_, port)| *port);
         let name = routed.map_or(self.engine.origin(host).host, |(name, _)| name);
+        if let Some(make) = names.later.take() {
+            names.resolver = make((names.random)());
+        }
         match names.resolver.resolve(name, self.now) {
             Lookup::Ready(result) => {
                 tell(&mut self.engine, (host, port), &result, false, self.now, handler);

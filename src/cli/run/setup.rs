@@ -1,4 +1,5 @@
-//! From the plan's engine to the fetcher's options: files are read here, and nowhere later.
+//! From the plan's engine to the fetcher's options: files that options name are read here, and
+//! nowhere later.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -142,6 +143,8 @@ pub fn options(
         };
         options.names.routes.push(route);
     }
+    // A run of addresses reads no files for names.
+    options.names.later = true;
     if engine.ip != Ip::Any || !engine.dns_servers.is_empty() {
         options.names.dns = Some(names(engine, warnings)?);
     }
