@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::job::{Dest, Job, Place, Sink, Terms};
+use super::kind::Kind;
 use super::memory::Bounds as Held;
 use super::output::Output;
 use super::rates::Rates;
@@ -239,7 +240,7 @@ impl Visitor for Desk {
         let job = &mut self.jobs[ticket.tag as usize];
         if job.poured > 0 {
             // It was the last answer, and what it was stays true.
-            job.fail("eof_in_body", 18, "", "the connection was lost, and what has left for standard output can't be taken back");
+            job.fail(Kind::EofInBody, "", "the connection was lost, and what has left for standard output can't be taken back");
             ctl.cancel(ticket);
             return;
         }
@@ -270,7 +271,7 @@ impl Visitor for Desk {
             }
             Err(error) => {
                 let message = format!("can't read what is to be sent: {error}");
-                job.fail("read_failed", 26, "", message);
+                job.fail(Kind::ReadFailed, "", message);
                 Upload::End
             }
         }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
+use super::kind::Kind;
 use crate::base::is_named;
 use crate::cli::entry::More;
 use crate::cli::part::Leftover;
@@ -108,11 +109,9 @@ pub enum GoOn {
 /// Our own reason why a URL failed.
 #[derive(Clone, Debug)]
 pub struct Trouble {
-    pub kind: &'static str,
+    pub kind: Kind,
     pub message: String,
     pub hint: &'static str,
-    /// curl's code.
-    pub exit: u8,
 }
 
 /// Whether a URL is under way in a place of the desk, and on which terms.
@@ -487,15 +486,9 @@ impl Job {
     }
 
     /// The first trouble counts.
-    pub fn fail(
-        &mut self,
-        kind: &'static str,
-        exit: u8,
-        hint: &'static str,
-        message: impl Into<String>,
-    ) {
+    pub fn fail(&mut self, kind: Kind, hint: &'static str, message: impl Into<String>) {
         if self.trouble.is_none() {
-            self.trouble = Some(Box::new(Trouble { kind, message: message.into(), hint, exit }));
+            self.trouble = Some(Box::new(Trouble { kind, message: message.into(), hint }));
         }
     }
 

@@ -6,7 +6,7 @@
 //! | `drive` | the loop and what ends it |
 //! | `setup`, `memory` | the fetcher's options, and what may be held at once |
 //! | `feed` | what to fetch next |
-//! | `desk`, `job`, `verdict` | what happens to each URL, and what its answer means |
+//! | `desk`, `job`, `verdict`, `kind` | what happens to each URL, what its answer means, why it failed |
 //! | `output`, `sending`, `rates` | where bodies go, where they come from, how fast |
 //! | `tell`, `watch`, `clump` | what is said |
 //!
@@ -19,6 +19,7 @@ mod drive;
 mod feed;
 mod found;
 mod job;
+mod kind;
 mod memory;
 mod output;
 mod rates;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sha2::Digest;
 
 use super::job::{Dest, Dump, GoOn, Job, Sink, Terms};
+use super::kind::Kind;
 use crate::cli::part::Note;
 use crate::cli::plan::Existing;
 use crate::cli::sink::{FileError, Files};
@@ -186,16 +187,16 @@ impl Output {
             self.closed = true;
         }
         let what = if stdout { "standard output" } else { "the spool file" };
-        job.fail("write_failed", 23, "", format!("can't write to {what}: {error}"));
+        job.fail(Kind::WriteFailed, "", format!("can't write to {what}: {error}"));
     }
 
     fn file_failed(&mut self, job: &mut Job, error: &FileError) {
         let (kind, hint) = match error {
             FileError::Exists(_) => {
-                ("output_exists", "--clobber overwrites, --no-clobber finds another name")
+                (Kind::OutputExists, "--clobber overwrites, --no-clobber finds another name")
             }
             FileError::Collision(_) => (
-                "output_collision",
+                Kind::OutputCollision,
                 "a template with {n} or {hash} gives each URL a name of its own",
             ),
             FileError::Io(_, error) => {
@@ -209,10 +210,10 @@ impl Output {
                     }
                     _ => "-o and --output-dir choose another place",
                 };
-                ("write_failed", hint)
+                (Kind::WriteFailed, hint)
             }
         };
-        job.fail(kind, 23, hint, error.to_string());
+        job.fail(kind, hint, error.to_string());
     }
 
     /// Ends the sink; a file gets its name or stays a part.
@@ -228,7 +229,7 @@ impl Output {
             Sink::File(sink) => {
                 if !whole {
                     let void =
-                        job.trouble.as_ref().is_some_and(|trouble| trouble.kind == "checksum");
+                        job.trouble.as_ref().is_some_and(|trouble| trouble.kind == Kind::Checksum);
                     job.output = None;
                     self.files.give_up(*sink, terms.keep.remove_on_error || void);
                     return;
@@ -291,7 +292,7 @@ impl Output {
         };
         if let Err((name, error)) = result {
             self.failed = true;
-            job.fail("write_failed", 23, "", format!("can't write {name}: {error}"));
+            job.fail(Kind::WriteFailed, "", format!("can't write {name}: {error}"));
         }
     }
 
@@ -334,7 +335,7 @@ impl Output {
         if let Err(error) = written {
             self.failed = true;
             let message = format!("can't write {}: {error}", path.display());
-            job.fail("write_failed", 23, "", message);
+            job.fail(Kind::WriteFailed, "", message);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::desk::Desk;
 use super::job::{Dest, Job};
+use super::kind::Kind;
 use crate::cli::plan::RecordHeaders;
 use crate::cli::record::{Body, Conn, Error, Record};
 use crate::cli::stdio::{Stdout, Tone, colours, painted, safe};
@@ -21,6 +22,13 @@ pub struct Early<'a> {
     pub message: &'a str,
     pub hint: &'a str,
     pub exit: u8,
+}
+
+impl<'a> Early<'a> {
+    /// One that the command gives by itself.
+    pub const fn new(kind: Kind, message: &'a str, hint: &'a str) -> Self {
+        Self { kind: kind.name(), message, hint, exit: kind.exit() }
+    }
 }
 
 /// An answer came, whole, and asked to come back later than we do: by its status or by `Retry-After`.
@@ -62,7 +70,7 @@ impl Desk {
         let message;
         let error = match (&job.trouble, outcome.result) {
             (Some(trouble), _) => Some(Error {
-                kind: trouble.kind,
+                kind: trouble.kind.name(),
                 phase: "body",
                 message: &trouble.message,
                 os: 0,
@@ -83,7 +91,7 @@ impl Desk {
             (None, Ok(_)) => None,
         };
         let exit = match (&job.trouble, outcome.result) {
-            (Some(trouble), _) => trouble.exit,
+            (Some(trouble), _) => trouble.kind.exit(),
             // curl shows the last answer and is content, unless -f says otherwise.
             (None, Err(_)) if exhausted && !self.batch => 0,
             (None, Err(error)) => error.exit().code(),

@@ -4,6 +4,7 @@
 //! Judges jobs, and writes into them why they failed. Opens nothing and writes nowhere.
 
 use super::job::{Dest, GoOn, Job, Terms};
+use super::kind::Kind;
 use crate::cli::date;
 use crate::cli::plan::Fail;
 use crate::fetch::{Answer, ContentRange};
@@ -31,7 +32,7 @@ pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -
     // Of a file that goes on, 416 may say that it was whole already.
     let beyond = status == 416 && matches!(job.go_on, GoOn::At { .. });
     if status >= 400 && terms.keep.fail != Fail::No && !beyond {
-        job.fail("http_error", 22, "", format!("the server answered {status}"));
+        job.fail(Kind::HttpError, "", format!("the server answered {status}"));
         if terms.keep.fail == Fail::Quietly {
             return Verdict::HeadAlone;
         }
@@ -40,7 +41,7 @@ pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -
         && length > most
     {
         let message = format!("the body is larger than {most} bytes");
-        job.fail("file_too_large", 63, "--max-filesize allows more", message);
+        job.fail(Kind::FileTooLarge, "--max-filesize allows more", message);
         return Verdict::HeadAlone;
     }
     if let Some(verdict) = continued(job, answer) {
@@ -71,11 +72,10 @@ pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
     let whole = before + job.received;
     if let Some(size) = size.filter(|size| *size != whole) {
         let message = format!("the body has {whole} bytes, the list says {size}");
-        job.fail("checksum", 23, "the file on the server is not the expected one", message);
+        job.fail(Kind::Checksum, "the file on the server is not the expected one", message);
     } else if sha256.is_some() && sha256 != digest {
         job.fail(
-            "checksum",
-            23,
+            Kind::Checksum,
             "the file on the server is not the expected one",
             "the body's SHA-256 is not the one in the list",
         );
@@ -87,7 +87,7 @@ pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
 pub fn is_kept(job: &Job, terms: &Terms, batch: bool, ok: bool, exhausted: bool) -> bool {
     let counts = ok || (exhausted && (!batch || terms.keep.errors));
     let with_body = job.trouble.as_ref().is_none_or(|trouble| {
-        trouble.kind == "http_error"
+        trouble.kind == Kind::HttpError
             && terms.keep.fail == Fail::WithBody
             && !(terms.keep.remove_on_error && matches!(job.dest, Dest::File { .. } | Dest::Named))
     });
@@ -174,8 +174,7 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
         (206, Some(ContentRange::Part { first, .. })) if first == offset => None,
         (416, _) => {
             job.fail(
-                "range_refused",
-                33,
+                Kind::RangeRefused,
                 "remove the file to start again",
                 "the file here is not a beginning of the one there",
             );
@@ -183,8 +182,7 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
         }
         (206, _) => {
             job.fail(
-                "range_refused",
-                33,
+                Kind::RangeRefused,
                 "",
                 "the server sent another part than the one that was asked for",
             );
@@ -196,7 +194,7 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
             } else {
                 "the server does not continue: it has no ranges for this".to_owned()
             };
-            job.fail("range_refused", 33, "without -C it starts again", message);
+            job.fail(Kind::RangeRefused, "without -C it starts again", message);
             Some(Verdict::Off)
         }
     }

@@ -18,6 +18,7 @@ use crate::cli::plan::{Continue, List, Where};
 use crate::cli::results::Done;
 use crate::cli::run::desk::Desk;
 use crate::cli::run::job::{Dest, Job};
+use crate::cli::run::kind::Kind;
 use crate::cli::run::output::in_dir;
 use crate::cli::run::tell::Early;
 use crate::cli::values::Shard;
@@ -174,15 +175,8 @@ impl BatchEntries {
         job.set_url(&self.entry.url, &masked);
         job.more = self.entry.more.take();
         if let Some(message) = bad {
-            desk.early(
-                index,
-                &Early {
-                    kind: "bad_line",
-                    message: &message,
-                    hint: "mend the line and run again with --resume",
-                    exit: 2,
-                },
-            );
+            let hint = "mend the line and run again with --resume";
+            desk.early(index, &Early::new(Kind::BadLine, &message, hint));
             return Step::Dealt;
         }
         if let Err(error) = parsed {
@@ -201,7 +195,7 @@ impl BatchEntries {
         if let Some(more) = desk.jobs[index].more.as_deref()
             && let Err(message) = personal(more, base, &mut own)
         {
-            desk.early(index, &Early { kind: "bad_line", message: &message, hint: "", exit: 2 });
+            desk.early(index, &Early::new(Kind::BadLine, &message, ""));
             return Step::Dealt;
         }
         if self.go_on {

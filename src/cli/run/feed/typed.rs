@@ -14,6 +14,7 @@ use crate::cli::names;
 use crate::cli::plan::{Continue, Existing, Source, Target, Where};
 use crate::cli::run::desk::Desk;
 use crate::cli::run::job::{Dest, GoOn};
+use crate::cli::run::kind::Kind;
 use crate::cli::run::output::in_dir;
 use crate::cli::run::tell::Early;
 use crate::fetch::{RangeSpec, Request, mask};
@@ -115,8 +116,7 @@ impl TransferEntries {
         job.set_url(typed, &mask(typed));
         let terms = &common.terms;
         if let Err(message) = desk.output.make_ready(&mut desk.jobs[index], terms) {
-            let kind = "write_failed";
-            desk.early(index, &Early { kind, message: &message, hint: "", exit: 23 });
+            desk.early(index, &Early::new(Kind::WriteFailed, &message, ""));
             return Step::Dealt;
         }
         if let Err(error) = request.url.set(typed, &common.rules) {
@@ -175,10 +175,8 @@ impl TransferEntries {
             if let Err((exit, message)) =
                 prepare_upload(upload, profile, &mut request.url, typed, &common.rules, upload_from)
             {
-                desk.early(
-                    index,
-                    &Early { kind: "read_failed", message: &message, hint: "", exit },
-                );
+                let early = Early { exit, ..Early::new(Kind::ReadFailed, &message, "") };
+                desk.early(index, &early);
                 return Step::Dealt;
             }
             desk.jobs[index].upload = Some(upload.clone());
