@@ -60,8 +60,7 @@ impl Client<'_> {
             Some(connection) => connection,
             None => BufReader::new(self.connect(host)?),
         };
-        let left = self.until.saturating_duration_since(Instant::now());
-        connection.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        connection.get_ref().set_read_timeout(Some(self.left()))?;
         let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         connection.get_mut().write_all(request.as_bytes())?;
         let (status, is_kept) = answer(&mut connection)?;
@@ -77,11 +76,23 @@ impl Client<'_> {
         self.pool.lock().map_err(|_| io::Error::other("a worker panicked"))
     }
 
+    /// No wait is longer than this.
+    fn left(&self) -> Duration {
+        let left = self.until.saturating_duration_since(Instant::now());
+        left.max(Duration::from_millis(1))
+    }
+
     fn connect(&self, host: &str) -> io::Result<TcpStream> {
-        let stream = match host.parse::<SocketAddr>() {
-            Ok(address) => TcpStream::connect(address)?,
-            Err(_) => TcpStream::connect(self.addresses)?,
-        };
+        let typed = host.parse::<SocketAddr>();
+        let addresses = typed.as_ref().map_or(self.addresses, std::slice::from_ref);
+        let mut connected = Err(io::ErrorKind::AddrNotAvailable.into());
+        for address in addresses {
+            connected = TcpStream::connect_timeout(address, self.left());
+            if connected.is_ok() {
+                break;
+            }
+        }
+        let stream = connected?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

@@ -257,7 +257,7 @@ impl fmt::Display for Explanation {
             }
             Finding::Queue { beyond, calm, crowded } => write!(
                 f,
-                "settled at {n}: beyond {beyond} requests only queued ({} became {})",
+                "settled at {n}: beyond {beyond}, requests only queued ({} became {})",
                 Millis(calm),
                 Millis(crowded)
             ),
@@ -308,7 +308,7 @@ mod tests {
                     calm: Duration::from_micros(9_870),
                     crowded: Duration::from_millis(40),
                 },
-                "settled at 8: beyond 8 requests only queued (9.8 ms became 40 ms)",
+                "settled at 8: beyond 8, requests only queued (9.8 ms became 40 ms)",
             ),
             (
                 5,
