@@ -24,6 +24,8 @@ pub use hash::{Seeded, SeededHasher};
 pub use list::{Linked, Links, List};
 pub(crate) use name::is_named;
 pub(crate) use number::Number;
+#[cfg(any(feature = "fetch", feature = "demo"))]
+pub(crate) use number::decimal;
 pub(crate) use ratio::mul_div;
 #[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
 pub(crate) use sort::sort_by_key;

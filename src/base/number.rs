@@ -1,4 +1,4 @@
-//! A number with the word for what it counts: `1 byte`, `2 bytes`.
+//! Numbers as text: with the word for what they count (`1 byte`, `2 bytes`), or their digits alone.
 
 use core::fmt;
 
@@ -13,6 +13,22 @@ impl fmt::Display for Number {
     }
 }
 
+/// A number in digits, without memory of its own and without the cost of formatting.
+#[cfg(any(feature = "fetch", feature = "demo"))]
+#[expect(clippy::indexing_slicing, reason = "a number of 64 bits has 20 digits at most")]
+#[inline]
+pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString;
@@ -23,5 +39,13 @@ mod tests {
     fn one_of_a_thing_is_told_as_one() {
         let say = |count| Number(count, "body", "bodies").to_string();
         assert_eq!([say(0), say(1), say(2)], ["0 bodies", "1 body", "2 bodies"]);
+    }
+
+    #[cfg(feature = "fetch")]
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for number in [0, 9, 10, 1_234_567_890, u64::MAX] {
+            assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
+        }
     }
 }

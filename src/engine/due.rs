@@ -187,19 +187,9 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Advice, Config, Ctl, JobRef, Report};
+    use super::super::Config;
+    use super::super::handler::Nobody;
     use super::*;
-    use crate::proto::{Body, Head};
-
-    /// Nothing is ever told to it here.
-    struct Nobody;
-    impl Handler for Nobody {
-        fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
-            Advice::SkipBody
-        }
-        fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
-        fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Report<'_>) {}
-    }
 
     #[test]
     fn when_all_are_overdue_each_kind_has_its_turn() {

@@ -279,3 +279,16 @@ impl Ctl<'_> {
         self.intake.command(Command::CancelAll);
     }
 }
+
+/// Whoever wants to hear of nothing, for tests.
+#[cfg(test)]
+pub(crate) struct Nobody;
+
+#[cfg(test)]
+impl Handler for Nobody {
+    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        Advice::SkipBody
+    }
+    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Report<'_>) {}
+}

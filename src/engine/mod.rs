@@ -96,6 +96,8 @@ pub use config::{Config, LowSpeed, PerHost, Retry};
 pub use conn::{Conn, ConnKey};
 pub use draft::Draft;
 pub use error::{Cause, Failure, Fault, Kind, Phase};
+#[cfg(test)]
+pub(crate) use handler::Nobody;
 pub use handler::{
     Advice, ConnInfo, Ctl, Handler, JobRef, Report, Resume, Times, TlsInfo, Try, Upload,
 };

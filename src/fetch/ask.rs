@@ -14,7 +14,7 @@ use super::names::Directory;
 use super::redirect::goes_along;
 use super::slots::{Slot, State};
 use super::{Auth, Body, Error, ErrorKind, Expect, Field, Options, Profile};
-use crate::base::Instant;
+use crate::base::{Instant, decimal};
 use crate::engine::{self, Alike, JobKey, Origin, Payload, Phase, SubmitError, Unsaid};
 use crate::net::Driver;
 use crate::net::mio::Mio;
@@ -285,19 +285,6 @@ fn payload(body: &Body, chunked: bool) -> Payload {
         Body::Bytes(bytes) => Payload::Bytes(bytes.clone()),
         Body::Stream { length, replayable } => {
             Payload::Stream { length: length.filter(|_| !chunked), replayable: *replayable }
-        }
-    }
-}
-
-/// A number in digits, without memory of its own.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[at..];
         }
     }
 }

@@ -244,19 +244,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{Advice, Config, Ctl, Engine, Handler, JobRef, Origin, Report, Scheme};
+    use crate::engine::{Config, Engine, Nobody, Origin, Scheme};
     use crate::net::DriverConfig;
-    use crate::proto::{Body, Head};
-
-    struct Nobody;
-
-    impl Handler for Nobody {
-        fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
-            Advice::SkipBody
-        }
-        fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
-        fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Report<'_>) {}
-    }
 
     #[test]
     fn the_first_name_makes_the_resolver_and_no_address_does() {

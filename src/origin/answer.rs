@@ -11,6 +11,7 @@ use super::outgoing::{Content, Finish, Outgoing};
 use super::pattern;
 use super::request::Head;
 use super::rules::{Action, At, Body, Chunked, Drip, How, Length};
+use crate::base::decimal;
 
 /// A request that is being answered.
 pub(super) struct Ask<'a> {
@@ -394,19 +395,6 @@ fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
-}
-
-/// The digits of a number, without the cost of formatting.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[at..];
-        }
-    }
 }
 
 /// The usual reason phrase.
