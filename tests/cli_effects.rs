@@ -327,3 +327,30 @@ fn a_body_that_tls_did_not_end_says_so() {
         assert_eq!(run.err.contains("close_notify"), cut, "{}", run.err);
     }
 }
+
+#[test]
+fn the_systems_authorities_count_when_they_are_asked_for() {
+    let made = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let (ours, other) = (made("127.0.0.1"), made("other.example"));
+    let script = presets::tls(&ours.cert.pem(), &ours.signing_key.serialize_pem());
+    let server = spawn(script).unwrap();
+    let gannet = Gannet::new();
+    fs::write(gannet.path("system.pem"), ours.cert.pem()).unwrap();
+    fs::write(gannet.path("other.pem"), other.cert.pem()).unwrap();
+    let run = |words: &[&str]| {
+        gannet
+            .gannet()
+            .args(["-sS", "--retry", "0"])
+            .args(words)
+            .args([server.url("/bytes/3")])
+            .env("CURL_CA_BUNDLE", &gannet.path("other.pem").display().to_string())
+            .env("SSL_CERT_FILE", &gannet.path("system.pem").display().to_string())
+            .run()
+    };
+    assert_eq!(run(&[]).code, 60, "curl's variable goes before");
+    assert_eq!(run(&["--ca-native"]).out.len(), 3);
+    assert_eq!(run(&["--cacert", "system.pem"]).out.len(), 3);
+    // Both at once would leave one of them unheard.
+    let both = run(&["--ca-native", "--cacert", "other.pem"]);
+    assert_eq!((both.code, both.out.as_str()), (2, ""), "{}", both.err);
+}

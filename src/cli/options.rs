@@ -518,7 +518,7 @@ options! {
             long_help = "Trust only the certificate authorities of this file or folder (PEM). Without it CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR count, else the authorities that are built in."
         )]
         pub cacert: Option<PathBuf>,
-        /// Trust what the system trusts too
+        /// Trust what the system trusts, instead of the authorities that are built in
         #[arg(long, hide_short_help = true)]
         pub ca_native: bool,
         /// Do not check the server's certificate

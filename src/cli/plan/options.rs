@@ -309,6 +309,9 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
         (Some(0), _) | (_, Some(0)) => None,
         (speed, seconds) => Some((speed.unwrap_or(1), seconds.unwrap_or(30))),
     };
+    if net.ca_native && net.cacert.is_some() {
+        return usage("--cacert trusts its file alone: leave --ca-native or --cacert away");
+    }
     if net.key.is_some() && net.cert.is_none() {
         return usage("--key belongs to --cert");
     }
