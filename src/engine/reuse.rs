@@ -141,7 +141,13 @@ impl Engine {
         let used_up = habits.is_used_up(served) && !habits.take_question();
         let used_up = served > 0 && (!self.config.reuse || used_up);
         let host = &self.hosts[host_key];
-        let too_many = served > 0 && self.is_surplus(key);
+        // One that has just come is too many where the limit fell meanwhile: to let it rest would be to hold
+        // what the others wait for, if the server has a worker for each connection.
+        let too_many = if served > 0 {
+            self.is_surplus(key)
+        } else {
+            host.busy + host.idle.len() + host.coming() + 1 > host.limit.keeps()
+        };
         // A job that only a newer connection may take must not wait for ever.
         let moved_waits = served > 0
             && !host.queues[Queue::Moved as usize].is_empty()
@@ -279,7 +285,7 @@ impl Engine {
         let host = &mut self.hosts[conn.host];
         let long = host.habits.idle_for(self.config.idle_timeout);
         // It may be what the server waits for, if that serves as many connections as it has workers.
-        let in_the_way = host.unheard > 0 && host.has_no_queue();
+        let in_the_way = host.unheard > 0 && (host.has_no_queue() || host.is_at_work());
         let until = now + if in_the_way { long.min(WHILE_OTHERS_WAIT) } else { long };
         conn.state = State::Idle { since: now, until };
         // The one that was used last is taken first: the others grow old and are retired.
