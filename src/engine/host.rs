@@ -219,7 +219,7 @@ impl HostStats<'_> {
             Remedy::CheckThatItRuns
         } else if self.closed_until.is_some() {
             Remedy::ComeBackLater
-        } else if counts.too_many > 0 {
+        } else if counts.too_many > 0 || self.pace.rate_milli.is_some() {
             Remedy::SlowDown
         } else if matches!(finding, Finding::Complaint { .. }) {
             Remedy::AskForMore

@@ -18,6 +18,7 @@ use super::intake::Command;
 use super::job::Job;
 use super::limit::Complaint;
 use super::observe::What;
+use super::pace::Blame;
 use super::resume::{self, Answer};
 use super::retry::{self, Facts};
 use super::settle::quoted;
@@ -127,7 +128,7 @@ impl Engine {
             }
         }
         exchange.last_byte = now;
-        let started = exchange.started;
+        let (started, in_flight) = (exchange.started, exchange.in_flight.0);
         if exchange.greeting.has_begun() {
             return no_http(exchange.greeting.hear(bytes), bytes);
         }
@@ -194,7 +195,16 @@ impl Engine {
                     let here = (rest.len() - taken) as u64;
                     let before = host.reach;
                     let verdict = on_head(
-                        config, host, job, job_ref, &head, body, here, started, now, &mut ctl,
+                        config,
+                        host,
+                        job,
+                        job_ref,
+                        &head,
+                        body,
+                        here,
+                        (started, in_flight),
+                        now,
+                        &mut ctl,
                         handler,
                     );
                     if let Reach::Closed { until } = host.reach
@@ -207,12 +217,21 @@ impl Engine {
                         Err(outcome) => return outcome,
                     }
                     if head.status == 503 && !matches!(host.reach, Reach::Closed { .. }) {
-                        let pause = handler.retry_after(&head).unwrap_or_default();
-                        let (at, open) = (started, host.slots());
-                        host.limit.asked_to_wait(pause);
-                        host.limit.complaint(now, Complaint::Overload503, at, open);
-                        group.limit.asked_to_wait(pause);
-                        group.limit.complaint(now, Complaint::Overload503, at, group.conns);
+                        let pause = handler.retry_after(&head);
+                        if !host.pace.is_about_503() {
+                            let (what, at) = (Complaint::Overload503, started);
+                            host.limit.asked_to_wait(pause.unwrap_or_default());
+                            host.limit.complaint(now, what, at, host.slots());
+                            group.limit.asked_to_wait(pause.unwrap_or_default());
+                            group.limit.complaint(now, what, at, group.conns);
+                        }
+                        let level = host.limit.allowed();
+                        if host.pace.unavailable(now, started, level, pause)
+                            == (Blame::Rate { found: true })
+                        {
+                            host.limit.acquit(now);
+                            group.limit.acquit(now);
+                        }
                     }
                     if matches!(
                         delivery,
@@ -356,7 +375,7 @@ fn on_head(
     head: &Head<'_>,
     body: Body,
     here: u64,
-    started: Instant,
+    (started, in_flight): (Instant, u32),
     now: Instant,
     ctl: &mut Ctl<'_>,
     handler: &mut dyn Handler,
@@ -398,7 +417,7 @@ fn on_head(
             then = Some(Kind::StatusExhausted);
         }
     } else if status != 429 {
-        host.pace.success(started);
+        host.pace.success(started, in_flight);
     }
     if job.progress.offset().is_some() {
         match resume::judge(job, head, body) {

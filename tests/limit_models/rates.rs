@@ -1,6 +1,6 @@
 //! The pace against servers that answer 429, told apart from limits of connections.
 
-use crate::world::{Model, RateLimit};
+use crate::world::{Model, RateLimit, Spread};
 use crate::{alone, client, percent, search};
 
 fn bucket(per_second: u64, burst: u64, retry_after: Option<u64>) -> RateLimit {
@@ -60,6 +60,51 @@ fn the_allowed_rate_is_found_and_kept() {
             assert!(part >= least, "{name}: {part:.1} %");
             assert!(refused < most, "{name}: 429 {refused:.2} %");
         }
+    }
+}
+
+/// nginx says 503 to what comes too often (`limit_req`), as to what is too much at once. Once the first
+/// is told from the second, the rate is kept; until then a number of connections stands for it.
+#[test]
+fn a_rate_whose_refusals_say_503_is_told_from_a_limit_of_connections() {
+    let rows = [
+        // Milliseconds of service, requests a second, burst.
+        (50, 50, 10),
+        (50, 30, 10),
+        (20, 75, 20),
+        (50, 200, 20),
+        (100, 25, 20),
+        (200, 7, 20),
+    ];
+    // Where times vary much, so do the rates of a number of connections, and each is refused at times.
+    let spreads = [
+        // At least, and in the mean.
+        (Spread::Same, 96.0, 98.0),
+        (Spread::LogNormal, 70.0, 93.0),
+        (Spread::Exponential, 70.0, 88.0),
+        (Spread::Mixed, 40.0, 70.0),
+    ];
+    let seeds = [3, 4, 5];
+    for (spread, least, mean) in spreads {
+        let mut all = 0.0;
+        for (service, per_second, burst) in rows {
+            let rate = Some(bucket(per_second, burst, None));
+            let model = Model { service, spread, rate, rate_says_503: true, ..Model::default() };
+            for seed in seeds {
+                let (stats, words) = alone(&model, client(search(4, seed)), 60, seed);
+                let part = percent(stats.served, per_second * 60);
+                let refused = stats.late_refused as f64 * 100.0 / stats.late_served as f64;
+                println!(
+                    "{spread:?}, {service} ms, {per_second}/s, burst {burst}: {part:.1} %, \
+                     503 {refused:.2} %; {words}"
+                );
+                assert!(part >= least, "{spread:?} {per_second}/s: {part:.1} %");
+                all += part;
+            }
+        }
+        let all = all / (rows.len() * seeds.len()) as f64;
+        println!("{spread:?}: {all:.1} % in the mean");
+        assert!(all >= mean, "{spread:?}: {all:.1} %");
     }
 }
 

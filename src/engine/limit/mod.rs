@@ -270,6 +270,14 @@ impl Limit {
         }
     }
 
+    /// What the server complained about is not how many connections there are, but how many requests
+    /// come in a time: what was made of that is void.
+    pub fn acquit(&mut self, now: Instant) {
+        if let Way::Adaptive(adaptive) = &mut self.0 {
+            adaptive.acquit(now);
+        }
+    }
+
     /// The server closed a connection that had served, while there was work for it.
     ///
     /// One is stale, and no complaint. Many at once mean that the server bears fewer than it did, or

@@ -531,7 +531,7 @@ impl Learned {
 }
 
 /// So many in so much time, in thousandths a second.
-fn per_second(count: u64, time: Duration) -> u64 {
+pub(super) fn per_second(count: u64, time: Duration) -> u64 {
     mul_div(count * MILLI, SECOND, nanos(time).max(10_000_000)).clamp(SLOWEST, FASTEST)
 }
 

@@ -8,10 +8,12 @@
 //! * the server's: a pause it asked for (`Retry-After`, an exhausted `RateLimit`), and a rate.
 //!   When it tells its rate (RateLimit fields: limit and window), that rate; when not, a search.
 //!
-//! That search is in `learned`. RFC 6585 section 4 (429), RFC 9110 section 10.2.3
-//! (Retry-After), the HTTPAPI draft of RateLimit fields. Integers only; no clock; no allocation.
+//! That search is in `learned`; whether a 503 is about the rate at all, in `cause`. RFC 6585
+//! section 4 (429), RFC 9110 section 10.2.3 (Retry-After), the HTTPAPI draft of RateLimit fields.
+//! Integers only; no clock; no allocation.
 
 mod bucket;
+mod cause;
 mod door;
 mod learned;
 
@@ -21,7 +23,8 @@ use core::time::Duration;
 
 use crate::base::{Instant, mul_div, nanos};
 use bucket::{Buckets, REMEMBERED};
-use learned::{FASTEST, FEW, Learned, SLOWEST};
+use cause::Cause;
+use learned::{FASTEST, FEW, Learned, SLOWEST, per_second};
 
 /// Rates are in thousandths of a request a second.
 const MILLI: u64 = 1000;
@@ -108,18 +111,65 @@ pub struct Pace {
     /// The server's pause.
     held_until: Instant,
     learned: Option<Box<Learned>>,
+    /// What refusals that name no time are about, once there was one; what had been sent before the
+    /// last of them, and when the first of those that it refused was.
+    cause: Option<Box<(Cause, History, Instant)>>,
     /// When the next is due by the server's rate.
     due: Instant,
     binds: bool,
     /// Requests that are remembered while a rate is learned.
     remembered: u16,
-    /// Requests sent of late, to know how fast they went before a 429: since when, how many, in
-    /// several spans, the newest first.
+    history: History,
+    too_many: u64,
+}
+
+/// What was sent, to know how fast it went before a refusal.
+#[derive(Clone, Copy, Debug)]
+struct History {
+    /// Requests sent of late: since when, how many, in several spans, the newest first.
     spans: [(Instant, u32); SPANS],
     began: Instant,
     sent: u64,
     accepted: u64,
-    too_many: u64,
+}
+
+impl History {
+    const fn new() -> Self {
+        Self { spans: [(Instant::ZERO, 0); SPANS], began: Instant::ZERO, sent: 0, accepted: 0 }
+    }
+
+    fn take(&mut self, now: Instant) {
+        if self.sent == 0 {
+            self.began = now;
+            self.spans = [(now, 0); SPANS];
+        }
+        if now - self.spans[0].0 >= SPAN {
+            self.spans.rotate_right(1);
+            self.spans[0] = (now, 0);
+        }
+        self.spans[0].1 = self.spans[0].1.saturating_add(1);
+        self.sent += 1;
+    }
+
+    /// What is learned from the first refusal, of a request sent at `sent_at`.
+    fn learned(
+        &self,
+        now: Instant,
+        sent_at: Instant,
+        resume: Instant,
+        told: Option<u64>,
+        remembered: u16,
+    ) -> Learned {
+        let sent = self.sent.saturating_sub(1);
+        let mut since = [(self.began, sent); 1 + SPANS];
+        let mut late = 0;
+        for (to, span) in since[1..].iter_mut().zip(self.spans) {
+            late += u64::from(span.1);
+            *to = (span.0, late.saturating_sub(1));
+        }
+        let together = sent.saturating_sub(self.accepted);
+        Learned::new(now, sent_at, resume, told, &since, together, usize::from(remembered))
+    }
 }
 
 impl Pace {
@@ -128,7 +178,9 @@ impl Pace {
     pub fn most_bytes(in_flight: u32) -> usize {
         let remembered = in_flight.min(u32::from(REMEMBERED)) as usize;
         let buckets = size_of::<Buckets>() + remembered * size_of::<Instant>();
-        size_of::<Learned>() + if remembered > FEW { buckets } else { 0 }
+        size_of::<(Cause, History, Instant)>()
+            + size_of::<Learned>()
+            + if remembered > FEW { buckets } else { 0 }
     }
 
     /// So many requests at most are on their way at once: more need not be remembered.
@@ -149,13 +201,11 @@ impl Pace {
             after_delay: Instant::ZERO,
             held_until: Instant::ZERO,
             learned: None,
+            cause: None,
             due: Instant::ZERO,
             binds: false,
             remembered: REMEMBERED,
-            spans: [(Instant::ZERO, 0); SPANS],
-            began: Instant::ZERO,
-            sent: 0,
-            accepted: 0,
+            history: History::new(),
             too_many: 0,
         }
     }
@@ -182,6 +232,11 @@ impl Pace {
         self.binds
     }
 
+    /// Whether a 503 is known to be about the rate.
+    pub fn is_about_503(&self) -> bool {
+        matches!(self.cause.as_deref(), Some((Cause::Rate { .. }, ..)))
+    }
+
     /// Whether anything but the user's own wish holds requests back.
     pub fn is_learned(&self) -> bool {
         self.learned.is_some()
@@ -194,16 +249,7 @@ impl Pace {
         self.binds = due > Instant::ZERO && now <= due + Duration::from_nanos(slack(gap));
         self.after_delay = if self.delay.is_zero() { self.after_delay } else { now + self.delay };
         self.next = advance(self.next, now, self.gap, self.slack);
-        if self.sent == 0 {
-            self.began = now;
-            self.spans = [(now, 0); SPANS];
-        }
-        if now - self.spans[0].0 >= SPAN {
-            self.spans.rotate_right(1);
-            self.spans[0] = (now, 0);
-        }
-        self.spans[0].1 = self.spans[0].1.saturating_add(1);
-        self.sent += 1;
+        self.history.take(now);
         if let Some(learned) = &mut self.learned {
             learned.take(now);
             let gap = learned.gap(now);
@@ -218,9 +264,13 @@ impl Pace {
         }
     }
 
-    /// An answer that is no 429 came to a request that was sent at `sent_at`.
-    pub fn success(&mut self, sent_at: Instant) {
-        self.accepted += 1;
+    /// An answer that is no 429 came to a request that was sent at `sent_at`, when `in_flight`
+    /// requests were on their way, itself included.
+    pub fn success(&mut self, sent_at: Instant, in_flight: u32) {
+        self.history.accepted += 1;
+        if let Some((cause, ..)) = self.cause.as_deref_mut() {
+            cause.served(sent_at, in_flight);
+        }
         if let Some(learned) = &mut self.learned {
             learned.success(sent_at);
         }
@@ -245,23 +295,11 @@ impl Pace {
         let resume = self.held_until.max(now);
         match &mut self.learned {
             None => {
-                let sent = self.sent.saturating_sub(1);
-                let mut since = [(self.began, sent); 1 + SPANS];
-                let mut late = 0;
-                for (to, span) in since[1..].iter_mut().zip(self.spans) {
-                    late += u64::from(span.1);
-                    *to = (span.0, late.saturating_sub(1));
-                }
-                let together = sent.saturating_sub(self.accepted);
-                let learned = Learned::new(
-                    now,
-                    sent_at,
-                    resume,
-                    told,
-                    &since,
-                    together,
-                    usize::from(self.remembered),
-                );
+                let about_503 =
+                    self.cause.as_deref().filter(|it| matches!(it.0, Cause::Rate { .. }));
+                let (history, sent_at) =
+                    about_503.map_or((&self.history, sent_at), |(_, history, at)| (history, *at));
+                let learned = history.learned(now, sent_at, resume, told, self.remembered);
                 self.learned = Some(Box::new(learned));
             }
             Some(learned) if sent_at < learned.changed_at => {
@@ -273,6 +311,41 @@ impl Pace {
             }
         }
         self.due = self.due.max(resume);
+    }
+
+    /// A 503 came to a request sent at `sent_at`, which asks for a pause or not. The [`limit`](super::limit) has
+    /// heard of it, unless the rate is known to be what it is about, and allows `level` connections
+    /// now. If it is about the rate, it was taken like a 429.
+    pub fn unavailable(
+        &mut self,
+        now: Instant,
+        sent_at: Instant,
+        level: u32,
+        pause: Option<Duration>,
+    ) -> Blame {
+        let Some((cause, history, first)) = self.cause.as_deref_mut() else {
+            self.cause = Some(Box::new((Cause::new(now, level), self.history, sent_at)));
+            self.history = History::new();
+            return Blame::AtOnce;
+        };
+        let was_rate = matches!(cause, Cause::Rate { .. });
+        if cause.begins(sent_at) {
+            // If it is about the rate, a bucket was emptied by this, and fills again.
+            *history = core::mem::replace(&mut self.history, History::new());
+            *first = sent_at;
+        }
+        if !cause.refused(now, sent_at, level) {
+            return Blame::AtOnce;
+        }
+        self.too_many(now, sent_at, pause, None);
+        let rate = self.learned.as_ref().map_or(0, |learned| learned.rate);
+        if let Some((cause, ..)) = self.cause.as_deref_mut()
+            && cause.is_refuted_by(rate)
+        {
+            self.learned = None;
+            return Blame::AtOnce;
+        }
+        Blame::Rate { found: !was_rate }
     }
 
     /// A server tells of its limit with any answer: an exhausted window holds the host.
@@ -292,10 +365,24 @@ impl Pace {
         PaceExplanation {
             rate_milli: self.learned.as_ref().map(|learned| learned.rate),
             told: self.learned.as_ref().is_some_and(|learned| learned.told),
+            by: if self.is_about_503() { 503 } else { 429 },
             held_until: self.held_until,
             too_many: self.too_many,
         }
     }
+}
+
+/// What a 503 is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// How many requests are on their way at once, as far as is known.
+    AtOnce,
+    /// How many come in a time. If that was not known before, what the limit made of such answers is
+    /// void.
+    Rate {
+        /// It was not known before.
+        found: bool,
+    },
 }
 
 /// The state of a pace: a copy that can be shown or looked into.
@@ -306,6 +393,8 @@ pub struct PaceExplanation {
     pub rate_milli: Option<u64>,
     /// Whether the server told it.
     pub told: bool,
+    /// The status by which it was found, if it was not told: 429 or 503.
+    pub by: u16,
     /// The end of the pause that the server asked for; in the past when there is none.
     pub held_until: Instant,
     /// How often the server said "too many requests".
@@ -317,8 +406,12 @@ impl fmt::Display for PaceExplanation {
         match self.rate_milli {
             None => f.write_str("no request rate found"),
             Some(rate) => {
-                let by = if self.told { "told by the server" } else { "found by 429" };
-                write!(f, "paced at {}.{} requests/s, {by}", rate / MILLI, rate % MILLI / 100)
+                write!(f, "paced at {}.{} requests/s, ", rate / MILLI, rate % MILLI / 100)?;
+                if self.told {
+                    f.write_str("told by the server")
+                } else {
+                    write!(f, "found by {}", self.by)
+                }
             }
         }
     }
@@ -483,7 +576,7 @@ mod tests {
                 match rng.u8(0..4) {
                     0 if pace.ready_at(now) > now => {}
                     0 => pace.take(now),
-                    1 => pace.success(sent),
+                    1 => pace.success(sent, 1),
                     2 => pace.too_many(now, sent, None, None),
                     _ => pace.too_many(now, sent, Some(MS(rng.u64(0..500))), None),
                 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gannet::base::Instant;
 use gannet::engine::limit::{Complaint, Sample};
+use gannet::engine::pace::Blame;
 
 use super::{Conn, Event, MS, SECOND, State, World};
 
@@ -289,7 +290,7 @@ impl World {
                 it.stats.bytes += sample.bytes;
                 it.stats.seconds[second] += 1;
                 it.stats.late_served += u64::from(late);
-                that.pace.success(sent_at);
+                that.pace.success(sent_at, sample.in_flight);
             }
             429 => {
                 it.stats.too_many += 1;
@@ -305,13 +306,24 @@ impl World {
                 it.stats.late_refused += u64::from(late);
                 that.jobs += 1;
                 let open = that.open;
-                if let Some(pause) = self.model.busy_pause.map(Duration::from_secs) {
-                    that.limit.asked_to_wait(pause);
+                let pause = self.model.busy_pause.map(Duration::from_secs);
+                if let Some(pause) = pause {
                     that.pace.hold_until(now + pause);
                 }
-                that.limit.complaint(now, Complaint::Overload503, sent_at, open);
-                if let Some(address) = &mut it.address {
-                    address.complaint(now, Complaint::Overload503, sent_at, it.open);
+                if !that.pace.is_about_503() {
+                    that.limit.asked_to_wait(pause.unwrap_or_default());
+                    that.limit.complaint(now, Complaint::Overload503, sent_at, open);
+                    if let Some(address) = &mut it.address {
+                        address.complaint(now, Complaint::Overload503, sent_at, it.open);
+                    }
+                }
+                let level = that.limit.allowed();
+                let blame = that.pace.unavailable(now, sent_at, level, pause);
+                if blame == (Blame::Rate { found: true }) {
+                    that.limit.acquit(now);
+                    if let Some(address) = &mut it.address {
+                        address.acquit(now);
+                    }
                 }
             }
         }

@@ -84,6 +84,8 @@ pub(crate) struct Model {
     /// Random failures, in thousandths: fresh connections reset, requests answered 503.
     pub(crate) random_resets: u32,
     pub(crate) random_503: u32,
+    /// What is beyond the rate is answered 503, as nginx does, and not 429.
+    pub(crate) rate_says_503: bool,
     /// The machine has other work: in one of ten spans of so many milliseconds nothing happens at the
     /// server for that long.
     pub(crate) stalls: Option<u64>,
@@ -116,6 +118,7 @@ impl Default for Model {
             requests_per_connection: u32::MAX,
             random_resets: 0,
             random_503: 0,
+            rate_says_503: false,
             stalls: None,
             outage: None,
             best: None,

@@ -103,7 +103,8 @@ impl World {
             }
             self.tokens_at = self.now;
             if self.tokens < 1.0 {
-                self.after(half + MS, Event::Done(id, 429));
+                let status = if self.model.rate_says_503 { 503 } else { 429 };
+                self.after(half + MS, Event::Done(id, status));
                 return;
             }
             self.tokens -= 1.0;

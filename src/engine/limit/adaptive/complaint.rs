@@ -232,6 +232,16 @@ impl Adaptive {
         level > 1 && self.wall.is_some_and(|wall| wall.level == level)
     }
 
+    /// What was complained about is no matter of levels.
+    pub(in crate::engine::limit) fn acquit(&mut self, now: Instant) {
+        self.wall = None;
+        self.burst = None;
+        self.gift = None;
+        self.finding = Finding::Growing;
+        self.settled_at = now;
+        self.begin_start(now);
+    }
+
     /// Falls to the number of connections that survived.
     pub(super) fn cut(&mut self, now: Instant, what: Complaint, survivors: u32) {
         let floor = u32::from(self.config.floor);

@@ -1,0 +1,217 @@
+//! What a 503 is about: too many requests at once, or too many in a time.
+//!
+//! nginx answers 503 to both (`limit_conn`, `limit_req`), unless it is told otherwise. A limit of what
+//! is under way refuses whatever is beyond it, as soon as it is there. One of what comes in a time
+//! keeps a bucket: who is a little too fast is served for a while before one is refused, time and
+//! again, and never while slower. That is what is looked for here, and nothing less is believed:
+//! failures by chance befall the slower ones as well, and slots that another client leaves for a
+//! moment are gone at once the next time.
+//!
+//! Owns that judgement, and its end when it proves wrong. Decides nothing about rates or levels.
+
+use super::per_second;
+use crate::base::Instant;
+
+/// So many times in a row it has to look like a bucket,
+const TIMES: u8 = 2;
+/// and so many refusals were to be expected by chance among those that were slower, in sixteenths.
+const UNLIKELY: u32 = 4 * 16;
+/// What one of those times says at least, and at most.
+const LEAST: u32 = 16;
+const MOST: u32 = 2 * 16;
+
+/// The judgement so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause {
+    /// Not known: that of how many are at once is what is believed.
+    Open(Seen),
+    /// The rate. So many were served in a second before, in thousandths.
+    Rate { known: u64 },
+    /// The rate was believed, and going slower was of no use.
+    NotRate,
+}
+
+/// What was seen since the last refusal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// As many as are left to be sent at once, after it.
+    level: u32,
+    /// When it was known.
+    since: Instant,
+    /// Served of what was sent since, with clearly more under way than that (one more may have been
+    /// right), and with fewer.
+    above: u32,
+    within: u32,
+    /// With so many under way at most one was served.
+    most: u32,
+    /// Requests served in a second before it, in thousandths.
+    known: u64,
+    /// After the refusal before, that was the level; more were served for a while. What it says if
+    /// this is the level again.
+    back_at: Option<(u32, u32)>,
+    times: u8,
+    evidence: u32,
+}
+
+impl Seen {
+    const fn new(level: u32, since: Instant) -> Self {
+        Self {
+            level,
+            since,
+            above: 0,
+            within: 0,
+            most: 0,
+            known: 0,
+            back_at: None,
+            times: 0,
+            evidence: 0,
+        }
+    }
+
+    /// Whether a refusal of what was sent then has a cause of its own: an empty bucket still lets a
+    /// few through.
+    fn is_over(&self, sent_at: Instant) -> bool {
+        sent_at > self.since && self.above + self.within >= (self.level + 2).saturating_mul(4)
+    }
+
+    /// The refusal after that.
+    fn next(&self, now: Instant, level: u32) -> Self {
+        // Whoever is refused at once what is beyond a limit never gets so far.
+        let twice = (self.level + 1).saturating_mul(2);
+        let says = self.within.saturating_mul(16) / (self.above + 1);
+        let more = (self.above >= twice || self.most + 1 >= twice) && says >= LEAST;
+        let came_back = self.back_at.is_none();
+        let served = u64::from(self.above) + u64::from(self.within);
+        Self {
+            known: per_second(served, now - self.since),
+            back_at: more.then_some((self.level, says.min(MOST))),
+            times: if more && came_back { self.times } else { 0 },
+            evidence: if more && came_back { self.evidence } else { 0 },
+            ..Self::new(level, now)
+        }
+    }
+}
+
+impl Cause {
+    /// The first refusal, after which so many are left to be sent at once.
+    pub(super) const fn new(now: Instant, level: u32) -> Self {
+        Self::Open(Seen::new(level, now))
+    }
+
+    /// A request was served that was sent then, when so many were under way with it.
+    pub(super) fn served(&mut self, sent_at: Instant, in_flight: u32) {
+        if let Self::Open(seen) = self
+            && sent_at > seen.since
+        {
+            let count = if in_flight > seen.level + 1 { &mut seen.above } else { &mut seen.within };
+            *count = count.saturating_add(1);
+            seen.most = seen.most.max(in_flight);
+        }
+    }
+
+    /// Whether a refusal of what was sent then is the first of its cause.
+    pub(super) fn begins(&self, sent_at: Instant) -> bool {
+        matches!(self, Self::Open(seen) if seen.is_over(sent_at))
+    }
+
+    /// A request was refused, after which so many are left to be sent at once. Whether it is about
+    /// the rate.
+    pub(super) fn refused(&mut self, now: Instant, sent_at: Instant, level: u32) -> bool {
+        let seen = match self {
+            Self::Open(seen) => seen,
+            Self::Rate { .. } => return true,
+            Self::NotRate => return false,
+        };
+        if seen.is_over(sent_at) {
+            *seen = seen.next(now, level);
+        } else {
+            // The same cause as the last one: fewer are left.
+            let level = seen.level.min(level);
+            *seen = Seen { level, since: now, above: 0, within: 0, most: 0, ..*seen };
+        }
+        if let Some((_, says)) = seen.back_at.take_if(|(back, _)| seen.level <= *back + 1) {
+            seen.times = seen.times.saturating_add(1);
+            seen.evidence += says;
+        }
+        if seen.times < TIMES || seen.evidence < UNLIKELY {
+            return false;
+        }
+        *self = Self::Rate { known: seen.known };
+        true
+    }
+
+    /// Whether a rate that had to be chosen, in thousandths of a request a second, says that it is not
+    /// the rate after all: twice as many were served before. It is not believed again.
+    pub(super) fn is_refuted_by(&mut self, rate: u64) -> bool {
+        let refuted = matches!(self, Self::Rate { known } if rate < *known / 2);
+        if refuted {
+            *self = Self::NotRate;
+        }
+        refuted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+    use core::time::Duration;
+
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(millis)
+    }
+
+    /// Serves so many with so many under way, refuses one, after which so many are left; and so on.
+    fn judge(rounds: &[(&[(u32, u32)], u32)]) -> Vec<bool> {
+        let mut now = 0;
+        let mut cause = Cause::new(at(0), 2);
+        let mut judged = Vec::new();
+        for (served, level) in rounds {
+            for (count, in_flight) in *served {
+                for _ in 0..*count {
+                    now += 10;
+                    cause.served(at(now), *in_flight);
+                }
+            }
+            now += 10;
+            judged.push(cause.refused(at(now), at(now - 1), *level));
+        }
+        judged
+    }
+
+    #[test]
+    fn a_bucket_lets_a_while_pass_before_it_refuses_and_never_when_slower() {
+        let round: (&[(u32, u32)], u32) = (&[(120, 2), (20, 3), (10, 4)], 2);
+        assert_eq!(judge(&[round; 2]), [false, true]);
+        // Slots that are gone at once are slots.
+        let slots: (&[(u32, u32)], u32) = (&[(120, 2)], 2);
+        assert_eq!(judge(&[slots; 9]), [false; 9]);
+        assert_eq!(judge(&[round, slots, round, slots, round]), [false; 5]);
+        // What fails at any level fails by chance.
+        let chance: (&[(u32, u32)], u32) = (&[(10, 2), (40, 3)], 2);
+        assert_eq!(judge(&[chance; 9]), [false; 9]);
+        // A limit that rises, and falls.
+        let more: (&[(u32, u32)], u32) = (&[(120, 2), (40, 8)], 8);
+        assert_eq!(judge(&[round, more, round, more, round, more]), [false; 6]);
+    }
+
+    #[test]
+    fn what_was_sent_before_a_refusal_was_known_says_nothing() {
+        let mut cause = Cause::new(at(100), 8);
+        (0..100).for_each(|_| cause.served(at(90), 12));
+        assert!(!cause.refused(at(110), at(90), 6));
+        let Cause::Open(seen) = cause else { panic!("{cause:?}") };
+        assert_eq!((seen.level, seen.above, seen.times), (6, 0, 0));
+    }
+
+    #[test]
+    fn a_rate_that_helps_nobody_is_given_up() {
+        let mut cause = Cause::Rate { known: 40_000 };
+        assert!(!cause.is_refuted_by(20_000));
+        assert!(cause.refused(at(1), at(0), 3));
+        assert!(cause.is_refuted_by(19_000));
+        assert!(!cause.refused(at(1), at(0), 3));
+        assert!(!cause.is_refuted_by(19_000));
+    }
+}
