@@ -12,7 +12,7 @@ use gannet::engine::{
 };
 use gannet::net::{Driver, DriverConfig};
 use gannet::proto::{Body, Head};
-use gannet::sim::{self, Answer, Net, Server};
+use gannet::sim::{self, Answer, Excess, Net, Server};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SICK: &str = "192.0.2.1";
@@ -156,4 +156,21 @@ fn success_fills_the_budget_again() {
     let again = since_start(&driver) - healed;
     assert!(ends.0.iter().all(|end| end.1 == Ok(200)));
     assert!(again < drained / 2, "{drained:?}, and after five hundred good ones {again:?}");
+}
+
+/// Whoever resets what it has accepted is there, and busy with others: its other URLs are not given
+/// up for it, as they are where nobody listens.
+#[test]
+fn a_host_that_resets_all_it_accepts_is_not_down() {
+    for (excess, downs) in [(Excess::Reset, 0), (Excess::Refuse, 9)] {
+        let config = Config { attempts: 2, ..Config::default() };
+        let full = Server::new(|_| Answer::new(200)).connections(0, excess);
+        let mut driver = driver(config, vec![(SICK, full)]);
+        submit(&mut driver, SICK, 0..10);
+        let mut ends = Ends::default();
+        sim::run(&mut driver, &mut ends, HOUR).unwrap();
+        let kinds: Vec<_> = ends.0.iter().map(|end| end.1).collect();
+        let down = kinds.iter().filter(|kind| **kind == Err(Kind::HostDown)).count();
+        assert_eq!((down, kinds.len()), (downs, 10), "{excess:?}: {kinds:?}");
+    }
 }

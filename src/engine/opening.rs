@@ -172,7 +172,7 @@ impl Engine {
         if self.names_are_out(failure.servers, since, now) {
             self.ring_host(key);
         } else if failure.transient {
-            self.opening_failed(key, failing, Phase::Dns, since, now, handler);
+            self.opening_failed(key, failing, Phase::Dns, false, since, now, handler);
         } else {
             self.drain_with(key, &failing, Phase::Dns, now, handler);
         }
@@ -277,7 +277,17 @@ impl Engine {
             }
         }
         self.note_limit(dial.host, now);
-        self.opening_failed(dial.host, failing, Phase::Connect, dial.started, now, handler);
+        // Whoever resets what it has accepted is there.
+        let says_down = !dial.was_reset();
+        self.opening_failed(
+            dial.host,
+            failing,
+            Phase::Connect,
+            says_down,
+            dial.started,
+            now,
+            handler,
+        );
     }
 
     /// The handshake failed.
@@ -312,16 +322,19 @@ impl Engine {
             }
             self.drain_with(host_key, &failing, Phase::Tls, now, handler);
         } else {
-            self.opening_failed(host_key, failing, Phase::Tls, opened, now, handler);
+            self.opening_failed(host_key, failing, Phase::Tls, false, opened, now, handler);
         }
     }
 
-    /// A connection could not be had: the host's backoff, counted for the head of its queue.
+    /// A connection could not be had: the host's backoff, counted for the head of its queue. `says_down`:
+    /// nothing at its addresses accepts one.
+    #[expect(clippy::too_many_arguments, reason = "what failed, and when")]
     fn opening_failed(
         &mut self,
         key: HostKey,
         failing: Failing,
         phase: Phase,
+        says_down: bool,
         began: Instant,
         now: Instant,
         handler: &mut dyn Handler,
@@ -365,7 +378,8 @@ impl Engine {
             self.ring_host(key);
             return;
         }
-        if let Reach::Down { .. } = host.reach {
+        let is_there = phase == Phase::Connect && !says_down;
+        if matches!(host.reach, Reach::Down { .. }) && !is_there {
             host.reach = Reach::Down { rounds: rounds.saturating_add(1), probe: now + wait };
             host.hold_open = now + wait;
             self.drain_with(key, &failing, phase, now, handler);
@@ -390,7 +404,7 @@ impl Engine {
         self.dequeue(front);
         let failure = failing.clone().into_failure(failing.kind, phase, None);
         self.finish(front, Err(failure), &Attempt::none(now), now, handler);
-        if phase == Phase::Connect {
+        if says_down {
             self.hosts[key].reach =
                 Reach::Down { rounds: rounds.saturating_add(1), probe: now + wait };
             self.notes.push(now, key, What::Down);

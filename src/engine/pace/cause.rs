@@ -9,7 +9,9 @@
 //!
 //! Owns that judgement, and its end when it proves wrong. Decides nothing about rates or levels.
 
-use super::per_second;
+use alloc::boxed::Box;
+
+use super::{History, per_second};
 use crate::base::Instant;
 
 /// So many times in a row it has to look like a bucket,
@@ -21,18 +23,30 @@ const LEAST: u32 = 16;
 const MOST: u32 = 2 * 16;
 
 /// The judgement so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Cause {
+    /// None came.
+    Unheard,
     /// Not known: that of how many are at once is what is believed.
-    Open(Seen),
+    Open(Box<Seen>),
     /// The rate. So many were served in a second before, in thousandths.
     Rate { known: u64 },
-    /// The rate was believed, and going slower was of no use.
+    /// This server speaks of its rate in other words, or going slower was of no use.
     NotRate,
 }
 
+/// What a refusal says.
+pub(super) enum Says {
+    /// As far as is known: how many are at once.
+    AtOnce,
+    /// The rate, which is known.
+    Rate,
+    /// The rate, which was not known: what was sent before, and when the first that was refused.
+    Found(History, Instant),
+}
+
 /// What was seen since the last refusal.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seen {
     /// As many as are left to be sent at once, after it.
     level: u32,
@@ -51,11 +65,16 @@ pub(super) struct Seen {
     back_at: Option<(u32, u32)>,
     times: u8,
     evidence: u32,
+    /// What was sent before the refusal, and when the first that it refused.
+    before: History,
+    first: Instant,
 }
 
 impl Seen {
-    const fn new(level: u32, since: Instant) -> Self {
+    const fn new(level: u32, since: Instant, before: History, first: Instant) -> Self {
         Self {
+            before,
+            first,
             level,
             since,
             above: 0,
@@ -75,7 +94,7 @@ impl Seen {
     }
 
     /// The refusal after that.
-    fn next(&self, now: Instant, level: u32) -> Self {
+    fn next(&self, now: Instant, level: u32, before: History, first: Instant) -> Self {
         // Whoever is refused at once what is beyond a limit never gets so far.
         let twice = (self.level + 1).saturating_mul(2);
         let says = self.within.saturating_mul(16) / (self.above + 1);
@@ -87,17 +106,12 @@ impl Seen {
             back_at: more.then_some((self.level, says.min(MOST))),
             times: if more && came_back { self.times } else { 0 },
             evidence: if more && came_back { self.evidence } else { 0 },
-            ..Self::new(level, now)
+            ..Self::new(level, now, before, first)
         }
     }
 }
 
 impl Cause {
-    /// The first refusal, after which so many are left to be sent at once.
-    pub(super) const fn new(now: Instant, level: u32) -> Self {
-        Self::Open(Seen::new(level, now))
-    }
-
     /// A request was served that was sent then, when so many were under way with it.
     pub(super) fn served(&mut self, sent_at: Instant, in_flight: u32) {
         if let Self::Open(seen) = self
@@ -109,35 +123,43 @@ impl Cause {
         }
     }
 
-    /// Whether a refusal of what was sent then is the first of its cause.
-    pub(super) fn begins(&self, sent_at: Instant) -> bool {
-        matches!(self, Self::Open(seen) if seen.is_over(sent_at))
-    }
-
-    /// A request was refused, after which so many are left to be sent at once. Whether it is about
-    /// the rate.
-    pub(super) fn refused(&mut self, now: Instant, sent_at: Instant, level: u32) -> bool {
+    /// A request was refused, after which so many are left to be sent at once. `history` is what was
+    /// sent since the last refusal; it begins anew.
+    pub(super) fn refused(
+        &mut self,
+        now: Instant,
+        sent_at: Instant,
+        level: u32,
+        history: &mut History,
+    ) -> Says {
+        let mut over = || core::mem::replace(history, History::new());
         let seen = match self {
+            Self::Unheard => {
+                *self = Self::Open(Box::new(Seen::new(level, now, over(), sent_at)));
+                return Says::AtOnce;
+            }
             Self::Open(seen) => seen,
-            Self::Rate { .. } => return true,
-            Self::NotRate => return false,
+            Self::Rate { .. } => return Says::Rate,
+            Self::NotRate => return Says::AtOnce,
         };
         if seen.is_over(sent_at) {
-            *seen = seen.next(now, level);
+            // If it is about the rate, a bucket was emptied by what was sent, and fills again.
+            **seen = seen.next(now, level, over(), sent_at);
         } else {
             // The same cause as the last one: fewer are left.
-            let level = seen.level.min(level);
-            *seen = Seen { level, since: now, above: 0, within: 0, most: 0, ..*seen };
+            seen.level = seen.level.min(level);
+            (seen.since, seen.above, seen.within, seen.most) = (now, 0, 0, 0);
         }
         if let Some((_, says)) = seen.back_at.take_if(|(back, _)| seen.level <= *back + 1) {
             seen.times = seen.times.saturating_add(1);
             seen.evidence += says;
         }
         if seen.times < TIMES || seen.evidence < UNLIKELY {
-            return false;
+            return Says::AtOnce;
         }
-        *self = Self::Rate { known: seen.known };
-        true
+        let (known, before, first) = (seen.known, seen.before, seen.first);
+        *self = Self::Rate { known };
+        Says::Found(before, first)
     }
 
     /// Whether a rate that had to be chosen, in thousandths of a request a second, says that it is not
@@ -165,7 +187,8 @@ mod tests {
     /// Serves so many with so many under way, refuses one, after which so many are left; and so on.
     fn judge(rounds: &[(&[(u32, u32)], u32)]) -> Vec<bool> {
         let mut now = 0;
-        let mut cause = Cause::new(at(0), 2);
+        let (mut cause, mut history) = (Cause::Unheard, History::new());
+        cause.refused(at(0), at(0), 2, &mut history);
         let mut judged = Vec::new();
         for (served, level) in rounds {
             for (count, in_flight) in *served {
@@ -175,7 +198,8 @@ mod tests {
                 }
             }
             now += 10;
-            judged.push(cause.refused(at(now), at(now - 1), *level));
+            let says = cause.refused(at(now), at(now - 1), *level, &mut history);
+            judged.push(matches!(says, Says::Found(..)));
         }
         judged
     }
@@ -198,9 +222,10 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_a_refusal_was_known_says_nothing() {
-        let mut cause = Cause::new(at(100), 8);
+        let (mut cause, mut history) = (Cause::Unheard, History::new());
+        cause.refused(at(100), at(90), 8, &mut history);
         (0..100).for_each(|_| cause.served(at(90), 12));
-        assert!(!cause.refused(at(110), at(90), 6));
+        assert!(matches!(cause.refused(at(110), at(90), 6, &mut history), Says::AtOnce));
         let Cause::Open(seen) = cause else { panic!("{cause:?}") };
         assert_eq!((seen.level, seen.above, seen.times), (6, 0, 0));
     }
@@ -209,9 +234,10 @@ mod tests {
     fn a_rate_that_helps_nobody_is_given_up() {
         let mut cause = Cause::Rate { known: 40_000 };
         assert!(!cause.is_refuted_by(20_000));
-        assert!(cause.refused(at(1), at(0), 3));
+        let mut history = History::new();
+        assert!(matches!(cause.refused(at(1), at(0), 3, &mut history), Says::Rate));
         assert!(cause.is_refuted_by(19_000));
-        assert!(!cause.refused(at(1), at(0), 3));
+        assert!(matches!(cause.refused(at(1), at(0), 3, &mut history), Says::AtOnce));
         assert!(!cause.is_refuted_by(19_000));
     }
 }

@@ -23,7 +23,7 @@ use core::time::Duration;
 
 use crate::base::{Instant, mul_div, nanos};
 use bucket::{Buckets, REMEMBERED};
-use cause::Cause;
+use cause::{Cause, Says, Seen};
 use learned::{FASTEST, FEW, Learned, SLOWEST, per_second};
 
 /// Rates are in thousandths of a request a second.
@@ -111,9 +111,8 @@ pub struct Pace {
     /// The server's pause.
     held_until: Instant,
     learned: Option<Box<Learned>>,
-    /// What refusals that name no time are about, once there was one; what had been sent before the
-    /// last of them, and when the first of those that it refused was.
-    cause: Option<Box<(Cause, History, Instant)>>,
+    /// What a 503 is about.
+    cause: Cause,
     /// When the next is due by the server's rate.
     due: Instant,
     binds: bool,
@@ -178,9 +177,8 @@ impl Pace {
     pub fn most_bytes(in_flight: u32) -> usize {
         let remembered = in_flight.min(u32::from(REMEMBERED)) as usize;
         let buckets = size_of::<Buckets>() + remembered * size_of::<Instant>();
-        size_of::<(Cause, History, Instant)>()
-            + size_of::<Learned>()
-            + if remembered > FEW { buckets } else { 0 }
+        // Once a rate is learned, what a 503 is about is no question any more.
+        size_of::<Learned>().max(size_of::<Seen>()) + if remembered > FEW { buckets } else { 0 }
     }
 
     /// So many requests at most are on their way at once: more need not be remembered.
@@ -201,7 +199,7 @@ impl Pace {
             after_delay: Instant::ZERO,
             held_until: Instant::ZERO,
             learned: None,
-            cause: None,
+            cause: Cause::Unheard,
             due: Instant::ZERO,
             binds: false,
             remembered: REMEMBERED,
@@ -234,7 +232,7 @@ impl Pace {
 
     /// Whether a 503 is known to be about the rate.
     pub fn is_about_503(&self) -> bool {
-        matches!(self.cause.as_deref(), Some((Cause::Rate { .. }, ..)))
+        matches!(self.cause, Cause::Rate { .. })
     }
 
     /// Whether anything but the user's own wish holds requests back.
@@ -268,9 +266,7 @@ impl Pace {
     /// requests were on their way, itself included.
     pub fn success(&mut self, sent_at: Instant, in_flight: u32) {
         self.history.accepted += 1;
-        if let Some((cause, ..)) = self.cause.as_deref_mut() {
-            cause.served(sent_at, in_flight);
-        }
+        self.cause.served(sent_at, in_flight);
         if let Some(learned) = &mut self.learned {
             learned.success(sent_at);
         }
@@ -295,10 +291,11 @@ impl Pace {
         let resume = self.held_until.max(now);
         match &mut self.learned {
             None => {
-                let about_503 =
-                    self.cause.as_deref().filter(|it| matches!(it.0, Cause::Rate { .. }));
-                let (history, sent_at) =
-                    about_503.map_or((&self.history, sent_at), |(_, history, at)| (history, *at));
+                if let Cause::Open(_) = self.cause {
+                    // It says 429 of its rate: a 503 is about something else.
+                    self.cause = Cause::NotRate;
+                }
+                let history = &self.history;
                 let learned = history.learned(now, sent_at, resume, told, self.remembered);
                 self.learned = Some(Box::new(learned));
             }
@@ -323,29 +320,31 @@ impl Pace {
         level: u32,
         pause: Option<Duration>,
     ) -> Blame {
-        let Some((cause, history, first)) = self.cause.as_deref_mut() else {
-            self.cause = Some(Box::new((Cause::new(now, level), self.history, sent_at)));
-            self.history = History::new();
+        if self.learned.is_some() && !self.is_about_503() {
             return Blame::AtOnce;
+        }
+        let found = match self.cause.refused(now, sent_at, level, &mut self.history) {
+            Says::AtOnce => return Blame::AtOnce,
+            Says::Rate => {
+                self.too_many(now, sent_at, pause, None);
+                false
+            }
+            Says::Found(history, first) => {
+                self.too_many += 1;
+                let resume = now + pause.unwrap_or_default();
+                self.held_until = self.held_until.max(resume);
+                let learned = history.learned(now, first, resume, None, self.remembered);
+                self.learned = Some(Box::new(learned));
+                self.due = self.due.max(resume);
+                true
+            }
         };
-        let was_rate = matches!(cause, Cause::Rate { .. });
-        if cause.begins(sent_at) {
-            // If it is about the rate, a bucket was emptied by this, and fills again.
-            *history = core::mem::replace(&mut self.history, History::new());
-            *first = sent_at;
-        }
-        if !cause.refused(now, sent_at, level) {
-            return Blame::AtOnce;
-        }
-        self.too_many(now, sent_at, pause, None);
         let rate = self.learned.as_ref().map_or(0, |learned| learned.rate);
-        if let Some((cause, ..)) = self.cause.as_deref_mut()
-            && cause.is_refuted_by(rate)
-        {
+        if self.cause.is_refuted_by(rate) {
             self.learned = None;
             return Blame::AtOnce;
         }
-        Blame::Rate { found: !was_rate }
+        Blame::Rate { found }
     }
 
     /// A server tells of its limit with any answer: an exhausted window holds the host.
