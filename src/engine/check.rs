@@ -120,7 +120,7 @@ impl Engine {
                 State::Closing { .. } => closing += 1,
                 State::Busy(exchange) => {
                     count.busy += 1;
-                    count.unheard += u32::from(conn.served == 0);
+                    count.unheard += u32::from(conn.served == 0 && exchange.first_byte.is_none());
                     let job = self.jobs.get(exchange.job).map(|job| job.state);
                     if job != Some(JobState::Running(key)) {
                         return Err(format!("{key:?} is busy with a job that is {job:?}"));

@@ -90,7 +90,7 @@ pub struct Host {
     pub(super) proven: u32,
     /// Those of them that are busy.
     pub(super) busy: u32,
-    /// Those of the busy ones that were never answered yet.
+    /// Those of the busy ones on which not one byte ever came.
     pub(super) unheard: u32,
     pub(super) limit: Limit,
     /// The limit that whoever looks on was told last.
@@ -354,7 +354,9 @@ impl Host {
 
     /// Whether as much of its work is under way as its limit allows.
     pub(super) fn is_at_work(&self) -> bool {
-        self.busy + self.coming() >= self.limit.allowed()
+        // Where all that are busy only wait, one that serves goes on.
+        let all_wait = self.unheard > 0 && self.busy == self.unheard;
+        self.busy + self.coming() >= self.limit.allowed() && !all_wait
     }
 
     /// Connections that will each take a job when they are ready.

@@ -119,6 +119,7 @@ impl Engine {
         let at_start = exchange.first_byte.is_none();
         if at_start {
             exchange.first_byte = Some(now);
+            host.unheard -= u32::from(!reused);
             if let Sending::Sent { at } = exchange.sending {
                 pulse.heard(now - at);
                 host.limit.first_byte(now, now - at, reused, at);
@@ -217,17 +218,24 @@ impl Engine {
                         Err(outcome) => return outcome,
                     }
                     if head.status == 503 && !matches!(host.reach, Reach::Closed { .. }) {
-                        let pause = handler.retry_after(&head);
+                        let pause = handler
+                            .retry_after(&head)
+                            .filter(|_| config.retry_statuses)
+                            .map(|pause| pause.min(config.max_retry_after));
                         if !host.pace.is_about_503() {
                             let (what, at) = (Complaint::Overload503, started);
                             host.limit.asked_to_wait(pause.unwrap_or_default());
                             host.limit.complaint(now, what, at, host.slots());
-                            group.limit.asked_to_wait(pause.unwrap_or_default());
-                            group.limit.complaint(now, what, at, group.conns);
+                            // What holds this host by a pause costs the others at its address
+                            // nothing, and is their matter no more.
+                            if pause.is_none() {
+                                group.limit.complaint(now, what, at, group.conns);
+                            }
                         }
                         let level = host.limit.allowed();
-                        if host.pace.unavailable(now, started, level, pause)
-                            == (Blame::Rate { found: true })
+                        if config.retry_statuses
+                            && host.pace.unavailable(now, started, level, pause)
+                                == (Blame::Rate { found: true })
                         {
                             host.limit.acquit(now);
                             group.limit.acquit(now);

@@ -58,7 +58,6 @@ impl Engine {
         let host_key = conn.host;
         let host = &mut self.hosts[host_key];
         host.busy -= 1;
-        host.unheard -= u32::from(!reused);
         self.busy -= 1;
         host.elsewhere -= 1;
         host.proven += u32::from(served == 1);
@@ -349,10 +348,10 @@ impl Engine {
                 host.conns -= 1;
                 self.closing -= 1;
             }
-            State::Busy(_) => {
+            State::Busy(exchange) => {
                 host.conns -= 1;
                 host.busy -= 1;
-                host.unheard -= u32::from(conn.served == 0);
+                host.unheard -= u32::from(conn.served == 0 && exchange.first_byte.is_none());
                 self.busy -= 1;
                 group.busy -= 1;
             }
@@ -382,7 +381,10 @@ impl Engine {
         let host = &self.hosts[conn.host];
         let stay = host.busy + host.idle.len() + host.coming() + 1;
         let group = &self.groups[conn.group as usize];
-        stay > host.limit.keeps() || (group.origins > 1 && group.busy >= group.limit.allowed())
+        let over = stay > host.limit.keeps();
+        // Where the others only wait, the last one that serves shows whether they wait for it.
+        let is_last = host.unheard > 0 && host.proven <= 1;
+        (over && !is_last) || (group.origins > 1 && group.busy >= group.limit.allowed())
     }
 
     /// Whether a host takes more than its share while others have nothing.

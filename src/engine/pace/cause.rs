@@ -66,7 +66,7 @@ pub(super) struct Seen {
     times: u8,
     evidence: u32,
     /// What was sent before the refusal, and when the first that it refused.
-    before: History,
+    pub(super) before: History,
     first: Instant,
 }
 

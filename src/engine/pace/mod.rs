@@ -291,11 +291,15 @@ impl Pace {
         let resume = self.held_until.max(now);
         match &mut self.learned {
             None => {
-                if let Cause::Open(_) = self.cause {
-                    // It says 429 of its rate: a 503 is about something else.
+                let mut history = self.history;
+                if let Cause::Open(seen) = &self.cause {
+                    // It says 429 of its rate: a 503 is about something else. This one may be of what
+                    // was sent before that.
+                    if history.sent == 0 || sent_at < history.began {
+                        history = seen.before;
+                    }
                     self.cause = Cause::NotRate;
                 }
-                let history = &self.history;
                 let learned = history.learned(now, sent_at, resume, told, self.remembered);
                 self.learned = Some(Box::new(learned));
             }

@@ -9,14 +9,15 @@ use super::super::Complaint;
 use super::super::explain::Finding;
 use super::{
     Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
-    NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_LONGEST, PROOF, SERVED_BETWEEN_PROBES,
+    NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_LONGEST, PROOF, REFUTED, SERVED_BETWEEN_PROBES,
     SHARED_FOR, UNHEARD_LEAST, Unheard, Wall,
 };
 use crate::base::Instant;
 
 impl Adaptive {
     pub(in crate::engine::limit) fn asked_to_wait(&mut self, pause: Duration) {
-        self.pause = pause;
+        // Nobody comes to know much in so long.
+        self.pause = pause.min(Duration::from_secs(3600));
     }
 
     pub(in crate::engine::limit) fn complaint(
@@ -197,7 +198,8 @@ impl Adaptive {
             && self.leaves_waiting()
             && served >= to
         {
-            self.unheard.patience = (self.unheard.patience * 2).min(PATIENCE_MOST);
+            let patience = &mut self.unheard.patience;
+            *patience = patience.saturating_mul(2).min(PATIENCE_MOST.max(*patience));
             self.bears_more(now, to);
             return;
         }
@@ -207,15 +209,24 @@ impl Adaptive {
             *before = Unheard { since: now, waiting: unheard, answered: 0, ..*before };
             return;
         }
-        let patience = Duration::from_nanos(self.time) * before.patience;
+        let patience = Duration::from_nanos(self.time).saturating_mul(before.patience);
         if now - before.since < patience.max(UNHEARD_LEAST) {
             return;
         }
         // Fewer than an eighth may be what is slow to answer.
         let many = before.waiting.min(unheard) * 8 > unheard + served;
         let none_comes = before.answered * 2 < before.waiting;
+        let answered = before.answered;
+        let room_made = before.cut_from.take();
         *before = Unheard { since: now, waiting: unheard, answered: 0, ..*before };
+        if let Some(level) = room_made.filter(|_| many && answered == 0) {
+            // Others were closed, and not one of these was taken up for it: they are slow, no more.
+            before.patience = before.patience.saturating_mul(REFUTED);
+            self.bears_more(now, level);
+            return;
+        }
         if many && none_comes && unheard > 1 && served > 0 && served < self.level {
+            before.cut_from = Some(self.level);
             self.proven = 0;
             (self.proof, self.proof_fresh) = (0, 0);
             before.served = served;

@@ -51,6 +51,8 @@ const UNHEARD_LEAST: Duration = Duration::from_millis(500);
 /// And so many times as long as others take, or at most, where that was too short.
 const PATIENCE: u32 = 16;
 const PATIENCE_MOST: u32 = 128;
+/// So many times as long they are waited for once it was seen that they wait for no other.
+const REFUTED: u32 = 16;
 /// Where so many are not served in this time, it is enough.
 const PROBE_LONGEST: Duration = Duration::from_secs(12);
 /// Of the goodput, one part in so many at most is left to another client, should there be one.
@@ -134,6 +136,8 @@ struct Unheard {
     patience: u32,
     /// How many were served when it was given up the last time.
     served: u32,
+    /// The level before that, until it is known whether that made room for them.
+    cut_from: Option<u32>,
 }
 
 /// A first complaint while it grows: one in a round may be chance.
@@ -314,7 +318,14 @@ impl Adaptive {
             burst: None,
             doubt: None,
             losses: Losses { since: now, count: 0 },
-            unheard: Unheard { since: now, waiting: 0, answered: 0, patience: PATIENCE, served: 0 },
+            unheard: Unheard {
+                since: now,
+                waiting: 0,
+                answered: 0,
+                patience: PATIENCE,
+                served: 0,
+                cut_from: None,
+            },
             ladder: Ladder::default(),
             window: Window::new(now, now, 1, u32::MAX),
             held: Sums::default(),

@@ -21,7 +21,9 @@ impl Adaptive {
     pub(super) fn hold(&mut self, now: Instant) {
         let soon = Duration::from_nanos(self.time) * 4;
         let costly = match self.wall {
-            Some(wall) if wall.what == Complaint::Overload503 => self.pause * PAUSES_APART,
+            Some(wall) if wall.what == Complaint::Overload503 => {
+                self.pause.saturating_mul(PAUSES_APART)
+            }
             _ => Duration::ZERO,
         };
         if self.at_wall() && costly.is_zero() && self.wall.is_some_and(|wall| wall.times <= 1) {

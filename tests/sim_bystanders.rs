@@ -1,0 +1,124 @@
+//! What one request or one host meets must not stop the others: the whole engine, with its search for
+//! the limit, in virtual time.
+
+use std::time::Duration;
+
+use gannet::base::Instant;
+use gannet::engine::{
+    Advice, Config, Ctl, Engine, Handler, JobRef, Origin, PerHost, Report, Request, Scheme,
+};
+use gannet::net::{Driver, DriverConfig};
+use gannet::proto::{Body, Head};
+use gannet::sim::{self, Answer, Net, Server};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const HOST: &str = "192.0.2.1";
+const QUICK: Duration = Duration::from_millis(50);
+
+/// When each job was served, by its tag.
+#[derive(Default)]
+struct Served {
+    now: Instant,
+    at: Vec<(u64, Instant)>,
+}
+
+impl Served {
+    /// When the last of the quick ones was.
+    fn quick_until(&self) -> Duration {
+        self.at.iter().filter(|it| it.0 >= 10).map(|it| it.1 - Instant::ZERO).max().unwrap()
+    }
+}
+
+impl Handler for Served {
+    fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        Advice::SkipBody
+    }
+
+    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+
+    fn done(&mut self, _: &mut Ctl<'_>, job: JobRef, report: &Report<'_>) {
+        if report.result.is_ok() {
+            self.at.push((job.tag, self.now));
+        }
+    }
+}
+
+fn driver(ceiling: u16, servers: Vec<(u16, Server)>) -> Driver<Net> {
+    let mut net = Net::new(1);
+    for (port, server) in servers {
+        net.serve(format!("{HOST}:{port}").parse().unwrap(), server.latency(Duration::ZERO));
+    }
+    let per_host = PerHost::Auto { ceiling: Some(ceiling), start: 6 };
+    let config = Config { per_host, max_jobs: 10_000, ..Config::default() };
+    Driver::new(Engine::new(config), net, DriverConfig::default())
+}
+
+/// Runs until nothing is left, or nobody is served for an hour.
+fn run(driver: &mut Driver<Net>) -> Served {
+    let mut served = Served::default();
+    while driver.engine().held() > 0 && driver.now() < Instant::ZERO + HOUR {
+        sim::look_up(driver, &mut served);
+        driver.turn(None, &mut served).unwrap();
+        served.now = driver.now();
+    }
+    served
+}
+
+/// Three that take a quarter of a minute each among fifteen hundred quick ones, on eight connections:
+/// be it that nothing comes for so long, or that it comes slowly.
+#[test]
+fn a_few_slow_answers_do_not_stop_the_quick_ones() {
+    let silent = || Answer::ok("late").after(Duration::from_secs(15));
+    let slow = || Answer::ok(vec![b'x'; 150]).drip(1, Duration::from_millis(100));
+    for (what, late) in [("silent", &silent as &dyn Fn() -> Answer), ("slow", &slow)] {
+        for slow_ones in [2, 3, 5, 7] {
+            let answers: Vec<_> = (0..slow_ones).map(|_| late()).collect();
+            let mut answers = answers.into_iter();
+            let server = Server::new(move |request| match request.target.as_str() {
+                "/slow" => answers.next().unwrap_or_else(|| Answer::ok("late")),
+                _ => Answer::ok("quick").after(QUICK),
+            });
+            let mut driver = driver(8, vec![(80, server)]);
+            let host = driver.host(&Origin { scheme: Scheme::Http, host: HOST, port: 80 });
+            for tag in 10..1510 {
+                if (11..11 + slow_ones).contains(&tag) {
+                    let slow = Request::get(host, "/slow").tag(tag - 10);
+                    driver.submit(&slow).unwrap();
+                }
+                driver.submit(&Request::get(host, &format!("/{tag}")).tag(tag)).unwrap();
+            }
+            let served = run(&mut driver);
+            assert_eq!(served.at.len() as u64, 1500 + slow_ones, "{what}");
+            let took = served.quick_until();
+            // All that are free all the time, or all eight when the slow ones are through.
+            let free = QUICK * 1500 / (8 - slow_ones as u32);
+            let best = free.min(Duration::from_secs(15) + QUICK * 1500 / 8);
+            println!("{slow_ones} {what}: {took:?}, {best:?} at best");
+            assert!(took < best + best / 4, "{slow_ones} {what}: {took:?}, {best:?} at best");
+        }
+    }
+}
+
+/// A host that asks for a pause, again and again, beside another at its address.
+#[test]
+fn a_host_that_asks_for_a_pause_leaves_its_neighbours_alone() {
+    for pause in ["1", "2", "60"] {
+        let sick = Server::new(move |_| Answer::new(503).field("Retry-After", pause));
+        let well = Server::new(|_| Answer::ok("quick").after(QUICK));
+        let mut driver = driver(32, vec![(80, well), (81, sick)]);
+        let [well, sick] =
+            [80, 81].map(|port| driver.host(&Origin { scheme: Scheme::Http, host: HOST, port }));
+        for tag in 10..4010 {
+            if tag % 100 == 10 {
+                driver.submit(&Request::get(sick, "/sick").tag(0)).unwrap();
+            }
+            driver.submit(&Request::get(well, &format!("/{tag}")).tag(tag)).unwrap();
+        }
+        let served = run(&mut driver);
+        assert_eq!(served.at.len(), 4000);
+        let took = served.quick_until();
+        println!("pause of {pause}: {took:?}");
+        // 32 at once, once that is found.
+        assert!(took < QUICK * 4000 / 32 * 3 / 2, "{took:?}");
+    }
+}
