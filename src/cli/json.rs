@@ -2,6 +2,8 @@
 //!
 //! Owns escaping, UTF-8 (what is none becomes U+FFFD) and numbers. Reading is serde_json's.
 
+use crate::base::decimal;
+
 /// Appends a string with its quotes.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
@@ -137,15 +139,8 @@ fn eight(halves: u64, out: &mut Vec<u8>) {
 
 /// A number of more than eight digits.
 #[cold]
-fn long(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    while number > 0 {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
-    out.extend_from_slice(&digits[at..]);
+fn long(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(decimal(number, &mut [0; 20]));
 }
 
 /// Appends a duration in milliseconds, with three decimals.
