@@ -332,7 +332,7 @@ impl Host {
         Origin { scheme: self.scheme, host: &self.name, port: self.port }
     }
 
-    /// Whether a connection of this host was ever established in this run.
+    /// Whether this host ever answered in this run.
     pub(super) fn has_served(&self) -> bool {
         self.stats.responses > 0
     }

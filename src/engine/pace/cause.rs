@@ -56,7 +56,7 @@ pub(super) struct Seen {
     /// right), and with fewer.
     above: u32,
     within: u32,
-    /// With so many under way at most one was served.
+    /// The most that were under way with one that was served.
     most: u32,
     /// Requests served in a second before it, in thousandths.
     known: u64,

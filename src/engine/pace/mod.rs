@@ -10,7 +10,7 @@
 //!
 //! That search is in `learned`; whether a 503 is about the rate at all, in `cause`. RFC 6585
 //! section 4 (429), RFC 9110 section 10.2.3 (Retry-After), the HTTPAPI draft of RateLimit fields.
-//! Integers only; no clock; no allocation.
+//! Integers only; no clock; no allocation but for what the first refusals begin.
 
 mod bucket;
 mod cause;
