@@ -280,15 +280,11 @@ impl Pace {
         retry_after: Option<Duration>,
         hint: Option<RateHint>,
     ) {
-        self.too_many += 1;
-        if let Some(pause) = retry_after {
-            self.held_until = self.held_until.max(now + pause);
-        }
         if let Some(hint) = hint {
             self.hint(now, &hint);
         }
         let told = hint.and_then(|hint| hint.rate());
-        let resume = self.held_until.max(now);
+        let resume = self.refused(now, retry_after);
         match &mut self.learned {
             None => {
                 let mut history = self.history;
@@ -300,8 +296,7 @@ impl Pace {
                     }
                     self.cause = Cause::NotRate;
                 }
-                let learned = history.learned(now, sent_at, resume, told, self.remembered);
-                self.learned = Some(Box::new(learned));
+                self.learn(&history, now, sent_at, resume, told);
             }
             Some(learned) if sent_at < learned.changed_at => {
                 learned.complained_late(now, resume);
@@ -312,6 +307,26 @@ impl Pace {
             }
         }
         self.due = self.due.max(resume);
+    }
+
+    /// Too many: until when that holds the host.
+    fn refused(&mut self, now: Instant, pause: Option<Duration>) -> Instant {
+        self.too_many += 1;
+        self.held_until = self.held_until.max(now + pause.unwrap_or_default());
+        self.held_until
+    }
+
+    /// Begins with a rate by what was sent before the first refusal, of a request sent at `sent_at`.
+    fn learn(
+        &mut self,
+        history: &History,
+        now: Instant,
+        sent_at: Instant,
+        resume: Instant,
+        told: Option<u64>,
+    ) {
+        let learned = history.learned(now, sent_at, resume, told, self.remembered);
+        self.learned = Some(Box::new(learned));
     }
 
     /// A 503 came to a request sent at `sent_at`, which asks for a pause or not. The [`limit`](super::limit) has
@@ -334,11 +349,8 @@ impl Pace {
                 false
             }
             Says::Found(history, first) => {
-                self.too_many += 1;
-                let resume = now + pause.unwrap_or_default();
-                self.held_until = self.held_until.max(resume);
-                let learned = history.learned(now, first, resume, None, self.remembered);
-                self.learned = Some(Box::new(learned));
+                let resume = self.refused(now, pause);
+                self.learn(&history, now, first, resume, None);
                 self.due = self.due.max(resume);
                 true
             }
