@@ -354,9 +354,7 @@ impl Host {
 
     /// Whether as much of its work is under way as its limit allows.
     pub(super) fn is_at_work(&self) -> bool {
-        // Where all that are busy only wait, one that serves goes on.
-        let all_wait = self.unheard > 0 && self.busy == self.unheard;
-        self.busy + self.coming() >= self.limit.allowed() && !all_wait
+        self.busy + self.coming() >= self.limit.allowed()
     }
 
     /// Connections that will each take a job when they are ready.

@@ -267,13 +267,14 @@ impl Engine {
         // It counts as open itself.
         if let (Some(complaint), true) = (complaint, host.has_served()) {
             let open = host.slots() + 1;
-            host.limit.complaint(now, complaint, dial.started, open);
+            host.limit.complaint(now, complaint, dial.started, open, Duration::ZERO);
         }
         if let (Some(complaint), Some(address)) = (complaint, address) {
             let group = self.group_of(address) as usize;
             let group = &mut self.groups[group];
             if group.served_at.contains(&address.port()) {
-                group.limit.complaint(now, complaint, dial.started, group.conns + 1);
+                let open = group.conns + 1;
+                group.limit.complaint(now, complaint, dial.started, open, Duration::ZERO);
             }
         }
         self.note_limit(dial.host, now);
@@ -310,9 +311,10 @@ impl Engine {
         };
         if let (Some(complaint), true) = (complaint, host.has_served()) {
             let open = host.slots() + 1;
-            host.limit.complaint(now, complaint, opened, open);
+            host.limit.complaint(now, complaint, opened, open, Duration::ZERO);
             let group = &mut self.groups[group as usize];
-            group.limit.complaint(now, complaint, opened, group.conns + 1);
+            let open = group.conns + 1;
+            group.limit.complaint(now, complaint, opened, open, Duration::ZERO);
         }
         self.note_limit(host_key, now);
         if is_final && self.hosts[host_key].proven == 0 {

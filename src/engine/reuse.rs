@@ -73,7 +73,7 @@ impl Engine {
             whole: true,
         };
         host.limit.done(now, &sample);
-        host.limit.waiting(now, host.unheard, host.proven, reused);
+        host.limit.waiting(now, &sample, host.unheard, host.proven);
         let group = &mut self.groups[conn.group as usize];
         group.busy -= 1;
         let port = conn.remote.port();
@@ -381,10 +381,7 @@ impl Engine {
         let host = &self.hosts[conn.host];
         let stay = host.busy + host.idle.len() + host.coming() + 1;
         let group = &self.groups[conn.group as usize];
-        let over = stay > host.limit.keeps();
-        // Where the others only wait, the last one that serves shows whether they wait for it.
-        let is_last = host.unheard > 0 && host.proven <= 1;
-        (over && !is_last) || (group.origins > 1 && group.busy >= group.limit.allowed())
+        stay > host.limit.keeps() || (group.origins > 1 && group.busy >= group.limit.allowed())
     }
 
     /// Whether a host takes more than its share while others have nothing.
@@ -393,14 +390,17 @@ impl Engine {
         self.hosts[host].conns > share || served.is_multiple_of(FAIR_TURN)
     }
 
-    /// Whether a connection should make room for other hosts at its address: it has no work, or
-    /// has had its turn.
-    fn gives_way(&self, key: ConnKey) -> bool {
+    /// Whether a connection should make room: for those of its host that the server has not taken up, or
+    /// for other hosts at its address, as it has no work, or has had its turn.
+    fn gives_way(&mut self, key: ConnKey) -> bool {
         let conn = &self.conns[key];
+        if conn.served == 0 {
+            return false;
+        }
+        let host = &mut self.hosts[conn.host];
         let wanted = !self.groups[conn.group as usize].waiting.is_empty();
-        wanted
-            && conn.served > 0
-            && (self.hosts[conn.host].has_no_queue() || conn.served.is_multiple_of(FAIR_TURN))
+        host.limit.gives_way()
+            || (wanted && (host.has_no_queue() || conn.served.is_multiple_of(FAIR_TURN)))
     }
 
     /// Whether more of its work could be under way than is.

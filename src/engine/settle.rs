@@ -206,10 +206,11 @@ impl Engine {
             }
             Kind::ResetBeforeResponse | Kind::EmptyReply => {
                 host.stats.fresh_resets += 1;
-                host.limit.complaint(now, Complaint::FreshReset, opened, open);
+                let what = Complaint::FreshReset;
+                host.limit.complaint(now, what, opened, open, Duration::ZERO);
                 let group = &mut self.groups[group as usize];
                 let open = group.conns + 1;
-                group.limit.complaint(now, Complaint::FreshReset, opened, open);
+                group.limit.complaint(now, what, opened, open, Duration::ZERO);
             }
             Kind::SendTimeout
             | Kind::FirstByteTimeout

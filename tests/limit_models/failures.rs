@@ -211,7 +211,7 @@ fn a_stray_503_does_not_end_growth() {
 fn the_floor_is_no_trap() {
     let mut limit = Limit::new(&LimitConfig::origin(32), 3, AT(0));
     for ms in 0..20 {
-        limit.complaint(AT(ms * 100), Complaint::Refused, AT(ms * 100 - ms), 1);
+        limit.complaint(AT(ms * 100), Complaint::Refused, AT(ms * 100 - ms), 1, Duration::ZERO);
         assert_eq!(limit.allowed(), 1);
     }
     assert_eq!(limit.explain().name(), "outage");
@@ -254,7 +254,7 @@ fn a_cut_is_small() {
         // Of 32 several fail, one after the other: too many to be chance.
         for _ in 0..12 {
             now += 1;
-            limit.complaint(AT(now), Complaint::Overload503, AT(now), 32);
+            limit.complaint(AT(now), Complaint::Overload503, AT(now), 32, Duration::ZERO);
             refusals += 1;
             if limit.explain().complained_at.is_some() {
                 break;
@@ -322,7 +322,7 @@ fn one_cause_is_one_cut() {
     let mut limit = Limit::new(&LimitConfig { start: 32, floor: 1, ceiling: 64 }, 3, AT(0));
     // Of 32 that were opened together, eight are reset.
     for left in 0..8 {
-        limit.complaint(AT(30), Complaint::FreshReset, AT(10), 32 - left);
+        limit.complaint(AT(30), Complaint::FreshReset, AT(10), 32 - left, Duration::ZERO);
     }
     assert_eq!(limit.allowed(), 24);
     assert_eq!(limit.explain().to_string(), "settled at 24: the 25th connection was reset");
@@ -357,20 +357,23 @@ fn whatever_happens_the_bounds_hold() {
                     ),
                     5 => {
                         let what = Complaint::ALL[rng.usize(0..5)];
-                        limit.complaint(odd, what, then, rng.u32(0..300));
+                        let pause = Duration::from_millis(rng.u64(0..3) * 500);
+                        limit.complaint(odd, what, then, rng.u32(0..300), pause);
                     }
                     6 if rng.u8(0..10) == 0 => limit.idle(odd),
-                    _ => limit.done(
-                        odd,
-                        &Sample {
+                    _ => {
+                        let sample = Sample {
                             sent_at: then,
                             bytes: rng.u64(..) >> rng.u32(0..64),
                             in_flight: rng.u32(0..300),
                             reused: rng.bool(),
                             served: rng.u8(0..10) > 0,
                             whole: rng.u8(0..10) > 0,
-                        },
-                    ),
+                        };
+                        limit.done(odd, &sample);
+                        limit.waiting(odd, &sample, rng.u32(0..100), rng.u32(0..100));
+                        limit.gives_way();
+                    }
                 }
             }
             let allowed = limit.allowed();
@@ -474,7 +477,8 @@ fn stray_503s_are_no_other_client() {
 #[test]
 fn what_nobody_takes_up_is_not_waited_for() {
     for (name, workers, keeps) in [
-        ("8 workers, each with its connection", (|_| 8) as fn(u64) -> u32, u32::MAX),
+        ("1 worker", (|_| 1) as fn(u64) -> u32, u32::MAX),
+        ("8 workers, each with its connection", |_| 8, u32::MAX),
         ("8 workers, 100 requests a connection", |_| 8, 100),
         ("24 workers, each with its connection", |_| 24, u32::MAX),
     ] {
@@ -489,9 +493,13 @@ fn what_nobody_takes_up_is_not_waited_for() {
         for start in [6, 1, 128] {
             let (stats, words) = alone(&model, client(search(start, 3)), 30, 3);
             let part = percent(stats.served, most);
-            println!("{name}, from {start}: {part:.1} %; {words}");
+            let longest = stats.longest_seconds();
+            println!("{name}, from {start}: {part:.1} %, {longest:.1} s at most; {words}");
+            // One that is tried beyond them is waited for 3 s; else all that are open have their turn.
+            let turns = 3.5 + f64::from(start.max(16)) * 0.05 / f64::from(workers(0));
+            assert!(longest <= turns, "{name}, from {start}: {longest:.1} s; {words}");
             assert!(part >= 95.0 && words.contains("was not accepted in time"), "{words}");
-            let settled = &stats.trace[80..];
+            let settled = &stats.trace[160..];
             let limit = workers(0);
             assert!(settled.iter().all(|&level| level <= limit + 2), "{settled:?}");
         }

@@ -81,7 +81,7 @@ pub enum Complaint {
     ConnectTimeout,
     /// A TLS handshake timed out.
     HandshakeTimeout,
-    /// A 503. What it asks to wait is told by [`Limit::asked_to_wait`].
+    /// A 503.
     Overload503,
 }
 
@@ -148,6 +148,8 @@ pub struct Sample {
 /// idle cap, so that none is closed and opened again for want of a slot.
 ///
 /// ```
+/// use core::time::Duration;
+///
 /// use gannet::base::Instant;
 /// use gannet::engine::limit::{Complaint, Limit, LimitConfig};
 ///
@@ -155,7 +157,7 @@ pub struct Sample {
 /// let mut limit = Limit::new(&LimitConfig::origin(32), 7, start);
 /// assert_eq!(limit.allowed(), 4);
 /// // The fourth connection is reset: three it is.
-/// limit.complaint(start, Complaint::FreshReset, start, 4);
+/// limit.complaint(start, Complaint::FreshReset, start, 4, Duration::ZERO);
 /// assert_eq!(limit.allowed(), 3);
 /// assert_eq!(limit.explain().to_string(), "settled at 3: the 4th connection was reset");
 /// ```
@@ -242,31 +244,41 @@ impl Limit {
     ///
     /// `caused_at` is when that connection or request was started: what was started before the
     /// last cut belongs to the same burst. `open` counts the connections at that moment, the
-    /// one that failed included.
-    pub fn complaint(&mut self, now: Instant, what: Complaint, caused_at: Instant, open: u32) {
+    /// one that failed included. `pause` is what it asks to wait (`Retry-After` of a 503), nothing in
+    /// most: so much goodput it costs to ask for one connection too many, and so seldom that is done.
+    pub fn complaint(
+        &mut self,
+        now: Instant,
+        what: Complaint,
+        caused_at: Instant,
+        open: u32,
+        pause: Duration,
+    ) {
         self.ledger_mut().complaint(what);
         if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.complaint(now, what, caused_at, open);
+            adaptive.complaint(now, what, caused_at, open, pause);
         }
     }
 
-    /// What the answer that is the next complaint asks to wait (`Retry-After` of a 503), nothing in most:
-    /// so much goodput it costs to ask for one connection too many, and so seldom that is done.
-    pub fn asked_to_wait(&mut self, pause: Duration) {
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.asked_to_wait(pause);
-        }
-    }
-
-    /// A response is complete, and so many connections wait for the first one they ever got; so many others
-    /// have served.
+    /// As [`done`](Self::done), where so many connections wait for the first answer they ever got; so many
+    /// others have served.
     ///
     /// A server that has a worker for each connection leaves all others where the system keeps those that
     /// nobody has accepted. They are open and answer nothing, while on the others answers come as quickly as
-    /// ever: neither goodput nor latency tells of them.
-    pub fn waiting(&mut self, now: Instant, unheard: u32, served: u32, reused: bool) {
+    /// ever: neither goodput nor latency tells of them. Once that is found, they count no more: the limit is
+    /// that of those that are served, and [`allowed`](Self::allowed) is as much more.
+    pub fn waiting(&mut self, now: Instant, sample: &Sample, unheard: u32, served: u32) {
         if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.waiting(now, unheard, served, reused);
+            adaptive.waiting(now, sample, unheard, served);
+        }
+    }
+
+    /// Whether a connection that has just served is to be closed for the sake of those that are left
+    /// waiting, though another may be opened for it: that one stands behind them.
+    pub fn gives_way(&mut self) -> bool {
+        match &mut self.0 {
+            Way::Fixed { .. } => false,
+            Way::Adaptive(adaptive) => adaptive.gives_way(),
         }
     }
 

@@ -150,9 +150,9 @@ impl World {
         it.stats.refused += 1;
         it.stats.late_refused += u64::from(late);
         let open = it.hosts[host].open;
-        it.hosts[host].limit.complaint(now, what, caused, open);
+        it.hosts[host].limit.complaint(now, what, caused, open, Duration::ZERO);
         if let Some(address) = &mut it.address {
-            address.complaint(now, what, caused, it.open);
+            address.complaint(now, what, caused, it.open, Duration::ZERO);
         }
         if it.naive {
             it.hosts[host].reopen_at = self.now + 50 * MS;
@@ -284,6 +284,7 @@ impl World {
         let that = &mut it.hosts[host];
         that.in_flight -= 1;
         it.in_flight -= 1;
+        it.stats.longest = it.stats.longest.max(self.now - sent_at.as_nanos());
         match status {
             200 => {
                 it.stats.served += 1;
@@ -311,10 +312,10 @@ impl World {
                     that.pace.hold_until(now + pause);
                 }
                 if !that.pace.is_about_503() {
-                    that.limit.asked_to_wait(pause.unwrap_or_default());
-                    that.limit.complaint(now, Complaint::Overload503, sent_at, open);
+                    let (what, pause) = (Complaint::Overload503, pause.unwrap_or_default());
+                    that.limit.complaint(now, what, sent_at, open, pause);
                     if let Some(address) = &mut it.address {
-                        address.complaint(now, Complaint::Overload503, sent_at, it.open);
+                        address.complaint(now, what, sent_at, it.open, pause);
                     }
                 }
                 let level = that.limit.allowed();
@@ -331,13 +332,14 @@ impl World {
         let first = !std::mem::replace(&mut self.conns[id].answered, true);
         that.unheard -= u32::from(first);
         that.served_on += u32::from(first);
-        that.limit.waiting(now, that.unheard, that.served_on, !first);
+        that.limit.waiting(now, &sample, that.unheard, that.served_on);
         if let Some(address) = &mut it.address {
             sample.in_flight = in_flight_address;
             address.done(now, &sample);
         }
         let that = &mut it.hosts[host];
         let surplus = that.open - that.closing > that.limit.allowed()
+            || that.limit.gives_way()
             || it.address.as_ref().is_some_and(|address| it.open - it.closing > address.allowed());
         if used_up {
             self.leave(id);

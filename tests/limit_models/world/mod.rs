@@ -126,6 +126,8 @@ pub(crate) struct Stats {
     pub(crate) refused: u64,
     pub(crate) too_many: u64,
     late_latency: u64,
+    /// The longest that anything waited for its answer, in nanoseconds.
+    longest: u64,
     /// Served by second.
     pub(crate) seconds: Vec<u64>,
     /// Allowed, every 50 ms.
@@ -136,6 +138,11 @@ impl Stats {
     /// Mean latency to the first byte after the first quarter, in milliseconds.
     pub(crate) fn latency_ms(&self) -> f64 {
         self.late_latency as f64 / self.late_served.max(1) as f64 / MS as f64
+    }
+
+    /// The longest that anything waited for its answer, be it there or not, in seconds.
+    pub(crate) fn longest_seconds(&self) -> f64 {
+        self.longest as f64 / SECOND as f64
     }
 
     /// Part of the requests after the first quarter that met a refusal.
@@ -280,6 +287,10 @@ impl World {
             }
             self.now = when;
             self.event(event);
+        }
+        for conn in self.conns.iter().filter(|conn| conn.state == State::Busy) {
+            let stats = &mut self.clients[conn.client].stats;
+            stats.longest = stats.longest.max(self.end - conn.sent_at);
         }
     }
 

@@ -5,8 +5,8 @@
 
 use core::time::Duration;
 
-use super::super::Complaint;
 use super::super::explain::Finding;
+use super::super::{Complaint, Sample};
 use super::{
     Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
     NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_LONGEST, PROOF, REFUTED, SERVED_BETWEEN_PROBES,
@@ -15,18 +15,18 @@ use super::{
 use crate::base::Instant;
 
 impl Adaptive {
-    pub(in crate::engine::limit) fn asked_to_wait(&mut self, pause: Duration) {
-        // Nobody comes to know much in so long.
-        self.pause = pause.min(Duration::from_secs(3600));
-    }
-
     pub(in crate::engine::limit) fn complaint(
         &mut self,
         now: Instant,
         what: Complaint,
         caused_at: Instant,
         open: u32,
+        pause: Duration,
     ) {
+        if what == Complaint::Overload503 {
+            // Nobody comes to know much in so long.
+            self.pause = pause.min(Duration::from_secs(3600));
+        }
         let open = open.max(1);
         if let Some(burst) = self.burst.as_mut().filter(|burst| caused_at <= burst.cut) {
             // One cause, one cut: but each further one says that one less survived.
@@ -51,7 +51,7 @@ impl Adaptive {
                 burst.cut = Instant::from_nanos(doubt.at.as_nanos().saturating_sub(1));
             }
             if caused_at < doubt.at {
-                self.complaint(now, what, caused_at, open);
+                self.complaint(now, what, caused_at, open, pause);
             }
             return;
         }
@@ -190,9 +190,9 @@ impl Adaptive {
     pub(in crate::engine::limit) fn waiting(
         &mut self,
         now: Instant,
+        sample: &Sample,
         unheard: u32,
         served: u32,
-        reused: bool,
     ) {
         if let Mode::Probe { to, .. } = self.mode
             && self.leaves_waiting()
@@ -203,8 +203,12 @@ impl Adaptive {
             self.bears_more(now, to);
             return;
         }
+        if self.unheard.left > 0 {
+            self.taken_up(now, sample, unheard);
+            return;
+        }
         let before = &mut self.unheard;
-        before.answered = before.answered.saturating_add(u32::from(!reused));
+        before.answered = before.answered.saturating_add(u32::from(!sample.reused));
         if before.waiting == 0 || unheard == 0 || unheard >= before.waiting * 2 {
             *before = Unheard { since: now, waiting: unheard, answered: 0, ..*before };
             return;
@@ -216,24 +220,46 @@ impl Adaptive {
         // Fewer than an eighth may be what is slow to answer.
         let many = before.waiting.min(unheard) * 8 > unheard + served;
         let none_comes = before.answered * 2 < before.waiting;
-        let answered = before.answered;
-        let room_made = before.cut_from.take();
         *before = Unheard { since: now, waiting: unheard, answered: 0, ..*before };
-        if let Some(level) = room_made.filter(|_| many && answered == 0) {
-            // Others were closed, and not one of these was taken up for it: they are slow, no more.
-            before.patience = before.patience.saturating_mul(REFUTED);
-            self.bears_more(now, level);
-            return;
-        }
         if many && none_comes && unheard > 1 && served > 0 && served < self.level {
             before.cut_from = Some(self.level);
+            (before.served, before.left, before.room) = (served, unheard, unheard);
             self.proven = 0;
             (self.proof, self.proof_fresh) = (0, 0);
-            before.served = served;
             self.burst = Some(Burst { cut: now, top: served + 1, count: 1, growing: true });
             self.ledger.complaint(Complaint::ConnectTimeout);
             self.cut(now, Complaint::ConnectTimeout, served);
         }
+    }
+
+    /// Others give way to those that are left waiting. Where not one is taken up for it, they are slow, no
+    /// more.
+    fn taken_up(&mut self, now: Instant, sample: &Sample, unheard: u32) {
+        let waits = &mut self.unheard;
+        if !sample.reused && sample.sent_at <= waits.since {
+            waits.left -= 1;
+            waits.cut_from = None;
+        }
+        waits.left = waits.left.min(unheard);
+        let patience = Duration::from_nanos(self.time).saturating_mul(waits.patience);
+        if now - waits.since >= patience.max(UNHEARD_LEAST) / 2
+            && let Some(level) = waits.cut_from.take()
+        {
+            waits.patience = waits.patience.saturating_mul(REFUTED);
+            waits.left = 0;
+            self.bears_more(now, level);
+        }
+        if self.unheard.left == 0 {
+            (self.unheard.since, self.unheard.waiting, self.unheard.answered) = (now, unheard, 0);
+        }
+    }
+
+    /// Whether a connection that has served is to give way to one that is left waiting.
+    pub(in crate::engine::limit) fn gives_way(&mut self) -> bool {
+        let waits = &mut self.unheard;
+        let gives = waits.left > 0 && waits.room > 0;
+        waits.room -= u32::from(gives);
+        gives
     }
 
     /// Whether what lies beyond the limit is left waiting: then only the first answer on one connection more

@@ -134,9 +134,13 @@ struct Unheard {
     answered: u32,
     /// So many times as long as usual they are waited for: more, where that was too short once.
     patience: u32,
-    /// How many were served when it was given up the last time.
+    /// How many were served when it was found the last time that the others are left waiting.
     served: u32,
-    /// The level before that, until it is known whether that made room for them.
+    /// Those that still wait of the ones that were found to. They do not count.
+    left: u32,
+    /// So many connections that serve may still give way to them.
+    room: u32,
+    /// The level before that, until one of them is taken up.
     cut_from: Option<u32>,
 }
 
@@ -324,6 +328,8 @@ impl Adaptive {
                 answered: 0,
                 patience: PATIENCE,
                 served: 0,
+                left: 0,
+                room: 0,
                 cut_from: None,
             },
             ladder: Ladder::default(),
@@ -378,13 +384,15 @@ impl Adaptive {
     }
 
     pub(in crate::engine::limit) fn allowed(&self) -> u32 {
-        match self.mode {
+        let level = match self.mode {
             Mode::Start | Mode::Hold { .. } => self.level,
             Mode::Up { to, .. }
             | Mode::Probe { to, .. }
             | Mode::Down { to, .. }
             | Mode::Yield { to, .. } => to,
-        }
+        };
+        // What the server has not taken up costs it nothing.
+        (level + self.unheard.left).min(u32::from(self.config.ceiling))
     }
 
     /// Connections that may stay open. Where the server has never complained of their number,
@@ -394,7 +402,7 @@ impl Adaptive {
         let allowed = self.allowed();
         if self.wall.is_some() {
             return match self.mode {
-                Mode::Down { .. } => allowed.max(self.level),
+                Mode::Down { .. } => allowed.max(self.level + self.unheard.left),
                 _ => allowed,
             };
         }
