@@ -267,6 +267,13 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Whether its sentence says what connection it was.
+    pub(crate) const fn tells_connection(self) -> bool {
+        matches!(self, Self::StaleReuse | Self::ResetBeforeResponse)
+    }
+}
+
 /// A failure with all that a person needs to understand it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -302,6 +309,7 @@ impl fmt::Display for Failure {
             write!(f, ": {detail}")?;
         }
         match self.reused {
+            _ if self.kind.tells_connection() => Ok(()),
             Some(true) => f.write_str(" (on a kept connection)"),
             Some(false) => f.write_str(" (on a fresh connection)"),
             None => Ok(()),

@@ -190,6 +190,7 @@ impl fmt::Display for Error {
             write!(f, ": {detail}")?;
         }
         match self.reused {
+            Some(_) if self.tells_connection() => Ok(()),
             Some(true) => f.write_str(" (on a kept connection)"),
             Some(false) if self.is_about_connection() => f.write_str(" (on a fresh connection)"),
             _ => Ok(()),
@@ -198,18 +199,18 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    /// Whether its sentence says what connection it was.
+    const fn tells_connection(&self) -> bool {
+        matches!(self.kind, Kind::Engine(kind) if kind.tells_connection())
+    }
+
     /// Whether it makes a difference that the connection was a fresh one.
     const fn is_about_connection(&self) -> bool {
         use engine::Kind as E;
         matches!(
             self.kind,
             Kind::Engine(
-                E::ResetBeforeResponse
-                    | E::EmptyReply
-                    | E::ResetInHead
-                    | E::ResetInBody
-                    | E::EofInHead
-                    | E::EofInBody
+                E::EmptyReply | E::ResetInHead | E::ResetInBody | E::EofInHead | E::EofInBody
             )
         )
     }
@@ -478,6 +479,14 @@ mod tests {
         };
         let expected = "the connection was reset within the answer's body: after 12 bytes (on a fresh connection)";
         assert_eq!(error.to_string(), expected);
+        // What its own words say of the connection is said once.
+        for (kind, reused) in [(E::ResetBeforeResponse, false), (E::StaleReuse, true)] {
+            let error =
+                Error { reused: Some(reused), ..Error::new(engine(kind), Phase::FirstByte) };
+            assert_eq!(error.to_string(), kind.sentence());
+            let failure = Failure { reused: Some(reused), ..Failure::new(kind, Phase::FirstByte) };
+            assert_eq!(failure.to_string(), kind.sentence());
+        }
         let error = Error::new(engine(E::Malformed(proto::Error::BareCr)), Phase::Head);
         assert_eq!(
             error.to_string(),
