@@ -562,10 +562,29 @@ fn bounds_end_a_batch_and_leave_the_rest_for_resume() {
     let list: String =
         (0..500).map(|n| format!("{}\n", server.url(&format!("/bytes/1?{n}")))).collect();
     let begun = Instant::now();
-    let run =
-        Gannet::new().args(["-i", "-", "--deadline", "1", "--per-host", "1"]).stdin(&list).run();
+    let args = ["-i", "-", "--deadline", "1", "--per-host", "1", "--results", "r"];
+    let run = Gannet::new().args(args).args(["--summary", "s.json"]).stdin(&list).run();
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-    assert!(run.err.contains("--deadline"), "{}", run.err);
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(run.err.contains("--deadline; the rest of the list was not begun"), "{}", run.err);
+    // What was only read ahead did not fail, and has no record.
+    let summary: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(run.path("s.json")).unwrap()).unwrap();
+    let count = |name: &str| summary[name].as_u64().unwrap();
+    assert!(count("failed") <= 1 && count("not_begun") > 0, "{summary}");
+    assert_eq!(count("ok") + count("failed") + count("not_begun"), count("entries"));
+    let written = records(&fs::read_to_string(run.path("r")).unwrap()).len() as u64;
+    assert_eq!(written, count("ok") + count("failed"));
+    // It is all there for another run.
+    let args = ["-i", "-", "--results", "r", "--resume", "--per-host", "64"];
+    let quick = spawn(Script::new()).unwrap();
+    let to = format!("{}:127.0.0.1:{}", server.addr(), quick.addr().port());
+    let run = run.gannet().args(args).args(["--connect-to", &to]).stdin(&list).run();
+    assert_eq!(run.code, 0, "{}", run.err);
+    let mut done = records(&fs::read_to_string(run.path("r")).unwrap());
+    done.sort_by_key(|record| record["n"].as_u64());
+    let all = done.iter().zip(1..).all(|(record, n)| record["n"] == n && record["ok"] == true);
+    assert!(all && done.len() == 500, "{}", done.len());
     // Nothing failed, and not everything was done.
     let run = Gannet::new().args(["-i", "-", "--deadline", "0"]).stdin(&list).run();
     assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);

@@ -33,6 +33,8 @@ pub struct Counts {
     pub skipped: u64,
     /// Of another shard.
     pub elsewhere: u64,
+    /// Read, and not begun when the run came to its end.
+    pub unbegun: u64,
     pub body_bytes: u64,
     pub wire_bytes: u64,
     /// Attempts beyond the first.
@@ -133,7 +135,12 @@ impl Summary<'_> {
             bytes(counts.body_bytes)
         );
         if let Some(why) = self.ended {
-            let _ = writeln!(out, "  ended early: {}", safe(why));
+            let _ = write!(out, "  ended early: {}", safe(why));
+            out.push_str(if counts.unbegun > 0 {
+                "; the rest of the list was not begun\n"
+            } else {
+                "\n"
+            });
         }
         if counts.repeats > 0 || counts.resumed > 0 {
             let _ = writeln!(
@@ -235,6 +242,7 @@ impl Summary<'_> {
             ("failed", counts.failed),
             ("skipped", counts.skipped),
             ("other_shards", counts.elsewhere),
+            ("not_begun", counts.unbegun),
             ("body_bytes", counts.body_bytes),
             ("wire_bytes", counts.wire_bytes),
             ("repeats", counts.repeats),

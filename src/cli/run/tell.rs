@@ -41,6 +41,11 @@ fn is_exhausted(outcome: &Outcome<'_>) -> bool {
     })
 }
 
+/// A URL that was only read ahead when the run came to its end: nothing was asked for.
+fn is_unbegun(outcome: &Outcome<'_>) -> bool {
+    outcome.attempts == 0 && outcome.result.is_err_and(crate::fetch::Error::is_cancelled)
+}
+
 /// Attempts beyond the one that each hop takes.
 fn repeats(outcome: &Outcome<'_>) -> u64 {
     u64::from(outcome.attempts.saturating_sub(1 + outcome.redirects))
@@ -65,6 +70,12 @@ impl Desk {
     pub fn finished(&mut self, index: usize, outcome: &Outcome<'_>) {
         let exhausted = is_exhausted(outcome);
         let digest = self.conclude(index, outcome.result.is_ok(), exhausted);
+        if self.batch && self.called_off && is_unbegun(outcome) {
+            // No record: as the rest of the list, it is left for another run.
+            self.counts.unbegun += 1;
+            self.release(index);
+            return;
+        }
         let mut job = self.lift(index);
         job.truncated = outcome.truncated;
         let message;
