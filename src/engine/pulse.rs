@@ -82,7 +82,12 @@ impl Pulse {
     /// The loop is at work for more than half of its time: what else is asked for waits for it as
     /// much as for servers.
     pub(super) fn is_pressed(&self) -> bool {
-        self.working + self.waiting >= ENOUGH && self.waiting < self.working
+        self.works_for(2)
+    }
+
+    /// The loop is at work for more than this part of its time.
+    pub(super) fn works_for(&self, part: u32) -> bool {
+        self.working + self.waiting >= ENOUGH && self.waiting < self.working * (part - 1)
     }
 }
 
@@ -119,6 +124,7 @@ mod tests {
         assert!(pulse.is_pressed());
         pulse.beat(ms(0), ms(10));
         assert!(!pulse.is_pressed());
+        assert!(pulse.works_for(4));
         for _ in 0..10 {
             pulse.beat(ms(9), ms(1));
         }

@@ -195,7 +195,8 @@ impl Engine {
         }
         let coming = self.dials.len() as u32 + self.securing;
         let crowded = coming - host.coming() >= CROWD;
-        let pressed = self.pulse.is_pressed();
+        // One more for each of many hosts would be many more.
+        let pressed = self.pulse.works_for(if self.busy - host.busy >= CROWD { 4 } else { 2 });
         host.worth.later(host.queued() - host.coming(), host.busy, crowded, pressed, now)
     }
 

@@ -52,7 +52,7 @@ impl Worth {
     /// is measured meanwhile says little; but hosts that are dead make a crowd that never ends, so
     /// that only whoever has just begun waits for it. `pressed`: this loop is busy nearly all the
     /// time, with what there is. A further connection would wait for it like the others, and cost
-    /// it a handshake; after a while each host gets its share nevertheless.
+    /// it a handshake, also one whose first is not ready yet; after a while each host gets its share.
     pub(super) fn later(
         &self,
         queued: u32,
@@ -66,7 +66,7 @@ impl Worth {
             return Some(crowd_ends);
         }
         let pressure_ends = self.begun + PRESSED;
-        if pressed && self.opening > 0 && now < pressure_ends {
+        if pressed && now < pressure_ends {
             return Some((now + LOOK_AGAIN).min(pressure_ends));
         }
         // The busy ones may all have begun just now: the queue lasts so many rounds of theirs.
@@ -156,8 +156,8 @@ mod tests {
         assert_eq!(worth.later(1000, 1, false, true, at(1000)), None);
         worth.begins(at(500));
         assert_eq!(worth.later(1000, 1, false, true, at(1480)), Some(at(1500)));
-        // Its first connection is not there yet: that is no matter of pressure.
-        assert_eq!(Worth::default().later(9, 1, false, true, at(1)), None);
+        // Its first connection is not there yet: it may be the loop that makes it late.
+        assert_eq!(Worth::default().later(9, 0, false, true, at(1)), Some(at(51)));
     }
 
     #[test]
