@@ -126,6 +126,8 @@ impl Handler for Pass<'_> {
             }
             Err(error) => {
                 slot.error = Some(Box::new(Error::new(ErrorKind::Redirect(error), Phase::Head)));
+                let mut ctl = Control { ctl, places: &mut self.state.places };
+                self.visitor.interim(&mut ctl, ticket, head);
                 return Advice::SkipBody;
             }
         }
