@@ -206,6 +206,10 @@ impl Lexer {
         if name == "next" {
             let has_url = |word: &OsString| word.as_encoded_bytes().starts_with(b"--url=");
             if !self.words.groups.last().is_some_and(|group| group.iter().any(has_url)) {
+                // As curl: files of options that each begin a group may be put one behind the other.
+                if self.depth > 0 {
+                    return Ok(());
+                }
                 return Err("--next stands between URLs, and there is none before it"
                     .to_owned()
                     .into());
