@@ -92,6 +92,14 @@ impl Glob {
         self.fill(number, template, false)
     }
 
+    /// A name that a file name refers to (`#<name>`) and that no set has.
+    pub fn missing<'t>(&self, template: &'t str) -> Option<&'t str> {
+        let named = template.split("#<").skip(1).filter_map(|after| Some(after.split_once('>')?.0));
+        named
+            .filter(|name| (1..=64).contains(&name.len()))
+            .find(|name| self.varying().all(|(have, ..)| have != *name))
+    }
+
     fn fill(&self, number: u64, template: &str, by_number: bool) -> String {
         let mut out = String::new();
         let mut rest = template;
@@ -176,6 +184,10 @@ impl Parser<'_> {
                         pieces.push(Piece::Text(std::mem::take(&mut text)));
                     }
                     let name = self.name();
+                    let is_taken = |piece: &Piece| matches!(piece, Piece::Vary { name: have, .. } if *have == name);
+                    if !name.is_empty() && pieces.iter().any(is_taken) {
+                        return Err(self.bad(&format!("a second <{name}>")));
+                    }
                     let values = if c == '{' { self.set()? } else { self.range()? };
                     sets += 1;
                     if sets > MAX_SETS {
@@ -367,6 +379,7 @@ mod tests {
             "[1-99999999999999999999]",
             "[0-9223372036854775807][0-9]",
             "[A-z]",
+            "{<n>a,b}[<n>1-2]",
         ] {
             assert!(Glob::parse(bad).is_err(), "{bad}");
         }
@@ -380,5 +393,7 @@ mod tests {
         assert_eq!(glob.name(0, "#1-#2"), "one-01");
         assert_eq!(glob.name(11, "#1_#2.#3"), "two_03.y");
         assert_eq!(glob.name(11, "#<k>#4#<no>#"), "y#4#<no>#");
+        assert_eq!(glob.missing("#<k>#<no>#<other>"), Some("no"));
+        assert_eq!(glob.missing("#<k>#1#9#<>"), None);
     }
 }

@@ -12,6 +12,7 @@ use super::{
     Transfers, Upload, Usage, Way, Where, no_glob, usage,
 };
 use crate::cli::args::Args;
+use crate::cli::exit::Exit;
 use crate::cli::glob::Glob;
 use crate::cli::values::When;
 use crate::cli::{about, manual, template};
@@ -261,10 +262,12 @@ fn targets(
         }
         match upload.map(String::as_str) {
             None => {
+                refers_to_sets(args, &source, &output)?;
                 targets.push(Target { url: source, number, output, upload: None, more, is_first });
             }
             Some("-" | ".") => {
                 let upload = Some(Upload::Stdin);
+                refers_to_sets(args, &source, &output)?;
                 targets.push(Target { url: source, number, output, upload, more, is_first });
             }
             Some(files) => {
@@ -287,6 +290,7 @@ fn targets(
                         Where::Name(name) => Where::Name(files.named(number, name)),
                         other => other.clone(),
                     };
+                    refers_to_sets(args, &source, &output)?;
                     let more = more.clone();
                     targets.push(Target {
                         url: source.clone(),
@@ -301,6 +305,19 @@ fn targets(
         }
     }
     Ok(targets)
+}
+
+/// What `-o` names as `#<name>` is a set of its URL, as curl has it.
+fn refers_to_sets(args: &Args, source: &Source, output: &Where) -> Result<(), Usage> {
+    if !args.input.globoff
+        && let (Source::Glob(glob), Where::Name(name)) = (source, output)
+        && let Some(missing) = glob.missing(name)
+    {
+        let text =
+            format!("-o {name} refers to a set <{missing}>, and the URL has none of that name");
+        return Err(Usage { text, exit: Exit::curl(43) });
+    }
+    Ok(())
 }
 
 fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Plan, Usage> {
