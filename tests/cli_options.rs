@@ -472,6 +472,31 @@ fn certificates_are_judged_by_the_systems_store() {
     assert_eq!(pinned.code, 90, "{}", pinned.err);
 }
 
+#[test]
+fn certificates_can_be_looked_at() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.pem();
+    let server = spawn(presets::tls(&certificate, &made.signing_key.serialize_pem())).unwrap();
+    let url = format!("https://localhost:{}/bytes/3", server.addr().port());
+    let plain = spawn(Script::new()).unwrap();
+    let run = Gannet::new()
+        .args(["-sSk", "-o", "one", "-o", "two", "-o", "three"])
+        .args(["--resolve", &format!("localhost:{}:127.0.0.1", server.addr().port())])
+        .args(["-w", "%{num_certs} %{num_connects}\n%{certs}", &url, &url, &plain.url("/bytes/1")])
+        .run();
+    assert_eq!(run.code, 0, "{}", run.err);
+    let pem = certificate.replace('\r', "");
+    let pem = pem.trim_end();
+    // A connection that is used again tells of its handshake, too.
+    let parts: Vec<&str> = run.out.split(pem).collect();
+    assert_eq!(parts.len(), 3, "{}", run.out);
+    assert!(parts[0].starts_with("1 1\nSubject:"), "{}", run.out);
+    assert!(parts[0].contains("\nX509v3 Subject Alternative Name:DNS:localhost\n"), "{}", run.out);
+    assert!(parts[0].contains("\nStart date:") && parts[0].contains("\nExpire date:"));
+    assert!(parts[1].starts_with("\n1 0\nSubject:"), "{}", run.out);
+    assert_eq!(parts[2], "\n0 1\n");
+}
+
 /// Option, the answer that goes beyond it, the name of the failure, its exit status.
 #[test]
 fn each_bound_has_its_option_and_its_name() {

@@ -37,6 +37,7 @@ macro_rules! show_line {
 
 mod about;
 mod args;
+mod certs;
 mod data;
 mod date;
 mod declare;

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{json, strftime};
+use super::{certs, json, strftime};
 use crate::fetch::{Url, UrlRules};
 
 /// A format, read.
@@ -78,6 +78,8 @@ pub struct Facts<'a> {
     pub request_bytes: u64,
     pub upload_bytes: u64,
     pub verified: bool,
+    /// What the server showed, its own first, as DER.
+    pub certificates: &'a [Vec<u8>],
     /// Since 1970.
     pub now: Duration,
     pub times: Times,
@@ -104,6 +106,7 @@ enum Value<'a> {
 }
 
 const NAMES: &[&str] = &[
+    "certs",
     "conn_id",
     "content_type",
     "errormsg",
@@ -442,6 +445,8 @@ impl Facts<'_> {
             "local_ip" => text(&self.local_ip),
             "local_port" => Value::Number(u64::from(self.local_port)),
             "method" => text(self.method),
+            "certs" => Value::Text(Some(certs::text(self.certificates).into())),
+            "num_certs" => Value::Number(self.certificates.len() as u64),
             "num_connects" => Value::Number(self.connects),
             "num_headers" => Value::Number(self.lines().count() as u64),
             "num_redirects" => Value::Number(self.redirects),
@@ -484,7 +489,7 @@ impl Facts<'_> {
 }
 
 fn url_part(text: &str, part: &str) -> Option<String> {
-    let url = Url::parse(text, &UrlRules::default()).ok()?;
+    let Ok(url) = Url::parse(text, &UrlRules::default()) else { return foreign_part(text, part) };
     match part {
         "scheme" => Some(url.scheme().name().to_owned()),
         "host" => Some(url.host().to_owned()),
@@ -499,6 +504,23 @@ fn url_part(text: &str, part: &str) -> Option<String> {
             .password
             .as_ref()
             .map(|secret| String::from_utf8_lossy(secret).into_owned()),
+        _ => None,
+    }
+}
+
+/// The same of a URL whose scheme is not spoken: it can't be fetched, but taken apart.
+fn foreign_part(text: &str, part: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok().filter(url::Url::has_host)?;
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    match part {
+        "scheme" => some(url.scheme()),
+        "host" => some(url.host_str()?),
+        "port" => url.port().map(|port| port.to_string()),
+        "path" => some(url.path()),
+        "query" => url.query().map(str::to_owned),
+        "fragment" => url.fragment().map(str::to_owned),
+        "user" => some(url.username()),
+        "password" => url.password().map(str::to_owned),
         _ => None,
     }
 }
@@ -559,6 +581,15 @@ mod tests {
             assert_eq!(render(format), want, "{format}");
         }
         assert_eq!(Format::parse("%{nope}").unwrap().unknown, ["nope"]);
+    }
+
+    #[test]
+    fn what_is_not_spoken_can_be_taken_apart() {
+        let facts = Facts { url: "mail://u:p@h.example:1/p?q#f", ..facts() };
+        let format = "%{url.scheme} %{url.user} %{url.password} %{url.host} %{url.port} %{url.path} %{url.query} %{url.fragment}";
+        let shown = Format::parse(format).unwrap().render(&facts);
+        assert_eq!(shown[0].1, "mail u p h.example 1 /p q f");
+        assert_eq!(url_part("no url at all", "scheme"), None);
     }
 
     #[test]

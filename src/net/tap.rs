@@ -34,6 +34,8 @@ pub enum What<'a> {
     },
     /// The handshake is complete.
     Secured(TlsInfo),
+    /// What the server showed in it, behind [`Secured`](Self::Secured): its own certificate first, as DER.
+    Certificates(&'a [&'a [u8]]),
     /// Bytes of a request, before encryption.
     Sent(&'a [u8]),
     /// Bytes of an answer, after decryption.

@@ -384,6 +384,11 @@ impl Session {
         Certificate::read(self.connection.peer_certificates()?.first()?)
     }
 
+    /// What the server showed, its own certificate first, as DER; resumed sessions have it too.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.connection.peer_certificates().into_iter().flatten().map(AsRef::as_ref)
+    }
+
     fn fail(&mut self, error: &rustls::Error, out: &mut Vec<u8>) -> Error {
         let established = self.established();
         self.flush(out);

@@ -92,7 +92,7 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         read,
     );
     if setting.display.verbose || engine.record_wire.is_some() {
-        let watch = Watch::new(setting.display.verbose);
+        let watch = Watch::new(setting.display.verbose, false);
         look_on(&mut fetcher, &watch, &engine)?;
         desk.watch = Some(watch);
     }

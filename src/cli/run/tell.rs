@@ -335,11 +335,13 @@ impl Desk {
         let Some(terms) = job.terms() else { return };
         let mut local = None;
         let mut connection = None;
+        let mut certificates = Vec::new();
         let mut sent = 0;
         if let Some(watch) = &self.watch {
             let mut watch = watch.borrow();
             local = outcome.conn.and_then(|conn| watch.local(conn.id));
             connection = outcome.conn.map(|conn| watch.number(conn.id).saturating_sub(1));
+            certificates = outcome.conn.map(|conn| watch.certificates(conn.id)).unwrap_or_default();
             // Asked for each, so that it is of this one.
             sent = watch.sent_since();
         }
@@ -409,6 +411,7 @@ impl Desk {
             request_bytes: sent.saturating_sub(job.uploaded),
             upload_bytes: job.uploaded,
             verified: !self.insecure,
+            certificates: &certificates,
             now: date::now(),
             times: writeout::Times {
                 queue: times.queue,

@@ -13,6 +13,7 @@ use super::memory;
 use super::setup::{self, Refusal};
 use super::watch::Shared as Watch;
 use super::{Setting, close, look_on};
+use crate::cli::certs;
 use crate::cli::exit::{BatchEnd, Exit};
 use crate::cli::plan::{Engine, Group, Hosts, Transfers, Where};
 use crate::cli::progress::Progress;
@@ -41,7 +42,10 @@ pub fn run(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal>
         .iter()
         .any(|group| group.engine.record_wire.is_some() || group.keep.write_out.is_some())
         || (groups.len() > 1 && results.is_some());
-    let watch = (watched || setting.display.verbose).then(|| Watch::new(setting.display.verbose));
+    let asks = |group: &Group| group.keep.write_out.as_deref().is_some_and(certs::are_asked_for);
+    let certificates = groups.iter().any(asks);
+    let watch = (watched || setting.display.verbose)
+        .then(|| Watch::new(setting.display.verbose, certificates));
     let mut groups = groups.into_iter().peekable();
     while let Some(group) = groups.next() {
         // Groups that connect in the same way share connections, and with -Z their time.

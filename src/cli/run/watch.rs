@@ -26,9 +26,10 @@ pub struct Shared(Arc<Mutex<Watch>>);
 
 impl Shared {
     /// An onlooker.
-    pub fn new(verbose: bool) -> Self {
+    pub fn new(verbose: bool, certificates: bool) -> Self {
         let mut watch = Watch::default();
         watch.verbose = verbose;
+        watch.certificates = certificates;
         Self(Arc::new(Mutex::new(watch)))
     }
 
@@ -52,6 +53,8 @@ impl Shared {
 #[derive(Default)]
 pub struct Watch {
     verbose: bool,
+    /// Certificates are kept, as long as their connection lasts.
+    certificates: bool,
     folder: Option<PathBuf>,
     /// By their number in this run: those of a fetcher follow those of the one before it.
     conns: HashMap<u64, Conn>,
@@ -82,6 +85,7 @@ struct Conn {
     answered: bool,
     out: Half,
     back: Half,
+    certificates: Vec<Vec<u8>>,
     record: Option<(Recorder, File)>,
 }
 
@@ -104,6 +108,12 @@ impl Watch {
     /// Our end of a connection of the fetcher that is at work.
     pub fn local(&self, conn: u64) -> Option<SocketAddr> {
         self.conns.get(&self.number(conn))?.local
+    }
+
+    /// What the server of a connection showed, as DER.
+    pub fn certificates(&self, conn: u64) -> Vec<Vec<u8>> {
+        let conn = self.conns.get(&self.number(conn));
+        conn.map(|conn| conn.certificates.clone()).unwrap_or_default()
     }
 
     /// Bytes of requests since it was asked last.
@@ -144,6 +154,11 @@ impl Watch {
                 if self.verbose {
                     let again = if tls.resumed { ", resumed" } else { "" };
                     say_line!("* #{number} {} with {}{again}", tls.version, tls.cipher);
+                }
+            }
+            What::Certificates(chain) => {
+                if self.certificates {
+                    conn.certificates = chain.iter().map(|der| der.to_vec()).collect();
                 }
             }
             What::Sent(bytes) => {
@@ -292,14 +307,16 @@ mod tests {
     #[test]
     fn wires_are_recorded_by_connection() {
         let dir = tempfile::tempdir().unwrap();
-        let watch = Shared::new(false);
+        let watch = Shared::new(false, true);
         let mut tap = watch.tap(Some(dir.path().to_owned()));
         let remote: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let mut say = |what| tap(&Tapped { conn: 1, at: Instant::ZERO, what });
         say(What::Connected { remote, local: Some(remote) });
         say(What::Sent(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\n\r\n"));
         say(What::Received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"));
+        say(What::Certificates(&[b"der"]));
         assert_eq!(watch.borrow().local(1), Some(remote));
+        assert_eq!(watch.borrow().certificates(1), [b"der"]);
         say(What::End(End::Eof));
         let counts = |watch: &Watch| (watch.sent, watch.opened);
         assert_eq!(counts(&watch.borrow()), (54, 1));

@@ -5,7 +5,7 @@
 
 use super::super::bounds::RECORD;
 use super::super::link::{Finishing, Link, Tls};
-use super::super::tap::What;
+use super::super::tap::{Tapped, What};
 use super::{Driver, Pumped};
 use crate::base::Instant;
 use crate::engine::{ConnKey, Handler, Loss, TlsInfo};
@@ -94,6 +94,15 @@ impl<N: Net> Driver<N> {
             return true;
         }
         false
+    }
+
+    /// Shows whoever looks on what the server showed.
+    fn tap_certificates(&mut self, key: ConnKey) {
+        let Some(tap) = &mut self.tap else { return };
+        if let Some(Some(Link { tls: Some(tls), serial, .. })) = self.links.get(key.index()) {
+            let chain: Vec<&[u8]> = tls.session.certificates().collect();
+            tap(&Tapped { conn: *serial, at: self.now, what: What::Certificates(&chain) });
+        }
     }
 
     /// TLS ended a connection.
@@ -212,6 +221,7 @@ impl<N: Net> Driver<N> {
                             resumed: info.resumed,
                         };
                         self.tap(key, What::Secured(info));
+                        self.tap_certificates(key);
                         self.engine.secured(key, info, self.now, handler);
                         if let Some(link) = self.link(key) {
                             // There may be a request for it already.
