@@ -241,8 +241,12 @@ impl Output {
                     None
                 };
                 let modified = modified.and_then(|seconds| {
-                    std::time::UNIX_EPOCH
-                        .checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+                    let distance = Duration::from_secs(seconds.unsigned_abs());
+                    if seconds < 0 {
+                        std::time::UNIX_EPOCH.checked_sub(distance)
+                    } else {
+                        std::time::UNIX_EPOCH.checked_add(distance)
+                    }
                 });
                 match self.files.finish(*sink, modified) {
                     Ok(path) => job.output = Some(path.display().to_string()),
