@@ -27,6 +27,56 @@ fn rest(fields: &str, body: &str) -> Says {
     says(&format!("206 Partial Content | Content-Range: bytes 5-9/10{fields}"), body)
 }
 
+/// A download that was cut, and an error where its rest should be: the user's options decide what it means, and what
+/// had come is there for the next run.
+#[test]
+fn an_error_takes_no_part_away() {
+    let whole = "200 OK | ETag: \"a\"";
+    let to_go = || says("206 Partial Content | Content-Range: bytes 5-9/10 | ETag: \"a\"", "56789");
+    for (more, exit) in [(&["-f"][..], 22), (&["-C", "-"][..], 33)] {
+        // Within a run, and in the next one.
+        for within in [true, false] {
+            let server = Scripted::new([
+                cut(whole, 10, "01234"),
+                says("403 Forbidden", "your link is out of date"),
+                to_go(),
+            ]);
+            let url = server.url("/");
+            let base = ["-sS", "--retry-delay", "0.01", "-o", "f"];
+            let mut run = Gannet::new()
+                .args(base)
+                .args(["--retry", if within { "1" } else { "0" }])
+                .args(more)
+                .args([&url])
+                .run();
+            if !within {
+                assert_eq!(run.code, 18, "{}", run.err);
+                let go_on = if more == ["-f"] { &["-f", "-C", "-"][..] } else { more };
+                run = run.gannet().args(base).args(go_on).args(["--retry", "1", &url]).run();
+            }
+            assert_eq!(run.code, exit, "{more:?} {within}: {}", run.err);
+            assert_eq!(
+                run.files("."),
+                ["f.gannet-part", "f.gannet-part.json"],
+                "{more:?} {within}"
+            );
+            assert_eq!(fs::read(run.path("f.gannet-part")).unwrap(), b"01234", "{more:?} {within}");
+            let last = run.gannet().args(base).args(["-C", "-", &url]).run();
+            assert_eq!(last.code, 0, "{}", last.err);
+            assert_eq!(last.files("."), ["f"]);
+            assert_eq!(fs::read(last.path("f")).unwrap(), WHOLE.as_bytes());
+            assert_eq!(server.ranges(), ["", "bytes=5-", "bytes=5-"], "{more:?} {within}");
+        }
+    }
+    // Without a word of the user's an answer is an answer, as with curl's --retry.
+    let server = Scripted::new([cut(whole, 10, "01234"), says("403 Forbidden", "no")]);
+    let run = Gannet::new()
+        .args(["-sS", "--retry", "1", "--retry-delay", "0.01", "-o", "f", &server.url("/")])
+        .run();
+    assert_eq!((run.code, run.files(".")), (0, vec!["f".to_owned()]), "{}", run.err);
+    assert_eq!(fs::read(run.path("f")).unwrap(), b"no");
+}
+
 /// `-C -` trusts a server that gives ranges, but not against what that server says itself.
 #[test]
 fn trust_ends_where_the_server_contradicts_it() {
@@ -267,4 +317,16 @@ fn a_408_on_a_kept_connection_is_no_answer() {
     let run =
         Gannet::new().args(["-s", "-w", "%{http_code}", &server.url("/"), "--retry", "0"]).run();
     assert_eq!(run.out, "408");
+}
+
+/// Files are older than 1970, too, and servers write dates in their own way.
+#[test]
+fn dates_before_1970_are_dates() {
+    let server =
+        Scripted::new([says("200 OK | Last-Modified: Wed, 09 Oct 1940 16:45:49 +0100", "x")]);
+    let run = Gannet::new().args(["-sS", "-R", "-o", "f", &server.url("/")]).run();
+    assert_eq!(run.code, 0, "{}", run.err);
+    let modified = fs::metadata(run.path("f")).unwrap().modified().unwrap();
+    let before = std::time::UNIX_EPOCH.duration_since(modified).unwrap();
+    assert_eq!(before.as_secs(), 922_349_651);
 }

@@ -158,6 +158,9 @@ impl Desk {
             job.sink = Sink::Stdout;
             self.output.pour_heads(job, &terms);
         }
+        if !job.spares_part() {
+            self.output.void_part(job);
+        }
         self.output.settle(job, kept, &terms);
         self.output.dump(job, &terms);
         if ok && job.trouble.is_none() {
@@ -201,6 +204,9 @@ impl Visitor for Desk {
             self.output.dump(job, &terms);
         }
         let verdict = verdict::on_head(job, &terms, self.batch, answer);
+        if verdict == Verdict::Body || !job.spares_part() {
+            self.output.void_part(job);
+        }
         match verdict {
             Verdict::Nothing => Want::NoBody,
             Verdict::HeadAlone if !shows_head_alone(job, &terms) => Want::NoBody,
@@ -245,8 +251,10 @@ impl Visitor for Desk {
             return;
         }
         job.begin_again();
-        // The head comes again, and with it the name.
-        self.output.void(job);
+        // The head comes again, and with it the name; or an error that must not cost what is here.
+        if !job.part_waits {
+            self.output.void(job);
+        }
     }
 
     fn upload(

@@ -29,6 +29,8 @@ pub struct Terms {
     pub etag_save: Option<PathBuf>,
     /// `-I`: heads are the output.
     pub head_only: bool,
+    /// A transfer with `-C`: what is here is gone on with, or it fails.
+    pub continues: bool,
     /// With `-I`: a body that is said to be longer is too large (`--max-filesize`).
     pub most_announced: Option<u64>,
     pub format: Option<Format>,
@@ -138,6 +140,8 @@ pub struct Job {
     pub dest: Dest,
     pub sink: Sink,
     pub go_on: GoOn,
+    /// What came for a part file counts no more, but whether it is given up is seen with the next head.
+    pub part_waits: bool,
     pub upload: Option<Upload>,
     /// Where in the file the upload begins.
     pub upload_from: u64,
@@ -213,6 +217,7 @@ impl Default for Job {
             dest: Dest::Nowhere,
             sink: Sink::None,
             go_on: GoOn::No,
+            part_waits: false,
             upload: None,
             upload_from: 0,
             hash: None,
@@ -290,6 +295,7 @@ impl Job {
         self.dest = Dest::Nowhere;
         self.sink = Sink::None;
         self.go_on = GoOn::No;
+        self.part_waits = false;
         self.upload = None;
         self.upload_from = 0;
         self.hash = None;
@@ -359,6 +365,7 @@ impl Job {
     /// Nothing that came so far counts: neither what was received, nor its heads, nor what was
     /// judged of it. What is asked, and what left for good, stays.
     pub fn begin_again(&mut self) {
+        self.part_waits = self.has_part();
         // What had its final name before is still asked to go on at its end.
         if !matches!(self.go_on, GoOn::At { .. }) {
             self.go_on = GoOn::No;
@@ -373,6 +380,22 @@ impl Job {
         self.unchanged = false;
         self.unmet = false;
         self.decoded = false;
+    }
+
+    /// Something of the body is in a part file, of this run or of an earlier one.
+    fn has_part(&self) -> bool {
+        self.part_waits
+            || matches!(self.go_on, GoOn::Part(_))
+            || matches!(&self.sink, Sink::File(sink) if sink.appended().is_none())
+    }
+
+    /// An answer that is none to what was asked takes nothing away.
+    pub fn spares_part(&self) -> bool {
+        self.part_waits
+            && self
+                .trouble
+                .as_ref()
+                .is_some_and(|trouble| matches!(trouble.kind, Kind::HttpError | Kind::RangeRefused))
     }
 
     fn forget_heads(&mut self) {

@@ -180,6 +180,13 @@ impl Output {
         }
     }
 
+    /// The part that waited for a head is given up after all.
+    pub fn void_part(&mut self, job: &mut Job) {
+        if std::mem::take(&mut job.part_waits) {
+            self.void(job);
+        }
+    }
+
     fn stdout_failed(&mut self, job: &mut Job, error: &io::Error, stdout: bool) {
         self.failed = true;
         // Nobody reads any more, or not before a signal ends us.

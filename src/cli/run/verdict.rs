@@ -37,6 +37,10 @@ pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -
             return Verdict::HeadAlone;
         }
     }
+    if status >= 400 && job.part_waits && terms.continues {
+        refuse_to_go_on(job, status);
+        return Verdict::Off;
+    }
     if let (Some(most), Some(length)) = (terms.most_announced, job.content_length)
         && length > most
     {
@@ -189,15 +193,19 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
             Some(Verdict::Off)
         }
         (status, _) => {
-            let message = if status >= 400 {
-                format!("the server does not continue: it answered {status}")
-            } else {
-                "the server does not continue: it has no ranges for this".to_owned()
-            };
-            job.fail(Kind::RangeRefused, "without -C it starts again", message);
+            refuse_to_go_on(job, status);
             Some(Verdict::Off)
         }
     }
+}
+
+fn refuse_to_go_on(job: &mut Job, status: u16) {
+    let message = if status >= 400 {
+        format!("the server does not continue: it answered {status}")
+    } else {
+        "the server does not continue: it has no ranges for this".to_owned()
+    };
+    job.fail(Kind::RangeRefused, "without -C it starts again", message);
 }
 
 #[cfg(test)]

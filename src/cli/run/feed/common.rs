@@ -66,6 +66,7 @@ impl Common {
             time_cond: ask.time_cond.clone(),
             etag_save: ask.etag_save.clone(),
             head_only: profile.head && !batch,
+            continues: ask.resume != Continue::No && !batch,
             most_announced: ask.profile.max_filesize.filter(|_| profile.head),
             format,
             template,
