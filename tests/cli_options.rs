@@ -465,6 +465,19 @@ fn certificates_are_judged_by_the_systems_store() {
         let run = trusting.run();
         assert_eq!((run.code, run.out.len()), (0, 3), "{}", run.err);
     }
+    // The result of the check, as curl tells it: OpenSSL's numbers, and 1 where nobody looked.
+    let name = format!("other:{}:127.0.0.1", server.addr().port());
+    let other = url.replace("localhost", "other");
+    for (words, want) in [
+        (vec!["--cacert", "ca.pem", &url], "0"),
+        (vec![&url], "18"),
+        (vec!["--cacert", "ca.pem", "--resolve", &name, &other], "1"),
+        (vec!["-k", &url], "1"),
+        (vec!["-k", "http://127.0.0.1:1/"], "0"),
+    ] {
+        let run = base.args(["-o", "x", "-w", "%{ssl_verify_result}"]).args(&words).run();
+        assert_eq!(run.out, want, "{words:?} {}", run.err);
+    }
     let missing = base.args(["--cacert", "missing.pem", &url]).run();
     assert_eq!(missing.code, 77, "{}", missing.err);
     let pinned =

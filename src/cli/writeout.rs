@@ -77,7 +77,8 @@ pub struct Facts<'a> {
     pub delivered_bytes: u64,
     pub request_bytes: u64,
     pub upload_bytes: u64,
-    pub verified: bool,
+    /// What became of checking the server's certificate, in OpenSSL's numbers: 0 is well.
+    pub verify_result: u8,
     /// What the server showed, its own first, as DER.
     pub certificates: &'a [Vec<u8>],
     /// Since 1970.
@@ -463,7 +464,7 @@ impl Facts<'_> {
             "size_upload" => Value::Number(self.upload_bytes),
             "speed_download" => speed(self.body_bytes),
             "speed_upload" => speed(self.upload_bytes),
-            "ssl_verify_result" => Value::Number(u64::from(!self.verified)),
+            "ssl_verify_result" => Value::Number(u64::from(self.verify_result)),
             "time_appconnect" => Value::Time(self.times.app_connect),
             "time_connect" => Value::Time(self.times.connect),
             "time_namelookup" => Value::Time(self.times.name_lookup),
@@ -542,7 +543,6 @@ mod tests {
             header_bytes: HEADS.len() as u64,
             redirects: 1,
             body_bytes: 1000,
-            verified: true,
             times: Times { total: Duration::from_millis(1500), ..Times::default() },
             ..Facts::default()
         }

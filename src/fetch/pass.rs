@@ -136,6 +136,8 @@ impl Handler for Pass<'_> {
         match codings {
             Err(error) => {
                 slot.error = Some(Box::new(error));
+                let mut ctl = Control { ctl, places: &mut self.state.places };
+                self.visitor.interim(&mut ctl, ticket, head);
                 return Advice::Abort;
             }
             Ok(codings) => {
@@ -154,6 +156,8 @@ impl Handler for Pass<'_> {
             && length > most
         {
             slot.error = Some(Box::new(Error::new(ErrorKind::FileTooLarge(most), Phase::Head)));
+            let mut ctl = Control { ctl, places: &mut self.state.places };
+            self.visitor.interim(&mut ctl, ticket, head);
             return Advice::Abort;
         }
         let voided = slot.voided.take();

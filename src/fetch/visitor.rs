@@ -123,7 +123,8 @@ pub struct Outcome<'a> {
 /// Receives what happens to requests.
 pub trait Visitor {
     /// An answer that is not the result came: an interim one (1xx), a 417, after which the request
-    /// is made again without `Expect`, or a redirect that can't be followed, with which it fails.
+    /// is made again without `Expect`, or one with which it fails: a redirect that can't be followed,
+    /// a body that is too large or has a coding that is unknown.
     fn interim(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, head: &Head<'_>) {
         let _ = (ctl, ticket, head);
     }

@@ -293,7 +293,6 @@ impl Desk {
                 exit_code: early.exit,
                 error: Some(early.message),
                 method: "GET",
-                verified: true,
                 now: date::now(),
                 ..writeout::Facts::default()
             };
@@ -410,7 +409,7 @@ impl Desk {
             delivered_bytes: job.received,
             request_bytes: sent.saturating_sub(job.uploaded),
             upload_bytes: job.uploaded,
-            verified: !self.insecure,
+            verify_result: verify_result(outcome, self.insecure),
             certificates: &certificates,
             now: date::now(),
             times: writeout::Times {
@@ -476,6 +475,20 @@ fn print_format(format: &writeout::Format, facts: &writeout::Facts<'_>) {
         }
         // As curl: what goes wrong here is no failure of the transfer.
         let _ = out.write_all(text.as_bytes());
+    }
+}
+
+/// `%{ssl_verify_result}` in OpenSSL's numbers, as curl's: 0 where all is well or there was no TLS, 1 for what has no
+/// better number.
+fn verify_result(outcome: &Outcome<'_>, insecure: bool) -> u8 {
+    match outcome.result.map_err(crate::fetch::Error::name) {
+        Err("tls_certificate_not_yet_valid") => 9,
+        Err("tls_certificate_expired") => 10,
+        Err("tls_self_signed") => 18,
+        Err("tls_unknown_issuer") => 20,
+        Err("tls_certificate_name" | "tls_certificate_invalid" | "tls_certificate_purpose") => 1,
+        // With -k nobody looked.
+        _ => u8::from(insecure && outcome.conn.is_some_and(|conn| conn.tls.is_some())),
     }
 }
 
