@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use common::{Gannet, records};
 use gannet::origin::{Action, At, Cut, How, Script, When, pattern, presets, spawn};
 
@@ -483,6 +484,20 @@ fn certificates_are_judged_by_the_systems_store() {
     let pinned =
         base.args(["-k", "--pinnedpubkey", &format!("sha256//{}=", "A".repeat(43)), &url]).run();
     assert_eq!(pinned.code, 90, "{}", pinned.err);
+    // The key itself in a file, as curl takes it.
+    let other = rcgen::KeyPair::generate().unwrap();
+    let pem = made.signing_key.public_key_pem();
+    let inside: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = base64::engine::general_purpose::STANDARD.decode(inside).unwrap();
+    fs::write(gannet.path("key.pem"), pem).unwrap();
+    fs::write(gannet.path("key.der"), der).unwrap();
+    fs::write(gannet.path("other.pem"), other.public_key_pem()).unwrap();
+    for (file, want) in
+        [("key.pem", 0), ("key.der", 0), ("other.pem", 90), ("ca.pem", 90), ("none", 90)]
+    {
+        let run = base.args(["-k", "--pinnedpubkey", file, &url]).run();
+        assert_eq!((run.code, run.out.len()), (want, if want == 0 { 3 } else { 0 }), "{}", run.err);
+    }
 }
 
 #[test]

@@ -539,8 +539,8 @@ options! {
         /// The latest version of TLS
         #[arg(long, value_name = "1.2|1.3", hide_short_help = true, value_parser = ["1.2", "1.3", "default"])]
         pub tls_max: Option<String>,
-        /// The server's key must have one of these hashes
-        #[arg(long, value_name = "sha256//HASH;…", hide_short_help = true)]
+        /// The server's key must have one of these hashes, or be the one in this file (PEM or DER)
+        #[arg(long, value_name = "sha256//HASH;…|FILE", hide_short_help = true)]
         pub pinnedpubkey: Option<String>,
         /// Only IPv4
         #[arg(short = '4', long, overrides_with = "ipv6", hide_short_help = true)]

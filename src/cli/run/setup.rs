@@ -288,6 +288,22 @@ fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(),
     Ok(())
 }
 
+/// Hashes, or the name of a file with the key itself.
+fn read_pins(pins: &str) -> Result<Vec<[u8; 32]>, Refusal> {
+    if pins.starts_with("sha256//") {
+        return tls::parse_pins(pins)
+            .or_else(|error| refuse(2, format!("--pinnedpubkey: {error}")));
+    }
+    let key = match fs::read(pins) {
+        Ok(file) => tls::pin_of_key(&file).map_err(|error| format!("{pins}: {error}")),
+        Err(error) => {
+            Err(format!("can't read {pins}: {error} (a file with a public key, or sha256//HASH)"))
+        }
+    };
+    // As curl: no key is the right one then.
+    key.map(|key| vec![key]).or_else(|error| refuse(90, format!("--pinnedpubkey: {error}")))
+}
+
 fn fill_tls(options: &mut tls::Options, engine: &plan::Engine) -> Result<(), Refusal> {
     options.insecure = engine.insecure;
     if engine.tls_min_1_3 {
@@ -297,10 +313,7 @@ fn fill_tls(options: &mut tls::Options, engine: &plan::Engine) -> Result<(), Ref
         options.max_version = Version::Tls12;
     }
     if let Some(pins) = &engine.pins {
-        options.pins = match tls::parse_pins(pins) {
-            Ok(pins) => pins,
-            Err(error) => return refuse(2, format!("--pinnedpubkey: {error}")),
-        };
+        options.pins = read_pins(pins)?;
     }
     if let Some(path) = &engine.cert {
         let pem = |path: &Path, option: &str| {
