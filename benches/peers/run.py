@@ -19,7 +19,8 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PLAIN, TLS, CLOSING, RESUMED, STATUS = 18080, 18443, 18444, 18445, 18081
-
+# Files in memory.
+SHELF = "/dev/shm/gannet-peers"
 
 SIZES = {"1k": 1 << 10, "64k": 1 << 16, "1g": 1 << 30}
 
@@ -82,9 +83,11 @@ def sizes():
             assert int(answer.headers["Content-Length"]) == size, name
 
 
-def accepted():
+def counted():
+    """Connections and requests that nginx has seen, this one of each included."""
     with urllib.request.urlopen(f"http://127.0.0.1:{STATUS}/") as answer:
-        return int(answer.read().decode().split("\n")[2].split()[0])
+        accepted, _, requests = map(int, answer.read().decode().split("\n")[2].split())
+        return accepted, requests
 
 
 def unhurried(work, *arguments):
@@ -155,7 +158,13 @@ def build(folder):
     if shutil.which("wget2"):
         peers["wget2"] = lambda w: None if w["name"] in ("W5", "W5t") else [
             "wget2", "-q", "--no-http2", "--max-threads", str(w["together"]), "--ca-certificate", f"{folder}/ca.pem", "-O", "/dev/null", "-i", w["list"]]
-    for name in ("floor", "libcurl multi", "go tuned", "hyper", "wrk", "curl --parallel", "wget2", "bare rustls"):
+    if shutil.which("aria2c"):
+        # It has no way to throw a body away: it writes files, in memory.
+        peers["aria2"] = lambda w: None if w["name"] in ("W5", "W5t") else [
+            "aria2c", "--no-conf", "-q", "-i", w["aria2"], "-d", os.path.join(SHELF, "aria2"), "-j", str(w["together"]), "-s", "1", "--deferred-input=true",
+            "--file-allocation=none", "--allow-overwrite=true", "--auto-file-renaming=false", "--summary-interval=0", "--download-result=hide",
+            "--ca-certificate", f"{folder}/ca.pem"]
+    for name in ("floor", "libcurl multi", "go tuned", "hyper", "wrk", "curl --parallel", "wget2", "aria2", "bare rustls"):
         if name not in peers:
             print(f"skipped: {name} is not here", file=sys.stderr)
     return peers
@@ -185,9 +194,12 @@ def workloads(folder):
             out.write("\n".join(urls) + "\n")
         with open(config, "w") as out:
             out.write("".join(f'url = "{url}"\noutput = "/dev/null"\n' for url in urls))
+        aria2 = os.path.join(folder, f"{name}.aria2")
+        with open(aria2, "w") as out:
+            out.write("".join(f"{url}\n out={n}\n" for n, url in enumerate(urls)))
         yield {"name": name, "what": what, "tls": tls, "hosts": count, "requests": len(urls), "per_host": per_host, "together": together, "port": port,
-               "file": "/dev/shm/gannet-peers" if name == "W5f" else None,
-               "list": listed, "config": config, "first": urls[0], "path": f"/{file}"}
+               "file": os.path.join(SHELF, "W5f") if name == "W5f" else None,
+               "list": listed, "config": config, "aria2": aria2, "first": urls[0], "path": f"/{file}"}
 
 
 def run(command, core, folder):
@@ -195,17 +207,14 @@ def run(command, core, folder):
     if isinstance(command, tuple):
         command, listed = command
         stdin = open(listed)
-    before = accepted()
-    output = subprocess.PIPE if command[0] == "wrk" else subprocess.DEVNULL
-    done = subprocess.run([f"{folder}/measure", str(core)] + command, stdin=stdin or subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE)
+    before = counted()
+    done = subprocess.run([f"{folder}/measure", str(core)] + command, stdin=stdin or subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     user, system, wall, rss, status = map(int, done.stderr.split()[-5:])
-    requests = None
-    for line in (done.stdout or b"").decode().split("\n"):
-        if "requests in" in line:
-            requests = int(line.split()[0])
+    # The status page takes a connection and a request of its own.
+    connections, requests = (now - then - 1 for now, then in zip(counted(), before))
     return {"cpu": (user + system) / 1e6, "user": user / 1e6, "wall": wall / 1e6, "rss": rss / 1024,
-            # The status page is a connection of its own.
-            "connections": accepted() - before - 1, "requests": requests, "failed": status != 0}
+            "connections": connections, "requests": requests, "failed": status != 0}
+
 
 
 def main():
@@ -224,7 +233,7 @@ def main():
             peers = {name: make for name, make in peers.items() if name in wanted or name == "gannet"}
         for work in workloads(folder):
             if work["file"]:
-                peers_here = {name: make for name, make in peers.items() if name in ("gannet", "floor")}
+                peers_here = {name: make for name, make in peers.items() if name in ("gannet", "floor", "aria2")}
             else:
                 peers_here = peers
             if options.only and work["name"] not in options.only.split(","):
@@ -233,9 +242,9 @@ def main():
             for _ in range(options.rounds):
                 for name, make in peers_here.items():
                     command = make(work)
-                    if work["file"] and os.path.exists(work["file"]):
-                        # Each begins with none: gannet writes beside one that is there, and renames.
-                        os.unlink(work["file"])
+                    # Each begins with no file: gannet writes beside one that is there, and renames.
+                    shutil.rmtree(SHELF, ignore_errors=True)
+                    os.makedirs(SHELF)
                     if command:
                         results[name].append(run(command, options.core, folder))
             show(work, results)
@@ -243,6 +252,7 @@ def main():
         with open(f"{folder}/pid") as pid:
             os.kill(int(pid.read()), signal.SIGTERM)
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(SHELF, ignore_errors=True)
 
 
 def show(work, results):
@@ -251,17 +261,22 @@ def show(work, results):
     print(f"{'client':18} {'CPU us/request':>24} {'user':>8} {'wall s':>8} {'conns':>7} {'RSS MiB':>8} {'CPU / gannet':>13}")
     base = results["gannet"]
 
-    def cost(sample):
-        return sample["cpu"] / (sample["requests"] or per) * 1e6
-
     for name, samples in results.items():
         if not samples:
             continue
-        costs = sorted(cost(s) for s in samples)
-        ratio = statistics.median(cost(s) / cost(b) for s, b in zip(samples, base))
+        # wrk goes on for as long as it is told.
+        def each(sample):
+            return max(sample["requests"], 1) if name == "wrk" else per
+
+        costs = sorted(s["cpu"] / each(s) * 1e6 for s in samples)
+        ratio = statistics.median((s["cpu"] / each(s)) / (b["cpu"] / per) for s, b in zip(samples, base))
         middle = statistics.median(costs)
-        user = statistics.median(s["user"] / (s["requests"] or per) * 1e6 for s in samples)
+        user = statistics.median(s["user"] / each(s) * 1e6 for s in samples)
         failed = "  FAILED" if any(s["failed"] for s in samples) else ""
+        # The floor asks once more, for the length.
+        asked = min(s["requests"] for s in samples)
+        if asked < per:
+            failed += f"  ASKED {asked} OF {per}"
         print(f"{name:18} {middle:9.1f} ({costs[0]:.1f}-{costs[-1]:.1f})".ljust(43)
               + f" {user:8.1f} {statistics.median(s['wall'] for s in samples):8.2f}"
               + f" {statistics.median(s['connections'] for s in samples):7.0f} {max(s['rss'] for s in samples):8.1f} {ratio:13.2f}{failed}")
