@@ -674,10 +674,17 @@ fn slow_answers_are_given_up_by_their_own_option() {
     let server = spawn(Script::new()).unwrap();
     let hang = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = hang.local_addr().unwrap().port();
+    let folder = Gannet::new();
+    let big = folder.path("big");
+    fs::write(&big, vec![b'x'; 20_000_000]).unwrap();
+    let big = big.to_str().unwrap();
     for (args, url, kind) in [
         (vec!["--first-byte-timeout", "0.3"], server.url("/delay/3000"), "first_byte_timeout"),
         (vec!["-m", "0.3"], server.url("/delay/3000"), "attempt_timeout"),
         (vec!["-y", "1", "-Y", "1000"], server.url("/drip/1000/10/100"), "too_slow"),
+        // As curl: also while nothing is answered, and while nothing is taken.
+        (vec!["-y", "1", "-Y", "1000"], format!("http://127.0.0.1:{port}/"), "too_slow"),
+        (vec!["-y", "1", "-Y", "1000", "-T", big], format!("http://127.0.0.1:{port}/"), "too_slow"),
         (vec!["--tls-timeout", "0.3", "-k"], format!("https://127.0.0.1:{port}/"), "tls_timeout"),
         (vec!["--connect-timeout", "0.3", "-k"], format!("https://127.0.0.1:{port}/"), "timeout"),
     ] {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use gannet::base::Instant;
 use gannet::engine::{
-    Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, Origin, PerHost, Report, Request,
-    Resume, Scheme,
+    Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, LowSpeed, Origin, PerHost, Report,
+    Request, Resume, Scheme,
 };
 use gannet::net::{Driver, DriverConfig};
 use gannet::proto::{Body, Head};
@@ -448,4 +448,81 @@ fn hosts_that_are_dead_hold_nobody_back() {
     assert!(keep.ends.iter().all(|(_, result, _)| *result == Ok(200)));
     // 25 rounds of four, and a little for the first connection, which goes alone.
     assert!(driver.now() < Instant::ZERO + Duration::from_secs(3), "{:?}", driver.now());
+}
+
+/// How long a server thinks says nothing about how fast it sends.
+#[test]
+fn a_body_is_not_slow_because_its_server_thought_for_long() {
+    let low_speed = Some(LowSpeed { bytes_per_second: 1_000, during: Duration::from_secs(1) });
+    let config = Config { attempts: 1, low_speed, ..Config::default() };
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n";
+    let answer = Answer::raw(format!("{head}{}", "x".repeat(20)))
+        .after(Duration::from_secs(40))
+        .drip(head.len(), Duration::from_millis(100));
+    let mut keep = Keep::default();
+    let thoughtful = answer.clone();
+    one(net(Server::new(move |_| thoughtful.clone())), config.clone(), &mut keep);
+    assert_eq!(keep.ends, [(0, Ok(200), 20)]);
+    // The body itself is measured all the same, and so is the wait where that is wanted.
+    let slow = answer.clone().drip(head.len(), Duration::from_secs(5));
+    for (answer, waiting_is_slow) in [(slow, false), (answer, true)] {
+        let mut keep = Keep::default();
+        let config = Config { waiting_is_slow, ..config.clone() };
+        let driver = one(net(Server::new(move |_| answer.clone())), config, &mut keep);
+        assert_eq!(keep.ends[0].1.as_ref().unwrap_err().kind, Kind::TooSlow);
+        let least = if waiting_is_slow { 1 } else { 41 };
+        let took = driver.now() - Instant::ZERO;
+        assert!(took > Duration::from_secs(least) && took < Duration::from_secs(least + 2));
+    }
+}
+
+/// An interim answer is no beginning of the answer: it neither starts the clock of a head nor stops
+/// the one that runs.
+#[test]
+fn an_interim_answer_is_no_beginning() {
+    let interim = format!("HTTP/1.1 103 Early Hints\r\nLink: <{}>\r\n\r\n", "x".repeat(40));
+    let config = Config { attempts: 1, ..Config::default() };
+    let answer = |seconds| {
+        let whole = format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+        Answer::raw(whole).drip(interim.len(), Duration::from_secs(seconds))
+    };
+    for (seconds, wanted) in [(50, Ok(200)), (70, Err(Kind::FirstByteTimeout))] {
+        let mut keep = Keep::default();
+        let answer = answer(seconds);
+        one(net(Server::new(move |_| answer.clone())), config.clone(), &mut keep);
+        assert_eq!(keep.ends[0].1.clone().map_err(|failure| failure.kind), wanted, "{seconds}");
+    }
+    // Nor do many of them, one after another, put it off.
+    let many = interim.repeat(30);
+    let trickle = Answer::raw(many).drip(interim.len(), Duration::from_secs(10));
+    let mut keep = Keep::default();
+    let driver = one(net(Server::new(move |_| trickle.clone())), config, &mut keep);
+    assert_eq!(keep.ends[0].1.as_ref().unwrap_err().kind, Kind::FirstByteTimeout);
+    assert!(driver.now() - Instant::ZERO < Duration::from_secs(62), "{:?}", driver.now());
+}
+
+/// Of a redirect, and of an answer that is asked for again, the head tells all: that the rest is
+/// cut, or does not come, costs no further attempt and next to no time.
+#[test]
+fn the_rest_of_a_body_that_nobody_wants_is_not_missed() {
+    for how in [How::Reset, How::Fin, How::Stall] {
+        for (status, method) in [(302, "GET"), (303, "POST"), (503, "GET")] {
+            let mut keep = Keep { skip: true, ..Keep::default() };
+            let server = Server::new(move |_| {
+                Answer::new(status).field("Location", "/b").body("moved away").cut(70, how)
+            });
+            let config = Config { attempts: 1, ..Config::default() };
+            let mut driver = driver(config, net(server));
+            let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
+            driver.submit(&Request { method, ..Request::get(host, "/") }).unwrap();
+            sim::run(&mut driver, &mut keep, HOUR).unwrap();
+            let ended = keep.ends[0].1.clone().map_err(|failure| failure.kind);
+            let wanted = if status == 503 { Err(Kind::StatusExhausted) } else { Ok(status) };
+            assert_eq!(ended, wanted, "{status} {how:?}");
+            let server = driver.net().server("192.0.2.1:80".parse().unwrap()).unwrap();
+            assert_eq!(server.requests(), 1, "{status} {how:?}");
+            let took = driver.now() - Instant::ZERO;
+            assert!(took < Duration::from_secs(3), "{status} {how:?}: {took:?}");
+        }
+    }
 }

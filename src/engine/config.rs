@@ -67,14 +67,16 @@ pub struct Config {
     pub tls_timeout: Duration,
     /// Without one byte of the request being taken.
     pub send_timeout: Duration,
-    /// From the request written to the first byte.
+    /// From the request written to the first byte of the answer; interim answers are none.
     pub first_byte_timeout: Option<Duration>,
-    /// From the first byte to the end of the head; trickling does not extend it.
+    /// From a head's first byte to its end; trickling does not extend it.
     pub head_timeout: Duration,
     /// Without one byte of the body.
     pub stall_timeout: Option<Duration>,
-    /// A body that comes more slowly than this is given up.
+    /// A body, of an answer or of a request, that moves more slowly than this is given up.
     pub low_speed: Option<LowSpeed>,
+    /// So is a request that waits for its answer for as long, as curl has it.
+    pub waiting_is_slow: bool,
     /// One attempt in all.
     pub attempt_timeout: Option<Duration>,
     /// A kept connection is closed after this long without work.
@@ -153,7 +155,7 @@ pub enum PerHost {
     },
 }
 
-/// A speed below which a body is given up, as curl's `-y` and `-Y`.
+/// A speed below which an exchange is given up, as curl's `-y` and `-Y`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LowSpeed {
     /// Bytes a second.
@@ -239,6 +241,7 @@ impl Default for Config {
             head_timeout: Duration::from_secs(30),
             stall_timeout: Some(Duration::from_secs(30)),
             low_speed: None,
+            waiting_is_slow: false,
             attempt_timeout: None,
             idle_timeout: Duration::from_secs(60),
             reuse: true,

@@ -79,9 +79,12 @@ pub(super) struct Exchange {
     pub(super) delivery: Delivery,
     /// When the first byte came.
     pub(super) first_byte: Option<Instant>,
+    /// When the head that is coming began: none between interim answers, which are no beginning
+    /// of the answer.
+    pub(super) head_began: Option<Instant>,
     /// When the last byte came, or the head was complete, or reading was resumed.
     pub(super) last_byte: Instant,
-    /// The window in which the body's speed is measured.
+    /// The window in which the speed is measured; a body's begins with its head's end.
     pub(super) window: Window,
     pub(super) paused: bool,
     /// Busy connections of the host, and of its address, when this request was sent.
@@ -124,7 +127,7 @@ impl Greeting {
     }
 }
 
-/// Bytes of a body since a point in time.
+/// Bytes of a body, of either direction, since a point in time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub(super) since: Instant,
@@ -175,6 +178,16 @@ pub(super) enum Delivery {
     /// Read to its end and thrown away; the job is tried again.
     Again(u16),
 }
+
+impl Delivery {
+    /// Whether the head told all that counts: the body is read for the connection's sake alone.
+    pub(super) const fn is_settled(self) -> bool {
+        matches!(self, Self::Skip | Self::SkipThen(_) | Self::Again(_))
+    }
+}
+
+/// How long a body that nobody wants is read so that its connection can be kept.
+const WORTH_WAITING: Duration = Duration::from_secs(1);
 
 impl Linked<0> for Conn {
     fn links(&mut self) -> &mut Links {
@@ -259,6 +272,8 @@ pub(super) enum Overdue {
     Retires,
     /// The peer's end is not awaited any longer.
     Gone,
+    /// The rest of a body that nobody wants is not awaited any longer.
+    Enough,
 }
 
 impl Exchange {
@@ -278,37 +293,49 @@ impl Exchange {
     }
 
     fn phase_deadline(&self, config: &Config) -> Option<(Instant, Overdue)> {
-        let fails = |at: Instant, kind| Some((at, Overdue::Fails(kind)));
-        if let Some(first) = self.first_byte {
-            if self.delivery == Delivery::Undecided {
-                return fails(first + config.head_timeout, Kind::HeadTimeout);
+        let (moves, phase) = match self.delivery {
+            Delivery::Skip | Delivery::SkipThen(_) | Delivery::Again(_) => {
+                return Some((self.window.since + WORTH_WAITING, Overdue::Enough));
             }
-            let stall =
-                config.stall_timeout.map(|timeout| (self.last_byte + timeout, Kind::Stalled));
-            let speed = config.low_speed.map(|low| (self.window.since + low.during, Kind::TooSlow));
-            let (at, kind) = match (stall, speed) {
-                (Some(stall), Some(speed)) => {
-                    if speed.0 < stall.0 {
-                        speed
-                    } else {
-                        stall
-                    }
+            Delivery::Deliver | Delivery::DeliverThen(_) => {
+                let stall = config.stall_timeout;
+                let until = stall.map(|timeout| self.last_byte + timeout);
+                (true, until.map(|until| (until, Overdue::Fails(Kind::Stalled))))
+            }
+            Delivery::Undecided => match self.head_began {
+                Some(began) => {
+                    let until = began + config.head_timeout;
+                    (false, Some((until, Overdue::Fails(Kind::HeadTimeout))))
                 }
-                (stall, speed) => stall.or(speed)?,
-            };
-            return fails(at, kind);
+                None => self.sending_deadline(config),
+            },
+        };
+        let low = config.low_speed.filter(|_| moves || config.waiting_is_slow);
+        let speed = low.map(|low| (self.window.since + low.during, Overdue::Fails(Kind::TooSlow)));
+        match (speed, phase) {
+            (Some(speed), Some(phase)) => Some(if speed.0 < phase.0 { speed } else { phase }),
+            (speed, phase) => speed.or(phase),
         }
+    }
+
+    /// The deadline while no answer has begun, and whether anything moves meanwhile.
+    fn sending_deadline(&self, config: &Config) -> (bool, Option<(Instant, Overdue)>) {
+        let fails = |at: Instant, kind| Some((at, Overdue::Fails(kind)));
         match self.sending {
-            Sending::Unsent => fails(self.started + config.send_timeout, Kind::SendTimeout),
-            Sending::Flushing { progress, .. } => {
-                fails(progress + config.send_timeout, Kind::SendTimeout)
+            Sending::Unsent => {
+                (false, fails(self.started + config.send_timeout, Kind::SendTimeout))
             }
-            Sending::Expecting { until } => Some((until, Overdue::Continues)),
+            Sending::Flushing { progress, .. } => {
+                (true, fails(progress + config.send_timeout, Kind::SendTimeout))
+            }
+            Sending::Expecting { until } => (false, Some((until, Overdue::Continues))),
             // With a first byte, the head's own deadline holds.
-            Sending::Starved { .. } | Sending::Withheld => None,
-            Sending::Sent { at } => config
-                .first_byte_timeout
-                .and_then(|timeout| fails(at + timeout, Kind::FirstByteTimeout)),
+            Sending::Starved { .. } | Sending::Withheld => (false, None),
+            Sending::Sent { at } => {
+                let timeout = config.first_byte_timeout;
+                let until = timeout.and_then(|timeout| fails(at + timeout, Kind::FirstByteTimeout));
+                (false, until)
+            }
         }
     }
 
@@ -318,8 +345,8 @@ impl Exchange {
         self.rested += gap;
         self.last_byte += gap;
         self.window.since += gap;
-        if let Some(first) = &mut self.first_byte {
-            *first += gap;
+        for at in [&mut self.first_byte, &mut self.head_began].into_iter().flatten() {
+            *at += gap;
         }
         match &mut self.sending {
             Sending::Flushing { progress: at, .. }
@@ -329,7 +356,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the body kept the speed that is asked for; begins a new window if it did.
+    /// Whether it kept the speed that is asked for; begins a new window if it did.
     pub(super) fn fast_enough(&mut self, config: &Config, now: Instant) -> bool {
         let Some(low) = config.low_speed else { return true };
         let wanted = u128::from(low.bytes_per_second) * low.during.as_millis() / 1_000;

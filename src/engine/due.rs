@@ -152,6 +152,7 @@ impl Engine {
                 self.actions.push_back(Action::Transmit(key));
                 self.arm(key);
             }
+            Overdue::Enough => self.complete_cut(key, now, handler),
             Overdue::Fails(Kind::TooSlow) => {
                 let config = &self.config;
                 let fast = self.conns[key]

@@ -150,7 +150,7 @@ pub enum Kind {
     HeadTimeout,
     /// No byte of the body came for too long.
     Stalled,
-    /// The body came more slowly than allowed.
+    /// A body, or the wait for it, was slower than allowed.
     TooSlow,
     /// The attempt's own time (`-m`) was used up.
     AttemptTimeout,
@@ -246,7 +246,7 @@ impl Kind {
             Self::FirstByteTimeout => "the answer did not begin in time",
             Self::HeadTimeout => "the answer's head was not complete in time",
             Self::Stalled => "no byte of the body came for too long",
-            Self::TooSlow => "the body came more slowly than allowed",
+            Self::TooSlow => "it went more slowly than allowed",
             Self::AttemptTimeout => "the time allowed for one attempt was used up",
             Self::Malformed(_) => "the answer is not valid HTTP/1.1",
             Self::ServerSpokeFirst => {

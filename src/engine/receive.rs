@@ -11,7 +11,7 @@
 
 use core::time::Duration;
 
-use super::conn::{ConnKey, Delivery, Exchange, Sending, State};
+use super::conn::{ConnKey, Delivery, Exchange, Sending, State, Window};
 use super::handler::{Advice, Ctl, Handler, JobRef};
 use super::host::{Host, Reach};
 use super::intake::Command;
@@ -128,12 +128,13 @@ impl Engine {
                 }
             }
         }
+        exchange.head_began.get_or_insert(now);
         exchange.last_byte = now;
         let (started, in_flight) = (exchange.started, exchange.in_flight.0);
         if exchange.greeting.has_begun() {
             return no_http(exchange.greeting.hear(bytes), bytes);
         }
-        let Exchange { greeting, response, sending, delivery, window, .. } = exchange;
+        let Exchange { greeting, response, sending, delivery, window, head_began, .. } = exchange;
         let mut ctl = Ctl { intake };
         let mut rest = bytes;
         loop {
@@ -161,6 +162,7 @@ impl Engine {
             match event {
                 Event::Incomplete => return Outcome::More,
                 Event::Interim(head) => {
+                    *head_began = (taken < rest.len()).then_some(now);
                     handler.interim(&mut ctl, job_ref, &head);
                     if let (100, Sending::Expecting { .. }) = (head.status, *sending) {
                         *sending =
@@ -217,6 +219,8 @@ impl Engine {
                         Ok(chosen) => *delivery = chosen,
                         Err(outcome) => return outcome,
                     }
+                    // How long the server thought says nothing about how fast it sends.
+                    *window = Window { since: now, bytes: 0 };
                     if head.status == 503 && !matches!(host.reach, Reach::Closed { .. }) {
                         let pause = handler
                             .retry_after(&head)
@@ -241,10 +245,7 @@ impl Engine {
                             group.limit.acquit(now);
                         }
                     }
-                    if matches!(
-                        delivery,
-                        Delivery::Skip | Delivery::SkipThen(_) | Delivery::Again(_)
-                    ) {
+                    if delivery.is_settled() {
                         let short = match body {
                             Body::Length(length) => length <= WORTH_READING,
                             Body::None | Body::Chunked => true,
@@ -298,8 +299,7 @@ impl Engine {
                 if self.conns.contains(key) { Next::Read } else { Next::Gone }
             }
             Outcome::Dropped => {
-                let reason = Persistence::Close(proto::CloseReason::ConnectionClose);
-                self.complete(key, reason, true, now, handler);
+                self.complete_cut(key, now, handler);
                 Next::Gone
             }
             Outcome::Failed(failing) => {

@@ -123,6 +123,12 @@ impl Engine {
         }
     }
 
+    /// A response is settled although its end has not come: its connection is of no use any more.
+    pub(super) fn complete_cut(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
+        let persistence = Persistence::Close(proto::CloseReason::ConnectionClose);
+        self.complete(key, persistence, true, now, handler);
+    }
+
     /// Closes a connection whose response is whole.
     fn close_after(&mut self, key: ConnKey, surplus: bool, now: Instant) {
         if surplus {
@@ -265,6 +271,7 @@ impl Engine {
             response: proto::Response::new(record.exchange),
             delivery: Delivery::Undecided,
             first_byte: None,
+            head_began: None,
             last_byte: now,
             window: Window { since: now, bytes: 0 },
             paused: false,

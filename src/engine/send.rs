@@ -105,6 +105,7 @@ impl Engine {
         let Some(exchange) = conn.exchange_mut() else { return };
         let Sending::Flushing { next, any, ended, .. } = exchange.sending else { return };
         let any = any || bytes > 0;
+        exchange.window.bytes += bytes as u64;
         exchange.sending = if !flushed {
             Sending::Flushing { next, any, ended, progress: now }
         } else if ended {

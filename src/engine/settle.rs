@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::conn::{ConnKey, Delivery, Sending, Setup, State};
+use super::conn::{ConnKey, Delivery, Sending, Setup, State, Window};
 use super::job::{JobKey, JobState, Queue};
 use super::limit::Complaint;
 use super::observe::What;
@@ -177,6 +177,11 @@ impl Engine {
     ) {
         let conn = &self.conns[key];
         let Some(exchange) = conn.exchange() else { return };
+        if exchange.delivery.is_settled() && failing.kind != Kind::AttemptTimeout {
+            // The head told all that counts; that the rest was cut changes nothing.
+            self.complete_cut(key, now, handler);
+            return;
+        }
         let job_key = exchange.job;
         let facts_sent = exchange.sending.any();
         // A 408 on a kept connection is no answer to what crossed it.
@@ -276,6 +281,11 @@ impl Engine {
             }
             Verdict::Final(kind) => {
                 self.push_try(job_key, failing.kind, None, &attempt, started, now);
+                let mut failing = failing;
+                if kind == Kind::BodyNotReplayable && failing.kind != kind {
+                    // That would have cost nothing if the first time had gone well.
+                    failing.detail.get_or_insert_with(|| failing.kind.sentence().into());
+                }
                 let failure = failing.into_failure(kind, phase, Some(served > 0));
                 self.finish(job_key, Err(failure), &attempt, now, handler);
             }
@@ -492,11 +502,12 @@ impl Engine {
         let Some(exchange) = self.conns[conn].exchange_mut() else { return };
         if core::mem::take(&mut exchange.paused) {
             exchange.last_byte = now;
-            exchange.window.since = now;
-            exchange.window.bytes = 0;
+            exchange.window = Window { since: now, bytes: 0 };
             self.actions.push_back(Action::Read(conn));
         }
         if let Sending::Starved { next } = exchange.sending {
+            // That it had nothing to send was ours.
+            exchange.window = Window { since: now, bytes: 0 };
             exchange.sending = Sending::Flushing { next, any: true, ended: false, progress: now };
             self.actions.push_back(Action::Transmit(conn));
         }

@@ -224,6 +224,7 @@ fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(),
     if !engine.batch {
         config.send_timeout = LONG;
         config.head_timeout = LONG;
+        config.waiting_is_slow = true;
     }
     config.low_speed = engine.low_speed.map(|(bytes_per_second, seconds)| LowSpeed {
         bytes_per_second,
