@@ -61,7 +61,8 @@ fn in_records(name: &str) -> &str {
     }
 }
 
-/// What the server saw: for each row, the number of the connection that asked for it.
+/// What the server saw: for each row, the number of the connection that asked for it first. Where a kept
+/// one brings what is no answer, it is asked for on another one as well.
 type Asked = Arc<Mutex<Vec<Option<usize>>>>;
 
 /// Serves row N at /N, in pieces of so many bytes (0: whole), and ends the connection behind a row that wants it.
@@ -101,7 +102,7 @@ fn serve_one(
         }
         let text = String::from_utf8_lossy(&head).into_owned();
         let number: usize = text.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
-        seen.lock().unwrap()[number] = Some(connection);
+        seen.lock().unwrap()[number].get_or_insert(connection);
         let row = &rows[number];
         let want = want(row);
         // Surplus bytes that come later than the next question could not be told from its answer.

@@ -526,3 +526,32 @@ fn the_rest_of_a_body_that_nobody_wants_is_not_missed() {
         }
     }
 }
+
+/// What stands behind a whole answer may come when the next request is out already. That is not its
+/// answer, and not its fault; a POST is not sent twice for it.
+#[test]
+fn a_late_rest_of_the_answer_before_moves_the_request() {
+    for rest in ["\r\n", "trailing words", "<html>", "\u{0}\u{1}"] {
+        for (method, moves) in [("GET", true), ("POST", false)] {
+            let mut keep = Keep::default();
+            let whole = Answer::ok("x").encode(false);
+            let mut first = true;
+            let server = Server::new(move |_| {
+                if !core::mem::take(&mut first) {
+                    return Answer::ok("x");
+                }
+                // The rest comes half a second later: by then the next request is out.
+                let drip = Answer::raw([&whole, rest.as_bytes()].concat());
+                drip.drip(whole.len(), Duration::from_millis(500))
+            });
+            let config = Config { per_host: PerHost::Fixed(1), ..Config::default() };
+            let mut driver = driver(config, net(server));
+            submit(&mut driver, "192.0.2.1", 80, "/", 0);
+            let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
+            driver.submit(&Request { method, ..Request::get(host, "/2").tag(1) }).unwrap();
+            sim::run(&mut driver, &mut keep, HOUR).unwrap();
+            assert_eq!(keep.ends[0].1, Ok(200), "{rest:?}");
+            assert_eq!(keep.ends[1].1.is_ok(), moves, "{rest:?}: {:?}", keep.ends[1]);
+        }
+    }
+}

@@ -152,6 +152,19 @@ impl Engine {
                     {
                         return no_http(greeting.hear(bytes), bytes);
                     }
+                    if at_start
+                        && nothing_taken
+                        && !bytes.starts_with(b"H")
+                        && may_cross(job, reused)
+                    {
+                        // No answer begins so. The one before may have been longer than it said, and
+                        // its rest late: had it come before the request, that would have moved, too.
+                        let detail = Some(quoted(bytes));
+                        return Outcome::Failed(Failing {
+                            detail,
+                            ..Failing::new(Kind::ServerSpokeFirst)
+                        });
+                    }
                     let kind =
                         if withheld { Kind::ServerSpokeFirst } else { Kind::Malformed(error) };
                     let begins = at_start && nothing_taken;
@@ -181,17 +194,8 @@ impl Engine {
                             });
                         }
                     }
-                    if head.status == 408 {
-                        let facts = Facts {
-                            reused,
-                            repeatable: job.repeatable,
-                            moved: job.moved,
-                            replayable: job.replayable(),
-                            ..Facts::default()
-                        };
-                        if retry::has_crossed(facts) {
-                            return Outcome::Failed(Failing::new(Kind::StaleReuse));
-                        }
+                    if head.status == 408 && may_cross(job, reused) {
+                        return Outcome::Failed(Failing::new(Kind::StaleReuse));
                     }
                     // A final answer in place of `100 Continue` leaves the request unsent: its
                     // body stays here, and the connection is not used again.
@@ -361,6 +365,17 @@ impl Engine {
             State::Ready | State::Closing { .. } => self.drop_conn(key, false, now),
         }
     }
+}
+
+/// Whether what came may belong to something else than this request, which then moves, once.
+fn may_cross(job: &Job, reused: bool) -> bool {
+    retry::has_crossed(Facts {
+        reused,
+        repeatable: job.repeatable,
+        moved: job.moved,
+        replayable: job.replayable(),
+        ..Facts::default()
+    })
 }
 
 /// The answer does not begin as HTTP does: another protocol's greeting, or nothing known.

@@ -83,8 +83,9 @@ pub(super) fn verdict(kind: Kind, facts: Facts) -> Verdict {
     }
 }
 
-/// Whether a 408 is no answer (RFC 9110 section 15.5.9): the server was tired of waiting on a kept
-/// connection, and what was sent has crossed that. It moves as it would have with the loss alone.
+/// Whether what was sent on a kept connection may have crossed what came on it: a 408 (RFC 9110 section
+/// 15.5.9), for which the server was tired of waiting, or bytes that are no answer. It moves as it
+/// would have with the loss alone.
 pub(super) fn has_crossed(job: Facts) -> bool {
     verdict(Kind::StaleReuse, Facts { sent: true, ..job }) == Verdict::Free
 }

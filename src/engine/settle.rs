@@ -183,7 +183,9 @@ impl Engine {
             return;
         }
         let job_key = exchange.job;
-        let facts_sent = exchange.sending.any();
+        // Bytes that are no answer to it say nothing of what became of it; `take` asked whether it may
+        // be sent twice.
+        let facts_sent = exchange.sending.any() && failing.kind != Kind::ServerSpokeFirst;
         // A 408 on a kept connection is no answer to what crossed it.
         let answered = exchange.first_byte.is_some() && failing.kind != Kind::StaleReuse;
         let phase = match (exchange.delivery, answered) {
