@@ -175,9 +175,13 @@ impl Lexer {
             Some(false) => self.flag(name),
             None => {
                 match name.strip_prefix("no-").filter(|plain| is_flag(plain)) {
-                    // As curl: this URL's body goes to standard output, whatever the others' do.
+                    // As curl: this URL's body goes to standard output, where --remote-name-all has
+                    // given names to all of them; else there is nothing to take back.
                     Some("remote-name") => {
-                        self.push("output", Some(OsStr::new("-")));
+                        let all = |word: &OsString| word == "--remote-name-all";
+                        if self.words.groups.last().is_some_and(|group| group.iter().any(all)) {
+                            self.push("output", Some(OsStr::new("-")));
+                        }
                         Ok(())
                     }
                     Some(plain) => {
@@ -434,7 +438,11 @@ mod tests {
             (&["--data=a=b"], &["--data=a=b"]),
             (&["--output", "--next"], &["--output=--next"]),
             (&["-L", "--no-location", "a"], &["--url=a"]),
-            (&["-O", "--no-remote-name"], &["--remote-name", "--output=-"]),
+            (&["-O", "--no-remote-name"], &["--remote-name"]),
+            (
+                &["--remote-name-all", "--no-remote-name", "a"],
+                &["--remote-name-all", "--output=-", "--url=a"],
+            ),
             (&["--no-progress-meter", "--progress-meter"], &[]),
             (&["--", "-x"], &["--url=-x"]),
             (&["-OO", "a", "b"], &["--remote-name", "--remote-name", "--url=a", "--url=b"]),

@@ -78,10 +78,13 @@ impl Output {
                         let path = name.map_or_else(|| path.clone(), |name| in_dir(terms, &name));
                         (path, true, *fresh)
                     }
-                    None => (path.clone(), *shared, *fresh),
+                    // Without a name of the server's, -J means nothing.
+                    None => (path.clone(), *shared, false),
                 }
             }
-            Dest::File { path, shared, fresh, .. } => (path.clone(), *shared, *fresh),
+            Dest::File { path, shared, fresh, header_name } => {
+                (path.clone(), *shared, *fresh && !header_name)
+            }
         };
         let mut sink = match std::mem::replace(&mut job.go_on, GoOn::No) {
             GoOn::No => self.files.begin(&path, shared, fresh)?,
