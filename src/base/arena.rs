@@ -1,19 +1,15 @@
-//! Generational keys over a slab.
+//! Generational keys: slots in a list, each with the number of values that it held before.
 //!
 //! A key names one value for ever: when the value is removed, the key dies with it, and a later
 //! value in the same slot has another generation. Stale events therefore die at look-up instead
-//! of reaching a stranger. Look-up is an index and one comparison, never a hash.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "there is a generation for each slot that ever held a value: `insert` sees to that"
-)]
+//! of reaching a stranger. Look-up is an index and one comparison, never a hash. Free slots are
+//! a chain through the slots themselves; the one that was left last is taken first.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
 use alloc::vec::Vec;
-use slab::Slab;
 
 /// Names one value of an [`Arena<T>`], for as long as it is there.
 pub struct Key<T> {
@@ -78,12 +74,26 @@ impl<T> fmt::Debug for Key<T> {
     }
 }
 
-/// Values in a slab, named by [`Key`]s.
+/// What a key's index leads to.
+#[derive(Debug)]
+struct Slot<T> {
+    value: Option<T>,
+    /// How many values lived here before: what the keys of this one say.
+    generation: u32,
+    /// While nothing is here: the slot that was left before this one.
+    next: u32,
+}
+
+/// The end of the chain of free slots: beyond any slot.
+const END: u32 = u32::MAX;
+
+/// Values in slots, named by [`Key`]s.
 #[derive(Debug)]
 pub struct Arena<T> {
-    slots: Slab<T>,
-    /// The generation of each slot that was ever used.
-    generations: Vec<u32>,
+    slots: Vec<Slot<T>>,
+    /// The slot that was left last.
+    free: u32,
+    len: usize,
 }
 
 impl<T> Default for Arena<T> {
@@ -93,27 +103,50 @@ impl<T> Default for Arena<T> {
 }
 
 impl<T> Arena<T> {
+    /// What a value takes here, beside its room in vain: the list doubles when it is full.
+    pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+
     /// An empty arena; allocates with the first value.
     pub const fn new() -> Self {
-        Self { slots: Slab::new(), generations: Vec::new() }
+        Self { slots: Vec::new(), free: END, len: 0 }
     }
 
     /// Keeps `value` and names it.
     pub fn insert(&mut self, value: T) -> Key<T> {
-        let index = self.slots.insert(value);
-        if index == self.generations.len() {
-            self.generations.push(0);
+        let index = self.vacant();
+        let Some(slot) = self.slots.get_mut(index as usize) else { dead() };
+        self.len += 1;
+        let key = Key { index, generation: slot.generation, of: PhantomData };
+        self.free = slot.next;
+        // Nothing was there: what would drop it is not made.
+        core::mem::forget(slot.value.replace(value));
+        key
+    }
+
+    /// The slot of the next value: one that was left, or a new one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "2^32 values do not fit in memory: the index fits"
+    )]
+    fn vacant(&mut self) -> u32 {
+        if self.free == END {
+            self.free = self.slots.len() as u32;
+            self.slots.push(Slot { value: None, generation: 0, next: END });
         }
-        self.key(index)
+        self.free
     }
 
     /// Takes the value out; its key is dead from now on.
     pub fn remove(&mut self, key: Key<T>) -> Option<T> {
-        if !self.contains(key) {
+        let slot = self.slots.get_mut(key.index())?;
+        if slot.generation != key.generation {
             return None;
         }
-        self.generations[key.index()] = key.generation.wrapping_add(1);
-        self.slots.try_remove(key.index())
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next = core::mem::replace(&mut self.free, key.index);
+        self.len -= 1;
+        Some(value)
     }
 
     /// Whether the value that `key` names is still here.
@@ -124,64 +157,72 @@ impl<T> Arena<T> {
     /// The value that `key` names.
     #[inline]
     pub fn get(&self, key: Key<T>) -> Option<&T> {
-        if self.generations.get(key.index()) != Some(&key.generation) {
+        let slot = self.slots.get(key.index())?;
+        if slot.generation != key.generation {
             return None;
         }
-        self.slots.get(key.index())
+        slot.value.as_ref()
     }
 
     /// The value that `key` names, to be changed.
     #[inline]
     pub fn get_mut(&mut self, key: Key<T>) -> Option<&mut T> {
-        if self.generations.get(key.index()) != Some(&key.generation) {
+        let slot = self.slots.get_mut(key.index())?;
+        if slot.generation != key.generation {
             return None;
         }
-        self.slots.get_mut(key.index())
+        slot.value.as_mut()
     }
 
     /// The key that a packed token names, if its value is still here.
     pub fn unpack(&self, token: usize) -> Option<Key<T>> {
-        let index = token & ((1_usize << INDEX_BITS) - 1);
-        if !self.slots.contains(index) {
-            return None;
-        }
-        let key = self.key(index);
+        let key = self.at(token & ((1_usize << INDEX_BITS) - 1))?;
         (key.pack() == token).then_some(key)
     }
 
     /// The key of the value that is in slot `index` now.
     #[inline]
     pub fn at(&self, index: usize) -> Option<Key<T>> {
-        self.slots.contains(index).then(|| self.key(index))
+        let slot = self.slots.get(index)?;
+        let index = u32::try_from(index).ok()?;
+        slot.value.is_some().then_some(Key { index, generation: slot.generation, of: PhantomData })
     }
 
     /// The value in slot `index` now, for lists that hold bare indices.
     pub(super) fn slot_mut(&mut self, index: u32) -> Option<&mut T> {
-        self.slots.get_mut(index as usize)
+        self.slots.get_mut(index as usize)?.value.as_mut()
     }
 
     /// How many values are here.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.len
     }
 
     /// Whether nothing is here.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len == 0
     }
 
     /// All values with their keys, in order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Key<T>, &T)> {
-        self.slots.iter().map(|(index, value)| (self.key(index), value))
+        self.slots.iter().zip(0..).filter_map(|(slot, index)| {
+            let key = Key { index, generation: slot.generation, of: PhantomData };
+            Some((key, slot.value.as_ref()?))
+        })
     }
+}
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a slab of 2^32 values does not fit in memory: the index fits"
-    )]
-    fn key(&self, index: usize) -> Key<T> {
-        Key { index: index as u32, generation: self.generations[index], of: PhantomData }
-    }
+/// A key or an index leads nowhere: a defect of ours. Tests say where; a release build is spared
+/// the place of each of some three hundred look-ups, and an argument in those that are not inlined.
+#[cold]
+#[inline(never)]
+#[cfg_attr(debug_assertions, track_caller)]
+#[expect(
+    clippy::panic,
+    reason = "as with a list's index: for keys that the caller knows to be alive"
+)]
+pub(crate) fn dead() -> ! {
+    panic!("a key of something that is gone")
 }
 
 impl<T> core::ops::Index<Key<T>> for Arena<T> {
@@ -190,23 +231,21 @@ impl<T> core::ops::Index<Key<T>> for Arena<T> {
     /// # Panics
     /// When the key is dead: a defect of the caller, never of its input.
     #[inline]
-    #[expect(
-        clippy::expect_used,
-        reason = "as with a list's index: for keys that the caller knows to be alive"
-    )]
     fn index(&self, key: Key<T>) -> &T {
-        self.get(key).expect("a live key")
+        match self.get(key) {
+            Some(value) => value,
+            None => dead(),
+        }
     }
 }
 
 impl<T> core::ops::IndexMut<Key<T>> for Arena<T> {
     #[inline]
-    #[expect(
-        clippy::expect_used,
-        reason = "as with a list's index: for keys that the caller knows to be alive"
-    )]
     fn index_mut(&mut self, key: Key<T>) -> &mut T {
-        self.get_mut(key).expect("a live key")
+        match self.get_mut(key) {
+            Some(value) => value,
+            None => dead(),
+        }
     }
 }
 

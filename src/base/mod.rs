@@ -15,9 +15,11 @@ mod number;
 mod ratio;
 #[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
 mod sort;
+mod text;
 mod time;
 mod timers;
 
+pub(crate) use arena::dead;
 pub use arena::{Arena, Key};
 pub(crate) use hash::Map;
 pub use hash::{Seeded, SeededHasher};
@@ -29,6 +31,7 @@ pub(crate) use number::decimal;
 pub(crate) use ratio::mul_div;
 #[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
 pub(crate) use sort::sort_by_key;
+pub(crate) use text::{push_address, push_digits};
 pub use time::Instant;
 pub(crate) use time::nanos;
 pub use timers::Timers;

@@ -7,14 +7,11 @@
     clippy::cast_possible_truncation,
     reason = "things are slots of an arena, whose indices are 32 bits wide, and the heap has one entry for each at most"
 )]
-#![expect(
-    clippy::indexing_slicing,
-    reason = "`places` has a place for each thing in the heap since `set` made it, and each place is one of the heap's: `swap` and `remove` write both together; the things are numbers of the caller's own"
-)]
 
 use alloc::vec::Vec;
 
 use super::Instant;
+use super::arena::dead;
 
 /// Marks a thing that has no deadline.
 const NONE: u32 = u32::MAX;
@@ -54,13 +51,14 @@ impl Timers {
         if thing >= self.places.len() {
             self.places.resize(thing + 1, NONE);
         }
-        let place = self.places[thing];
+        let place = *self.place(thing);
         if place == NONE {
             self.heap.push((at, thing as u32));
             self.up(self.heap.len() - 1);
         } else {
             let place = place as usize;
-            let before = core::mem::replace(&mut self.heap[place].0, at);
+            let Some((old, _)) = self.heap.get_mut(place) else { dead() };
+            let before = core::mem::replace(old, at);
             if at < before {
                 self.up(place);
             } else {
@@ -81,7 +79,7 @@ impl Timers {
     #[inline]
     pub fn get(&self, thing: usize) -> Option<Instant> {
         let place = *self.places.get(thing)?;
-        (place != NONE).then(|| self.heap[place as usize].0)
+        Some(self.heap.get(place as usize)?.0)
     }
 
     /// The earliest deadline.
@@ -118,9 +116,9 @@ impl Timers {
 
     fn remove(&mut self, place: usize) {
         let (_, thing) = self.heap.swap_remove(place);
-        self.places[thing as usize] = NONE;
+        *self.place(thing as usize) = NONE;
         if place < self.heap.len() {
-            self.places[self.heap[place].1 as usize] = place as u32;
+            self.stands(place);
             self.down(place);
             self.up(place);
         }
@@ -129,33 +127,52 @@ impl Timers {
     fn up(&mut self, mut place: usize) {
         while place > 0 {
             let parent = (place - 1) / ARITY;
-            if self.heap[parent].0 <= self.heap[place].0 {
+            if self.entry(parent).0 <= self.entry(place).0 {
                 break;
             }
             self.swap(place, parent);
             place = parent;
         }
-        self.places[self.heap[place].1 as usize] = place as u32;
+        self.stands(place);
     }
 
     fn down(&mut self, mut place: usize) {
         loop {
             let first = place * ARITY + 1;
             let last = (first + ARITY).min(self.heap.len());
-            let Some(least) = (first..last).min_by_key(|&child| self.heap[child].0) else { break };
-            if self.heap[place].0 <= self.heap[least].0 {
+            let Some(least) = (first..last).min_by_key(|&child| self.entry(child).0) else { break };
+            if self.entry(place).0 <= self.entry(least).0 {
                 break;
             }
             self.swap(place, least);
             place = least;
         }
-        self.places[self.heap[place].1 as usize] = place as u32;
+        self.stands(place);
     }
 
     fn swap(&mut self, one: usize, other: usize) {
         self.heap.swap(one, other);
-        self.places[self.heap[one].1 as usize] = one as u32;
-        self.places[self.heap[other].1 as usize] = other as u32;
+        self.stands(one);
+        self.stands(other);
+    }
+
+    /// Writes down where in the heap the thing of this entry is.
+    #[inline]
+    fn stands(&mut self, place: usize) {
+        let thing = self.entry(place).1 as usize;
+        *self.place(thing) = place as u32;
+    }
+
+    /// An entry: `swap` and `remove` write the heap and the places together.
+    #[inline]
+    fn entry(&self, place: usize) -> (Instant, u32) {
+        *self.heap.get(place).unwrap_or_else(|| dead())
+    }
+
+    /// The place of a thing: `set` has made one.
+    #[inline]
+    fn place(&mut self, thing: usize) -> &mut u32 {
+        self.places.get_mut(thing).unwrap_or_else(|| dead())
     }
 }
 

@@ -20,7 +20,7 @@ use super::job::Job;
 use super::limit::Limit;
 use super::pace::Pace;
 use super::{Action, Config, PerHost, Try};
-use crate::base::Instant;
+use crate::base::{Arena, Instant};
 use crate::proto::Scratch;
 
 /// Why a configuration can't work. `Display` says it in a sentence.
@@ -107,9 +107,9 @@ impl Mul<Bytes> for usize {
     }
 }
 
-/// A slot of an arena: the value, its tag, its generation, its timer.
+/// A slot of an arena, with its timer.
 const fn slot<T>() -> usize {
-    size_of::<T>() + 8 + 4 + size_of::<(Instant, u32)>() + 4
+    Arena::<T>::SLOT_BYTES + size_of::<(Instant, u32)>() + 4
 }
 
 /// Validator and coding that a body which may be continued is remembered by: at most two marks, as

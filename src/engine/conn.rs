@@ -10,7 +10,7 @@ use core::time::Duration;
 use super::dial::Dial;
 use super::host::Host;
 use super::{Config, ConnInfo, JobKey, Kind, TlsInfo};
-use crate::base::{Instant, Key, Linked, Links};
+use crate::base::{Instant, Key, Linked, Links, mul_div, nanos};
 use crate::proto;
 
 /// Names a connection; the driver's sockets carry the same key.
@@ -359,8 +359,8 @@ impl Exchange {
     /// Whether it kept the speed that is asked for; begins a new window if it did.
     pub(super) fn fast_enough(&mut self, config: &Config, now: Instant) -> bool {
         let Some(low) = config.low_speed else { return true };
-        let wanted = u128::from(low.bytes_per_second) * low.during.as_millis() / 1_000;
-        if u128::from(self.window.bytes) < wanted {
+        let wanted = mul_div(low.bytes_per_second.into(), nanos(low.during), 1_000_000_000);
+        if self.window.bytes < wanted {
             return false;
         }
         self.window = Window { since: now, bytes: 0 };

@@ -16,11 +16,12 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::ops::{Deref, DerefMut, Index, IndexMut};
 
 use super::host::{HostKey, Names};
 use super::limit::{Limit, LimitConfig};
 use super::{Engine, PerHost};
-use crate::base::{Instant, List};
+use crate::base::{Instant, List, dead};
 
 /// With so few connections in all, nothing is searched for the limit of an address: it is all of
 /// them.
@@ -42,6 +43,38 @@ pub(super) struct Group {
     pub(super) waiting: VecDeque<HostKey>,
     /// Its idle connections, the longest idle first: they give way to those who wait.
     pub(super) idle: List<2>,
+}
+
+/// All of them: a group lives as long as the engine, so its number is good for ever.
+#[derive(Debug, Default)]
+pub(super) struct Groups(Vec<Group>);
+
+impl Deref for Groups {
+    type Target = Vec<Group>;
+    fn deref(&self) -> &Vec<Group> {
+        &self.0
+    }
+}
+
+impl DerefMut for Groups {
+    fn deref_mut(&mut self) -> &mut Vec<Group> {
+        &mut self.0
+    }
+}
+
+impl Index<usize> for Groups {
+    type Output = Group;
+    #[inline]
+    fn index(&self, number: usize) -> &Group {
+        self.0.get(number).unwrap_or_else(|| dead())
+    }
+}
+
+impl IndexMut<usize> for Groups {
+    #[inline]
+    fn index_mut(&mut self, number: usize) -> &mut Group {
+        self.0.get_mut(number).unwrap_or_else(|| dead())
+    }
 }
 
 impl Engine {

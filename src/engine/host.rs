@@ -5,8 +5,7 @@
 //! holds what it decides by.
 
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::ToString;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -18,7 +17,7 @@ use super::limit::{Explanation, Finding, Limit};
 use super::pace::{Pace, PaceExplanation};
 use super::pool::Habits;
 use super::worth::Worth;
-use crate::base::{Instant, Key, Linked, Links, List};
+use crate::base::{Instant, Key, Linked, Links, List, push_digits};
 
 /// Names an origin that was interned.
 pub type HostKey = Key<Host>;
@@ -383,15 +382,17 @@ impl Host {
 
 /// `name[:port]`, brackets around IPv6, the port left out when it is the scheme's own.
 pub(super) fn authority(origin: &Origin<'_>) -> Box<str> {
-    let name = match origin.host.parse::<Ipv6Addr>() {
-        Ok(_) => format!("[{}]", origin.host),
-        Err(_) => origin.host.to_string(),
-    };
-    if origin.port == origin.scheme.default_port() {
-        name.into()
-    } else {
-        format!("{name}:{}", origin.port).into()
+    let is_v6 = origin.host.parse::<Ipv6Addr>().is_ok();
+    let [open, close] = if is_v6 { ["[", "]"] } else { [""; 2] };
+    let mut out = Vec::new();
+    for part in [open, origin.host, close] {
+        out.extend_from_slice(part.as_bytes());
     }
+    if origin.port != origin.scheme.default_port() {
+        out.push(b':');
+        push_digits::<10>(&mut out, origin.port.into());
+    }
+    String::from_utf8(out).unwrap_or_default().into()
 }
 
 /// An address in place of a name needs no resolver.

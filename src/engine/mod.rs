@@ -64,7 +64,6 @@ mod worth;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::fmt;
 use core::hash::BuildHasher;
 use core::net::{IpAddr, SocketAddr};
@@ -80,7 +79,7 @@ pub(crate) use alike::Alike;
 use budget::Budget;
 use conn::State;
 use dial::Dial;
-use group::Group;
+use group::Groups;
 use intake::Intake;
 use job::JobState;
 use limit::Limit;
@@ -189,7 +188,7 @@ pub struct Engine {
     dials: Arena<Dial>,
     hasher: Seeded,
     interned: HashTable<HostKey>,
-    groups: Vec<Group>,
+    groups: Groups,
     group_index: Map<IpAddr, u32>,
     /// Hosts that have work and no obstacle.
     ring: List<0>,
@@ -251,7 +250,7 @@ impl Engine {
             dials: Arena::new(),
             hasher,
             interned: HashTable::new(),
-            groups: Vec::new(),
+            groups: Groups::default(),
             group_index: Map::with_hasher(hasher),
             ring: List::new(),
             idle: List::new(),

@@ -10,7 +10,7 @@
 )]
 
 use alloc::boxed::Box;
-use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -24,7 +24,7 @@ use super::observe::What;
 use super::outage::NameServers;
 use super::settle::Attempt;
 use super::{Action, Engine, Failing, Handler, Kind, Phase, TlsInfo, Try, retry};
-use crate::base::{Instant, Key};
+use crate::base::{Instant, Key, push_address};
 
 /// A host that served is probed at least this often.
 const PATIENT_CAP: Duration = Duration::from_secs(3);
@@ -254,7 +254,11 @@ impl Engine {
                 *until = (*until).min(now);
             }
         }
-        let detail = address.map(|address| Box::from(format!("{address}")));
+        let detail = address.map(|address| {
+            let mut text = Vec::new();
+            push_address(&mut text, address);
+            String::from_utf8(text).unwrap_or_default().into()
+        });
         let failing = Failing { os, detail, ..Failing::new(kind) };
         let complaint = match kind {
             Kind::Refused => Some(Complaint::Refused),

@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 use crate::proto::KeepAlive;
 
 /// A close this soon after an answer counts requests, not time.
@@ -64,7 +64,7 @@ impl Habits {
             self.closed_after(requests);
             return;
         }
-        let age = u32::try_from(age.as_millis()).unwrap_or(u32::MAX);
+        let age = u32::try_from(nanos(age) / 1_000_000).unwrap_or(u32::MAX);
         let alike = |one: u32| age.abs_diff(one) <= one / 4 + 10;
         match self.idle_once {
             Some((once, _)) if !alike(once) => self.idle_once = Some((age, now)),
@@ -91,7 +91,7 @@ impl Habits {
 
     /// A connection was there after it had been idle for so long.
     pub(super) fn outlived_rest(&mut self, age: Duration) {
-        if self.idle_life.is_some_and(|life| age.as_millis() > u128::from(life) * 5 / 4) {
+        if self.idle_life.is_some_and(|life| age > Duration::from_millis(u64::from(life) * 5 / 4)) {
             self.idle_life = None;
             self.idle_once = None;
         }

@@ -6,6 +6,8 @@
 
 use core::time::Duration;
 
+use crate::base::nanos;
+
 /// A single answer counts for at most this much: a few slow ones among many quick ones must not
 /// make the loop rest for longer than the quick ones bear.
 const MOST: u32 = 4_000;
@@ -43,7 +45,7 @@ pub(super) struct Pulse {
 impl Pulse {
     /// An answer has begun, so long after its request.
     pub(super) fn heard(&mut self, after: Duration) {
-        let new = u32::try_from(after.as_micros()).unwrap_or(MOST).clamp(1, MOST);
+        let new = u32::try_from(nanos(after) / 1_000).unwrap_or(MOST).clamp(1, MOST);
         self.answer = if self.answer == 0 { new } else { (self.answer * 15 + new) / 16 };
     }
 

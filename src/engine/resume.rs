@@ -5,12 +5,11 @@
 //! 206; anything else starts again.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 
 use super::job::{ByteRange, Job, Marks, Validator};
 use super::{Advice, Resume};
+use crate::base::push_digits;
 use crate::proto::{self, Body, Fields, Head};
 
 /// Bytes of a validator, or of a coding, that are kept with a request: a longer one is not used.
@@ -31,11 +30,11 @@ impl ContentRange {
     /// Reads a field value; `None` when it is not a satisfied range of bytes that makes sense.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let value = core::str::from_utf8(value).ok()?;
-        let (unit, rest) = value.trim().split_once(' ')?;
+        let (unit, rest) = value.trim_ascii().split_once(' ')?;
         if !unit.eq_ignore_ascii_case("bytes") {
             return None;
         }
-        let (range, total) = rest.trim().split_once('/')?;
+        let (range, total) = rest.trim_ascii().split_once('/')?;
         let (first, last) = range.split_once('-')?;
         let (first, last) = (digits(first)?, digits(last)?);
         let total = if total == "*" { None } else { Some(digits(total)?) };
@@ -46,17 +45,16 @@ impl ContentRange {
 
 /// Digits and nothing else.
 pub(super) fn digits(text: &str) -> Option<u64> {
-    let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if all { text.parse().ok() } else { None }
+    proto::number(text.as_bytes()).ok()
 }
 
 /// Reads a `Range` value of a single range with a first position; others are never continued.
 pub(super) fn single_range(value: &[u8]) -> Option<ByteRange> {
-    let value = core::str::from_utf8(value).ok()?.trim();
+    let value = core::str::from_utf8(value).ok()?.trim_ascii();
     let range = value.strip_prefix("bytes=")?;
     let (first, last) = range.split_once('-')?;
-    let first = digits(first.trim())?;
-    let last = last.trim();
+    let first = digits(first.trim_ascii())?;
+    let last = last.trim_ascii();
     let last = if last.is_empty() { None } else { Some(digits(last)?) };
     Some(ByteRange { first, last })
 }
@@ -74,13 +72,13 @@ pub(super) fn ask(job: &Job, out: &mut Vec<u8>) {
     let part = job.progress.part;
     let first = part.map_or(0, |part| part.first) + offset;
     let last = part.and_then(|part| part.last);
-    let mut value = String::with_capacity(48);
-    // Writing to a String can't fail.
-    let _ = match last {
-        Some(last) => write!(value, "bytes={first}-{last}"),
-        None => write!(value, "bytes={first}-"),
-    };
-    let _ = proto::encode_field(out, "Range", value.as_bytes());
+    let mut value = b"bytes=".to_vec();
+    push_digits::<10>(&mut value, first);
+    value.push(b'-');
+    if let Some(last) = last {
+        push_digits::<10>(&mut value, last);
+    }
+    let _ = proto::encode_field(out, "Range", &value);
     if let Some(Validator::ETag(value) | Validator::LastModified(value)) = &job.progress.validator {
         // The value came in a head that the parser accepted: it is a valid field value.
         let _ = proto::encode_field(out, "If-Range", value);

@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 
 /// What openings and answers take.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,7 +86,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 #[expect(clippy::cast_possible_truncation, reason = "a mean of two that fit")]
 fn smoothed(old: u32, new: Duration) -> u32 {
-    let new = u32::try_from(new.as_micros()).unwrap_or(u32::MAX);
+    let new = u32::try_from(nanos(new) / 1_000).unwrap_or(u32::MAX);
     if old == 0 { new } else { ((u64::from(old) * 7 + u64::from(new)) / 8) as u32 }
 }
 

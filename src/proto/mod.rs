@@ -84,3 +84,4 @@ pub use request::{
     encode_head, encode_last_chunk, end_head, field_line, is_idempotent, is_safe, leave_out,
 };
 pub use response::{Event, Limits, Phase, Response};
+pub(crate) use syntax::number;

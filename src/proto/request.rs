@@ -11,7 +11,7 @@ use core::num::NonZeroU64;
 use core::ops::Range;
 
 use super::syntax::{is_graphic, is_host, is_token, is_value, number, trim};
-use crate::base::is_named;
+use crate::base::{is_named, push_digits};
 
 /// A request without its content.
 #[derive(Clone, Copy, Debug)]
@@ -288,22 +288,6 @@ pub fn encode_chunk_end(out: &mut Vec<u8>) {
 /// Appends the last chunk, without trailers: the end of chunked content.
 pub fn encode_last_chunk(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n\r\n");
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a digit")]
-fn push_digits<const BASE: u64>(out: &mut Vec<u8>, mut value: u64) {
-    let start = out.len();
-    loop {
-        let digit = (value % BASE) as u8;
-        out.push(if digit < 10 { b'0' + digit } else { b'a' + (digit - 10) });
-        value /= BASE;
-        if value == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
-    }
 }
 
 /// RFC 9110 section 9.2.1: a request of this method asks for no change. Methods that are not known are not safe.

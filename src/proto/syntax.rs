@@ -108,7 +108,7 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A decimal number: digits alone, at least one. `Err(true)` means that it does not fit.
 #[inline]
-pub(super) fn number(digits: &[u8]) -> Result<u64, bool> {
+pub(crate) fn number(digits: &[u8]) -> Result<u64, bool> {
     if digits.is_empty() {
         return Err(false);
     }

@@ -28,7 +28,7 @@ pub(super) fn units(bytes: u64, whole: bool) -> u64 {
 }
 
 /// Times that vary more than this (in 1/1024 of their mean) are taken to vary as much.
-const NOISE_MAX: u128 = 4096;
+const NOISE_MAX: u64 = 4096;
 
 /// Sums over the samples of one level.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,8 +39,8 @@ pub(super) struct Sums {
     units: u64,
     /// Nanoseconds from request to end of response, added up.
     spent: u64,
-    /// Squared distance of each from what was usual (in 1024 ns), added up.
-    squares: u128,
+    /// Squared distance of each from what was usual (in 1024 ns, an hour at most), added up.
+    squares: u64,
     /// Requests in flight when each was sent, added up.
     in_flight: u64,
     /// Bytes.
@@ -60,7 +60,7 @@ impl Sums {
         self.bytes = self.bytes.saturating_add(bytes);
         let usual = self.per_unit().unwrap_or(0);
         let expected = mul_div(usual, units, UNIT);
-        let distance = u128::from(spent.abs_diff(expected) >> 10);
+        let distance = (spent.abs_diff(expected) >> 10).min(u64::from(u32::MAX));
         self.squares = self.squares.saturating_add(distance * distance);
     }
 
@@ -101,9 +101,9 @@ impl Sums {
 
     /// Standard deviation of the times, in 1/1024 of their mean.
     fn noise(&self) -> u32 {
-        let count = u128::from(self.count);
+        let count = u64::from(self.count);
         let variance = self.squares / count.saturating_sub(1).max(1);
-        let mean = u128::from(self.spent >> 10) / count.max(1);
+        let mean = (self.spent >> 10) / count.max(1);
         let noise = (variance.isqrt() * 1024).checked_div(mean.max(1)).unwrap_or(0);
         noise.min(NOISE_MAX) as u32
     }
@@ -171,7 +171,7 @@ impl Reading {
 
     /// The standard error of its mean time, in 1/1024.
     pub(super) fn error(&self) -> u64 {
-        u64::from(self.noise) / u64::from(self.count.isqrt().max(1))
+        u64::from(self.noise) / u64::from(self.count).isqrt().max(1)
     }
 }
 

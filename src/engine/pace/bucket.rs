@@ -15,6 +15,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::time::Duration;
 
+use super::learned::geometric;
 use super::{MILLI, SECOND};
 use crate::base::{Instant, mul_div, nanos};
 
@@ -324,9 +325,12 @@ fn between(
 ) -> u64 {
     let line = |one: usize, two: usize| {
         let (one, two) = (&all[one], &all[two]);
-        let (from, to) = (i128::from(get(one)), i128::from(get(two)));
-        let run = i128::from(two.rate) - i128::from(one.rate);
-        from + (to - from) * (i128::from(rate) - i128::from(one.rate)) / run.max(1)
+        let (from, to) = (get(one), get(two));
+        let run = two.rate.saturating_sub(one.rate).max(1);
+        let step = mul_div(from.abs_diff(to), rate.abs_diff(one.rate), run);
+        let (from, step) = (from.cast_signed(), i64::try_from(step).unwrap_or(i64::MAX));
+        let rises = (to >= get(one)) == (rate >= one.rate);
+        if rises { from.saturating_add(step) } else { from.saturating_sub(step) }
     };
     let straight = line(at, at + 1);
     let left = if at > 0 { line(at - 1, at) } else { straight };
@@ -337,18 +341,16 @@ fn between(
 }
 
 /// Fills in the rates between the first and the last: each the geometric mean of its neighbours.
-#[expect(clippy::cast_possible_truncation, reason = "between two rates that fit")]
 fn spread(all: &mut [Candidate]) {
     let [first, .., last] = all else { return };
-    let (low, high) = (u128::from(first.rate), u128::from(last.rate));
+    let (low, high) = (first.rate, last.rate);
     let count = all.len();
     if count < 3 {
         return;
     }
     let middle = count / 2;
     // The mean of logarithms, weighted: close enough to even for an odd number of steps.
-    let mean = (low * high).isqrt() as u64;
-    all[middle].rate = mean.clamp(all[0].rate + middle as u64, u64::MAX);
+    all[middle].rate = geometric(low, high).clamp(all[0].rate + middle as u64, u64::MAX);
     spread(&mut all[..=middle]);
     spread(&mut all[middle..]);
 }

@@ -535,8 +535,7 @@ pub(super) fn per_second(count: u64, time: Duration) -> u64 {
     mul_div(count * MILLI, SECOND, nanos(time).max(10_000_000)).clamp(SLOWEST, FASTEST)
 }
 
-/// The geometric mean.
-#[expect(clippy::cast_possible_truncation, reason = "between two that fit")]
-fn geometric(low: u64, high: u64) -> u64 {
-    (u128::from(low) * u128::from(high)).isqrt() as u64
+/// The geometric mean of two rates, whose product fits.
+pub(super) fn geometric(low: u64, high: u64) -> u64 {
+    low.saturating_mul(high).isqrt()
 }
