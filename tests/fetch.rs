@@ -11,9 +11,9 @@ use fetch_common::{Client, fetch, fetch_with, serve};
 use gannet::Fetcher;
 use gannet::engine::Kind;
 use gannet::fetch::{
-    AddressRules, Auth, Body, DecodeError, ErrorKind, Expect, Field, Follow, KnownHost, Netrc,
-    Network, Options, Profile, RangeSpec, RedirectError, Request, ResumeFrom, Route, Scheme,
-    Schemes, Url, UrlRules, Validator, Want,
+    AddressRules, Answer, Auth, Body, Control, DecodeError, ErrorKind, Expect, Field, Follow,
+    KnownHost, Netrc, Network, Options, Outcome, Profile, RangeSpec, RedirectError, Request,
+    ResumeFrom, Route, Scheme, Schemes, Ticket, Url, UrlRules, Validator, Visitor, Want,
 };
 
 use gannet::origin::{
@@ -838,6 +838,39 @@ fn a_pause_holds_and_a_resume_goes_on() {
     client.fetcher.resume(ticket);
     client.finish();
     assert_eq!(client.seen(tag).body.len(), 20_000_000);
+}
+
+/// What a visitor has submitted before it calls everything off has not begun yet, and never begins.
+#[test]
+fn cancelled_before_it_began() {
+    /// Submits twice when the first one is done, and calls everything off in between.
+    struct Undecided(Request, Vec<(u64, bool)>);
+    impl Visitor for Undecided {
+        fn head(&mut self, _: &mut Control<'_, '_>, _: Ticket, _: &Answer<'_>) -> Want {
+            Want::Body
+        }
+        fn body(&mut self, _: &mut Control<'_, '_>, _: Ticket, _: &[u8]) {}
+        fn done(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, outcome: &Outcome<'_>) {
+            self.1
+                .push((ticket.tag, outcome.result.is_err_and(gannet::fetch::Error::is_cancelled)));
+            if ticket.tag == 0 {
+                ctl.submit(&Request { tag: 1, ..self.0.clone() }).unwrap();
+                ctl.submit(&Request { tag: 2, ..self.0.clone() }).unwrap();
+                ctl.cancel_all();
+                ctl.submit(&Request { tag: 3, ..self.0.clone() }).unwrap();
+            }
+        }
+    }
+    let server = spawn(Script::new()).unwrap();
+    let mut fetcher = Fetcher::new(quick()).unwrap();
+    let url = Url::parse(&server.url("/bytes/10"), &UrlRules::default()).unwrap();
+    let request = Request { url, tag: 0, profile: Arc::default() };
+    fetcher.submit(&request).unwrap();
+    let mut undecided = Undecided(request, Vec::new());
+    while !fetcher.is_idle() {
+        fetcher.turn(Some(Duration::from_secs(1)), &mut undecided).unwrap();
+    }
+    assert_eq!(undecided.1, [(0, false), (1, true), (2, true), (3, false)]);
 }
 
 #[test]

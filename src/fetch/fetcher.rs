@@ -237,8 +237,8 @@ impl Fetcher {
         // Its memory serves again: the steady state allocates nothing.
         self.state.between = between;
         let mut queued = core::mem::take(&mut self.state.places.queued);
-        for request in queued.drain(..) {
-            self.begin(&request, false, visitor);
+        for (request, called_off) in queued.drain(..) {
+            self.begin(&request, called_off, visitor);
         }
         if self.state.places.queued.is_empty() {
             self.state.places.queued = queued;

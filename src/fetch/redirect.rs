@@ -171,37 +171,17 @@ pub fn resolve(from: &Url, location: &[u8]) -> Result<Url, RedirectError> {
     if location.len() > MAX_URL {
         return Err(RedirectError::Invalid(UrlError::TooLong));
     }
-    let location = as_text(location);
-    let location = two_slashes(&location);
-    let base = from.to_standard().map_err(RedirectError::Invalid)?;
-    let mut joined = base
-        .join(&location)
-        .map_err(|error| RedirectError::Invalid(UrlError::from_standard(error)))?;
-    if Scheme::from_name(joined.scheme()).is_none() {
-        return Err(RedirectError::Scheme(joined.scheme().into()));
+    let mut url = from.join(&as_text(location)).map_err(|error| match error {
+        UrlError::Scheme(scheme) => RedirectError::Scheme(scheme),
+        error => RedirectError::Invalid(error),
+    })?;
+    if url.fragment().is_none() {
+        url.set_fragment(from.fragment());
     }
-    if joined.fragment().is_none() {
-        joined.set_fragment(from.fragment());
-    }
-    let zone = from.zone().filter(|_| joined.host_str() == base.host_str()).map(Into::into);
-    let mut url = Url::from_standard(joined, zone).map_err(RedirectError::Invalid)?;
     if !url.same_origin(from) {
         url.set_userinfo(None);
-    } else if url.userinfo().is_none() {
-        url.set_userinfo(from.userinfo().cloned());
     }
     Ok(url)
-}
-
-/// Three slashes and more before a host mean what two do, in http and https. The standard says so (its "special
-/// authority ignore slashes state"), the `url` crate finds no host behind them.
-fn two_slashes(location: &str) -> Cow<'_, str> {
-    let rest = location.trim_start_matches(['/', '\\']);
-    if location.len() - rest.len() > 2 {
-        Cow::Owned(["//", rest].concat())
-    } else {
-        Cow::Borrowed(location)
-    }
 }
 
 /// Text out of a field's bytes; what is not UTF-8 is kept as percent-encoded bytes.

@@ -228,8 +228,8 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Places {
     pub(super) entries: Vec<Entry>,
-    /// Requests that begin after the turn.
-    pub(super) queued: Vec<Request>,
+    /// Requests that begin after the turn, and whether they were called off before.
+    pub(super) queued: Vec<(Request, bool)>,
     /// How many requests there may be, and how many there are.
     pub(super) most: usize,
     pub(super) live: usize,
@@ -275,7 +275,7 @@ impl Control<'_, '_> {
         if self.places.room() == 0 {
             return Err(Error::new(ErrorKind::Full, Phase::Queue));
         }
-        self.places.queued.push(request.clone());
+        self.places.queued.push((request.clone(), false));
         Ok(())
     }
 
@@ -313,6 +313,9 @@ impl Control<'_, '_> {
         self.ctl.cancel_all();
         for entry in &mut self.places.entries {
             entry.doomed = true;
+        }
+        for (_, called_off) in &mut self.places.queued {
+            *called_off = true;
         }
     }
 }

@@ -305,6 +305,43 @@ impl Url {
         self.text.push_str(&fragment);
     }
 
+    /// Where a link in a document of this URL leads, by the URL standard. On the same origin the
+    /// userinfo goes with it; a fragment of this URL does not.
+    ///
+    /// ```
+    /// # use gannet::fetch::{Url, UrlError};
+    /// let page: Url = "http://h/docs/a.html?q#top".parse()?;
+    /// assert_eq!(page.join("b.html#x")?.as_str(), "http://h/docs/b.html#x");
+    /// assert_eq!(page.join("../img/c.png")?.as_str(), "http://h/img/c.png");
+    /// assert_eq!(page.join("//other/")?.as_str(), "http://other/");
+    /// assert_eq!(page.join("mailto:me@h"), Err(UrlError::Scheme("mailto".into())));
+    /// # Ok::<(), UrlError>(())
+    /// ```
+    pub fn join(&self, reference: &str) -> Result<Self, UrlError> {
+        if reference.len() > MAX_URL {
+            return Err(UrlError::TooLong);
+        }
+        let base = self.to_standard()?;
+        let joined = base.join(&two_slashes(reference)).map_err(UrlError::from_standard)?;
+        if Scheme::from_name(joined.scheme()).is_none() {
+            return Err(UrlError::Scheme(joined.scheme().into()));
+        }
+        let zone = self.zone().filter(|_| joined.host_str() == base.host_str()).map(Into::into);
+        let mut url = Self::from_standard(joined, zone)?;
+        if url.userinfo().is_none() && url.same_origin(self) {
+            url.userinfo.clone_from(&self.userinfo);
+        }
+        Ok(url)
+    }
+
+    /// A fragment for one that has none.
+    pub(super) fn set_fragment(&mut self, fragment: Option<&str>) {
+        if let Some(fragment) = fragment {
+            self.text.push('#');
+            self.text.push_str(fragment);
+        }
+    }
+
     /// The form that the `url` crate resolves references against: without a zone, which it does
     /// not know.
     pub(super) fn to_standard(&self) -> Result<url::Url, UrlError> {
@@ -316,6 +353,17 @@ impl Url {
             }
         };
         parsed.map_err(UrlError::from_standard)
+    }
+}
+
+/// Three slashes and more before a host mean what two do, in http and https. The standard says so (its "special
+/// authority ignore slashes state"), the `url` crate finds no host behind them.
+fn two_slashes(reference: &str) -> Cow<'_, str> {
+    let rest = reference.trim_start_matches(['/', '\\']);
+    if reference.len() - rest.len() > 2 {
+        Cow::Owned(["//", rest].concat())
+    } else {
+        Cow::Borrowed(reference)
     }
 }
 
