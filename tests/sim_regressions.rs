@@ -555,3 +555,49 @@ fn a_late_rest_of_the_answer_before_moves_the_request() {
         }
     }
 }
+
+/// A handler that pauses in the middle of a body that is then cut, and is resumed from outside each time nothing else
+/// is left to do.
+#[test]
+fn a_run_goes_on_after_what_it_waited_for() {
+    #[derive(Default)]
+    struct Slow(Keep, Vec<gannet::engine::JobKey>);
+    impl Handler for Slow {
+        fn head(&mut self, ctl: &mut Ctl<'_>, job: JobRef, head: &Head<'_>, body: Body) -> Advice {
+            self.0.head(ctl, job, head, body)
+        }
+        fn body(&mut self, ctl: &mut Ctl<'_>, job: JobRef, bytes: &[u8]) {
+            ctl.pause(job.key);
+            self.1.push(job.key);
+            self.0.body(ctl, job, bytes);
+        }
+        fn restart(&mut self, ctl: &mut Ctl<'_>, job: JobRef, why: Kind) {
+            self.0.restart(ctl, job, why);
+        }
+        fn done(&mut self, ctl: &mut Ctl<'_>, job: JobRef, report: &Report<'_>) {
+            self.0.done(ctl, job, report);
+        }
+    }
+    let page = Answer::ok("0123456789");
+    // Where the whole body came in one piece, nothing is left to wait for.
+    let mut waited = 0;
+    for at in 0..page.encode(false).len() as u64 {
+        let page = page.clone();
+        let net = net(Server::new(move |_| page.clone()).cut(at, How::Reset, 1));
+        let mut driver = driver(Config::default(), net);
+        submit(&mut driver, "192.0.2.1", 80, "/", 0);
+        let mut slow = Slow::default();
+        let mut runs = 0;
+        while let Err(stuck) = sim::run(&mut driver, &mut slow, HOUR) {
+            assert!(stuck.for_ever && !slow.1.is_empty(), "cut at {at}: {stuck}");
+            for key in slow.1.drain(..) {
+                driver.ctl().resume(key);
+            }
+            runs += 1;
+            assert!(runs < 10);
+        }
+        waited += runs;
+        assert_eq!((&slow.0.body[..], slow.0.ends.len()), (&b"0123456789"[..], 1), "cut at {at}");
+    }
+    assert_eq!(waited, 9, "once for each cut within the body");
+}

@@ -113,12 +113,17 @@ impl core::error::Error for Stuck {}
 
 /// Turns until the engine holds no request any more, for at most `limit` of virtual time. Names
 /// are looked up among those of [`Net::name`].
+///
+/// A handler that pauses makes it come back, with [`Stuck::for_ever`], when nothing else is left to
+/// do: resume what waits through [`Driver::ctl`], and run on.
 pub fn run(
     driver: &mut Driver<Net>,
     handler: &mut dyn Handler,
     limit: Duration,
 ) -> Result<(), Stuck> {
     let start = driver.net_mut().time;
+    // What has been commanded since the last run may be what it was waiting for.
+    driver.net_mut().ledger.stuck = false;
     loop {
         look_up(driver, handler);
         let held = driver.engine().held();
