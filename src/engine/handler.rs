@@ -141,7 +141,8 @@ pub trait Handler {
     }
 
     /// Whether a connection to this address may be opened for this host. Asked before every
-    /// connect.
+    /// connect. A guard against private networks judges `address.ip().to_canonical()`, for an IPv4
+    /// address may come as IPv6 (`::ffff:10.0.0.1`).
     fn allow(&mut self, host: HostKey, address: SocketAddr) -> bool {
         let _ = (host, address);
         true

@@ -152,7 +152,9 @@ pub trait Visitor {
     }
 
     /// Whether a connection to this address may be opened. Asked before every connect, also of
-    /// addresses that [`Options::addresses`](super::Options::addresses) allow.
+    /// addresses that [`Options::addresses`](super::Options::addresses) allow. A guard against
+    /// private networks judges `address.ip().to_canonical()`, for an IPv4 address may come as IPv6
+    /// (`::ffff:10.0.0.1`).
     fn allow_addr(&mut self, address: SocketAddr) -> bool {
         let _ = address;
         true
