@@ -1,6 +1,6 @@
 //! The pace against servers that answer 429, told apart from limits of connections.
 
-use crate::world::{Model, RateLimit, Spread};
+use crate::world::{Model, RateLimit, Spread, World};
 use crate::{alone, client, percent, search};
 
 fn bucket(per_second: u64, burst: u64, retry_after: Option<u64>) -> RateLimit {
@@ -60,6 +60,28 @@ fn the_allowed_rate_is_found_and_kept() {
             assert!(part >= least, "{name}: {part:.1} %");
             assert!(refused < most, "{name}: 429 {refused:.2} %");
         }
+    }
+}
+
+/// A second of the clock begins at any moment of the run, and what is sent at once falls into one or into
+/// two of them.
+#[test]
+fn a_window_may_begin_at_any_moment() {
+    for (per_second, least) in [(50, 92.0), (200, 89.0)] {
+        let rate = Some(window(per_second, 1, Some(1)));
+        let model = Model { service: 50, rate, ..Model::default() };
+        let parts: Vec<f64> = (0..20)
+            .map(|phase| {
+                let begins = phase * 50 + 3;
+                let mut world = World::new(&model, phase);
+                world.add(client(search(6, phase)), begins);
+                world.run(31);
+                percent(world.clients[0].stats.served * 1000, per_second * (31_000 - begins))
+            })
+            .collect();
+        let mean = parts.iter().sum::<f64>() / parts.len() as f64;
+        println!("{per_second} in a second: {mean:.1} % of {parts:.0?}");
+        assert!(mean >= least, "{per_second} in a second: {mean:.1} % of {parts:.0?}");
     }
 }
 

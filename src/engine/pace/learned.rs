@@ -71,8 +71,8 @@ pub(super) struct Learned {
     began: Instant,
     /// What ended it, until the pause is over and all that it left behind is answered.
     ended: Option<Ended>,
-    /// What passed in the run before, and the longest pause asked for.
-    last_passed: u64,
+    /// The least that passed in a run, and the longest pause asked for.
+    least_passed: u64,
     longest: Duration,
     /// It gives so many in a window and then none, as was seen twice.
     counts_windows: bool,
@@ -140,7 +140,7 @@ impl Learned {
             flowing: 0,
             began: all.0,
             ended: (pause >= COSTLY).then_some(Ended::First),
-            last_passed: 0,
+            least_passed: u64::MAX,
             longest: pause,
             counts_windows: false,
             complaints: 1,
@@ -183,7 +183,6 @@ impl Learned {
     fn resumed(&mut self, now: Instant, ended: Ended) {
         let passed = core::mem::take(&mut self.flowing);
         let began = core::mem::replace(&mut self.began, now);
-        let last_passed = core::mem::replace(&mut self.last_passed, passed);
         if self.told {
             return;
         }
@@ -193,7 +192,7 @@ impl Learned {
                     buckets.all_answered();
                 }
                 let (since, accepted) = self.door.accepted();
-                self.last_passed = accepted;
+                self.least_passed = accepted;
                 let slowest = per_second(accepted, self.flow_at - since);
                 let fastest = per_second(accepted, self.complained_at - since);
                 // A window whose end the pause names gives `slowest`; a small bucket far more.
@@ -203,11 +202,27 @@ impl Learned {
                 let gave = |time: Duration| mul_div(passed * MILLI, SECOND, nanos(time).max(1));
                 // As much as this, the pause included, in which it may have given more.
                 let least = gave(at - began + rest);
-                let is_window = passed > 8 && passed.abs_diff(last_passed) <= 1 + passed / 128;
+                // A run may begin in one window and end in the next: the least is what one has.
+                let window = mul_div(self.least_passed * MILLI, SECOND, nanos(self.longest).max(1));
+                let is_long = at - began >= self.longest * 2;
+                if is_long && gave(at - began) > window + window / 16 {
+                    self.least_passed = u64::MAX;
+                }
+                let is_window =
+                    passed > 8 && passed.abs_diff(self.least_passed) <= 1 + passed / 128;
+                self.least_passed = self.least_passed.min(passed);
+                let may_be = |range: (u64, u64)| (range.0..=range.1.min(before)).contains(&window);
+                let possible = self.buckets.as_ref().and_then(|buckets| buckets.range());
                 self.rate = if is_window && (at - began) * 2 < rest {
-                    // As many as the last time, whatever time they took: all that a window has.
+                    // As many as once before, whatever time they took: all that a window has.
                     self.counts_windows = true;
                     gave(self.longest)
+                } else if passed > self.least_passed
+                    && at - began < rest
+                    && possible.is_some_and(may_be)
+                {
+                    // What began before a window's end and went on in the next looks like that, too.
+                    window
                 } else if self.counts_windows {
                     self.stood.min(before - before / 16).max(least)
                 } else {
