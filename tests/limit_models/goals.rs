@@ -90,7 +90,9 @@ fn hold(rows: Vec<(Model, Goal)>) {
             if row.long < long || row.short < short || row.refused >= goal.refused {
                 missed.push(format!("{} from {start}", model.name));
             }
-            if let Some(8) = model.best.filter(|_| model.workers.is_some()) {
+            // Where times vary much, one run says little: `neighbours` has ninety.
+            let alike = matches!(model.spread, crate::world::Spread::Same);
+            if let Some(8) = model.best.filter(|_| alike && model.workers.is_some()) {
                 let added = row.latency - model.service as f64;
                 assert!(added <= 1.5 * model.service as f64, "{}: {added:.0} ms", model.name);
             }

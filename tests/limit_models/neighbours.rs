@@ -147,3 +147,52 @@ fn a_server_that_stands_still_at_times() {
     let (mean, least) = sum_up("free, with stalls", &free);
     assert!(mean >= 88.0 && least >= 65.0, "{mean} %, {least} % at least");
 }
+
+/// Eight workers whose times vary as much as they are long: what waits is no reason to be sure of anything,
+/// and yet nobody waits for long.
+#[test]
+fn a_queue_of_varied_times_is_short() {
+    let mut added = Vec::new();
+    let mut all = Vec::new();
+    for service in [20, 50, 100] {
+        let base = Model { service, spread: Spread::Exponential, ..Model::default() };
+        let model = Model { workers: Some(fixed::<8>), ..base };
+        for (start, seed) in [6, 4, 1].into_iter().flat_map(|it| (0..10).map(move |at| (it, at))) {
+            let (stats, _) = alone(&model, client(search(start, seed)), 30, seed);
+            added.push(stats.latency_ms() / service as f64 - 1.0);
+            all.push(percent(stats.served, 30 * 8 * 1000 / service));
+        }
+    }
+    let (mean, least) = sum_up("varied times", &all);
+    let waits = added.iter().sum::<f64>() / added.len() as f64;
+    let most = added.iter().copied().fold(0.0, f64::max);
+    println!("adds {waits:.2} times the service on average, {most:.2} at most");
+    assert!(mean >= 97.0 && least >= 85.0, "{mean} %, {least} % at least");
+    assert!(waits <= 0.8, "adds {waits:.2} times the service");
+}
+
+/// A server that does the more work the more it has, where times vary much or all that is under way becomes
+/// slower: the first to come back are the quick ones, and what is still out tells as much as they do.
+#[test]
+fn thrash_where_times_vary_much_is_seen_at_once() {
+    for (what, spread, thrash_shared, least) in [
+        ("exponential", Spread::Exponential, false, (83.0, 70.0)),
+        ("log-normal", Spread::LogNormal, false, (92.0, 84.0)),
+        ("all slower", Spread::Same, true, (95.5, 87.5)),
+    ] {
+        let (mut long, mut short) = (Vec::new(), Vec::new());
+        for service in [20, 50] {
+            let thrash = Some(16);
+            let model = Model { service, spread, thrash, thrash_shared, ..Model::default() };
+            for (start, seed) in [6, 1].into_iter().flat_map(|it| (0..8).map(move |at| (it, at))) {
+                let (stats, _) = alone(&model, client(search(start, seed)), 30, seed);
+                let first: u64 = stats.seconds[..8].iter().sum();
+                long.push(percent(stats.served, 30 * 16_000 / service));
+                short.push(percent(first, 8 * 16_000 / service));
+            }
+        }
+        let (long, _) = sum_up(&format!("thrash, {what}, 30 s"), &long);
+        let (short, _) = sum_up(&format!("thrash, {what}, 8 s"), &short);
+        assert!(long >= least.0 && short >= least.1, "{what}: {long} % in 30 s, {short} % in 8 s");
+    }
+}

@@ -108,6 +108,11 @@ impl Sums {
         noise.min(NOISE_MAX) as u32
     }
 
+    /// Whether bytes weigh more than requests.
+    const fn is_mostly_bytes(&self) -> bool {
+        self.bytes / BYTES_PER_UNIT_PART > self.units / 2
+    }
+
     /// The mean of requests in flight, in 1/16.
     pub(super) fn concurrency16(&self) -> u64 {
         (self.in_flight * 16).checked_div(u64::from(self.count)).unwrap_or(0)
@@ -124,7 +129,7 @@ impl Sums {
             noise: self.noise(),
             wait: self.waited.checked_div(u64::from(self.waits)),
             mean_time: self.spent / u64::from(self.count.max(1)),
-            mostly_bytes: self.bytes / BYTES_PER_UNIT_PART > self.units / 2,
+            mostly_bytes: self.is_mostly_bytes(),
             count: self.count,
         })
     }
@@ -273,10 +278,41 @@ impl Window {
 const STEPS: usize = 24;
 
 /// Sums by requests in flight, while growth is too fast for one window a level.
+///
+/// The first to come back are the quick ones: where times vary, what is still out says as much.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ladder {
     /// As many as growth has reached: most hosts stay on the first few.
-    steps: Vec<Sums>,
+    steps: Vec<Step>,
+    /// What was sent before is not waited for.
+    since: Instant,
+}
+
+/// What was sent with about so many in flight.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    sums: Sums,
+    /// What is not back, and the times when it was sent, added up.
+    out: u32,
+    sent_at: u64,
+}
+
+impl Step {
+    /// With what is still out, which counts the more the more times vary: those that are all alike come
+    /// back when they come back, but of those that vary most, what one has waited is as good as served.
+    fn with_those_out(&self, now: Instant, noise: u32) -> Sums {
+        let mut sums = self.sums;
+        if sums.is_mostly_bytes() {
+            // A large body that is still coming is no slow answer.
+            return sums;
+        }
+        let waited = u64::from(self.out).wrapping_mul(now.as_nanos()).wrapping_sub(self.sent_at);
+        // A clock that steps back makes no one wait.
+        let waited = waited.cast_signed().max(0).cast_unsigned();
+        let weight = u64::from(noise.min(1024)).pow(2) >> 10;
+        sums.spent = sums.spent.saturating_add(mul_div(waited, weight, UNIT));
+        sums
+    }
 }
 
 /// The step of the ladder that `in_flight` belongs to: 1, 2, 3, 4–5, 6–7, 8–11, 12–15, 16–23 …
@@ -289,40 +325,95 @@ fn step(in_flight: u32) -> usize {
 
 impl Ladder {
     /// Bytes of all steps.
-    pub(super) const MOST_BYTES: usize = STEPS * size_of::<Sums>();
+    pub(super) const MOST_BYTES: usize = STEPS * size_of::<Step>();
 
-    /// Adds a sample, as [`Sums::add`].
-    pub(super) fn add(&mut self, spent: u64, units: u64, in_flight: u32, bytes: u64) {
+    /// Nothing is known, and nothing that is under way will be.
+    pub(super) fn anew(now: Instant) -> Self {
+        Self { steps: Vec::new(), since: now }
+    }
+
+    fn step(&mut self, in_flight: u32) -> &mut Step {
         let step = step(in_flight);
         if step >= self.steps.len() {
             self.steps.reserve_exact(step + 1 - self.steps.len());
-            self.steps.resize(step + 1, Sums::default());
+            self.steps.resize(step + 1, Step::default());
         }
-        self.steps[step].add(spent, units, in_flight, bytes);
+        &mut self.steps[step]
+    }
+
+    /// A request is sent.
+    pub(super) fn sent(&mut self, now: Instant, in_flight: u32) {
+        let step = self.step(in_flight);
+        step.out += 1;
+        step.sent_at = step.sent_at.wrapping_add(now.as_nanos());
+    }
+
+    /// It is back, however it went.
+    pub(super) fn back(&mut self, sent_at: Instant, in_flight: u32) {
+        if sent_at < self.since {
+            return;
+        }
+        let step = self.step(in_flight);
+        step.out = step.out.saturating_sub(1);
+        step.sent_at = match step.out {
+            0 => 0,
+            _ => step.sent_at.wrapping_sub(sent_at.as_nanos()),
+        };
+    }
+
+    /// Something is lost, and perhaps does not come back: what is out says nothing any more.
+    pub(super) fn forget_those_out(&mut self, now: Instant) {
+        self.since = now;
+        for step in &mut self.steps {
+            (step.out, step.sent_at) = (0, 0);
+        }
+    }
+
+    fn sums(&self) -> impl DoubleEndedIterator<Item = &Sums> {
+        self.steps.iter().map(|step| &step.sums)
+    }
+
+    /// Adds a sample, as [`Sums::add`].
+    pub(super) fn add(&mut self, spent: u64, units: u64, in_flight: u32, bytes: u64) {
+        self.step(in_flight).sums.add(spent, units, in_flight, bytes);
     }
 
     /// Samples of all steps.
     pub(super) fn count(&self) -> u32 {
-        self.steps.iter().map(|sums| sums.count).sum()
+        self.sums().map(|sums| sums.count).sum()
+    }
+
+    /// How much times vary at one level: the middle of the steps up to one.
+    fn noise(&self, below: usize) -> Option<u32> {
+        let (count, sum) = self
+            .sums()
+            .take(below + 1)
+            .filter(|sums| sums.count >= 3)
+            .fold((0, 0), |(count, sum), sums| {
+                (count + sums.count, sum + sums.count * sums.noise())
+            });
+        sum.checked_div(count)
     }
 
     /// Compares the highest level that has enough samples with one of half its size or less.
-    pub(super) fn compare(&self) -> Option<(Reading, Reading)> {
-        let high = self.steps.iter().rposition(|sums| sums.count >= 4)?;
+    pub(super) fn compare(&self, now: Instant) -> Option<(Reading, Reading)> {
+        let high = self.steps.iter().rposition(|step| step.sums.count >= 4)?;
+        let noise = self.noise(STEPS).unwrap_or(0);
         // The top step may be thin while growth goes on: the next below will do as well.
         let enough = |at: usize, least: u32| {
-            let sums = self.steps.get(at)?;
+            let sums = self.steps.get(at)?.with_those_out(now, noise);
             let reading = sums.reading()?;
             // A standard error of a sixth at most.
             (sums.count >= least && reading.error() <= UNIT / 6).then_some(reading)
         };
         let high = [high, high.saturating_sub(1)].into_iter().find_map(|at| {
-            let least = (self.steps[at].concurrency16() / 64).clamp(8, 64) as u32;
+            let least = (self.steps[at].sums.concurrency16() / 64).clamp(8, 64) as u32;
             enough(at, least)
         })?;
         // The nearest levels of half the size, and lower ones until they are enough.
         let mut low = Sums::default();
-        for sums in self.steps.iter().rev() {
+        for step in self.steps.iter().rev() {
+            let sums = &step.with_those_out(now, noise);
             let level = sums.concurrency16();
             if level > 0 && level * 2 <= high.concurrency16 + 8 {
                 if low.count >= 4 && low.reading().is_some_and(|low| low.error() <= UNIT / 6) {
@@ -338,7 +429,7 @@ impl Ladder {
     /// All up to half of a level, and all above, however few they are.
     pub(super) fn halves(&self, level: u32) -> (Option<Reading>, Option<Reading>) {
         let (mut low, mut high) = (Sums::default(), Sums::default());
-        for sums in &self.steps {
+        for sums in self.sums() {
             let is_low = sums.concurrency16() <= u64::from(level) * 8;
             (if is_low { &mut low } else { &mut high }).merge(sums);
         }
@@ -357,10 +448,11 @@ impl Ladder {
     }
 
     /// Neighbouring steps, from the lowest on, as many together as have so many samples.
-    fn groups(&self, least: u32) -> impl Iterator<Item = Reading> {
+    fn groups(&self, least: u32, now: Instant) -> impl Iterator<Item = Reading> {
         let mut group = Sums::default();
-        self.steps.iter().filter_map(move |sums| {
-            group.merge(sums);
+        let noise = self.noise(STEPS).unwrap_or(0);
+        self.steps.iter().filter_map(move |step| {
+            group.merge(&step.with_those_out(now, noise));
             let is_enough = group.count >= least;
             if is_enough { core::mem::take(&mut group).reading() } else { None }
         })
@@ -369,7 +461,7 @@ impl Ladder {
     /// The sums of the lowest steps that have so many samples together.
     fn lowest(&self, least: u32) -> Option<Sums> {
         let mut low = Sums::default();
-        for sums in &self.steps {
+        for sums in self.sums() {
             if low.count < least {
                 low.merge(sums);
             }
@@ -380,8 +472,8 @@ impl Ladder {
     /// The knee by Little's law: the best goodput times the time a unit takes without a crowd. No
     /// more than where that goodput was seen: what was asked for beyond it did not help.
     #[expect(clippy::cast_possible_truncation, reason = "the mean of numbers that fit")]
-    pub(super) fn knee(&self) -> Option<Knee> {
-        let best = self.groups(8).max_by_key(|reading| reading.rate)?;
+    pub(super) fn knee(&self, now: Instant) -> Option<Knee> {
+        let best = self.groups(8, now).max_by_key(|reading| reading.rate)?;
         let calm = self.lowest(6)?.reading()?;
         // The time at the lowest levels, of enough samples that chance has little part in it.
         let low = self.lowest(16).and_then(|sums| sums.reading()).unwrap_or(calm);
@@ -389,12 +481,7 @@ impl Ladder {
         let level = (mul_div(best.rate, low.per_unit, 1_000_000_000) + UNIT - 64) / UNIT;
         let level = level.min(best.concurrency16.div_ceil(16));
         let below = step((best.concurrency16 / 16) as u32);
-        // How much times vary at one level: the middle of the steps up to there.
-        let noise = self.steps.iter().take(below + 1).filter(|sums| sums.count >= 3);
-        let (count, sum) = noise.fold((0, 0), |(count, sum), sums| {
-            (count + sums.count, sum + sums.count * sums.noise())
-        });
-        let noise = sum.checked_div(count).unwrap_or(best.noise);
+        let noise = self.noise(below).unwrap_or(best.noise);
         Some(Knee { level: level.clamp(1, 1 << 15) as u32, calm, best, noise })
     }
 }

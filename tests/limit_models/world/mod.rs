@@ -34,6 +34,8 @@ enum Event {
     Request(usize),
     /// A worker is done.
     Worked(usize),
+    /// What shares a server that thrashes comes further.
+    Tick,
     /// The link sent a chunk.
     Chunk,
     /// The first byte at the client.
@@ -204,6 +206,8 @@ pub(crate) struct World {
     connections: u32,
     working: u32,
     waiting: VecDeque<usize>,
+    /// What is under way where all share, and how much work is left of each.
+    under_way: Vec<(usize, u64)>,
     link: VecDeque<(usize, u64)>,
     link_busy: bool,
     /// Connections that have a worker of their own.
@@ -215,6 +219,7 @@ pub(crate) struct World {
 }
 
 const CHUNK: u64 = 16 * 1024;
+const TICK: u64 = MS;
 
 impl World {
     pub(crate) fn new(model: &Model, seed: u64) -> Self {
@@ -231,6 +236,7 @@ impl World {
             connections: 0,
             working: 0,
             waiting: VecDeque::new(),
+            under_way: Vec::new(),
             link: VecDeque::new(),
             link_busy: false,
             holders: 0,
@@ -328,6 +334,7 @@ impl World {
             Event::Arrive(id) => self.arrive(id),
             Event::Request(id) => self.request(id),
             Event::Worked(id) => self.worked(id),
+            Event::Tick => self.tick(),
             Event::Chunk => self.chunk(),
             Event::Fin(id) => {
                 self.leave(id);

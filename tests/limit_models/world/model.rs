@@ -79,6 +79,9 @@ pub(crate) struct Model {
     pub(crate) rate: Option<RateLimit>,
     /// Beyond so many requests in flight the service time grows with their square.
     pub(crate) thrash: Option<u32>,
+    /// All that is under way becomes slower then, as it is at each moment; else each is what it was when it
+    /// began.
+    pub(crate) thrash_shared: bool,
     /// Requests that a connection may carry.
     pub(crate) requests_per_connection: u32,
     /// Random failures, in thousandths: fresh connections reset, requests answered 503.
@@ -115,6 +118,7 @@ impl Default for Model {
             body_spread: Spread::Same,
             rate: None,
             thrash: None,
+            thrash_shared: false,
             requests_per_connection: u32::MAX,
             random_resets: 0,
             random_503: 0,

@@ -1,6 +1,6 @@
 //! The server: connections, workers, a link, a bucket of requests.
 
-use super::{Beyond, CHUNK, Event, MS, SECOND, World};
+use super::{Beyond, CHUNK, Event, MS, SECOND, TICK, World};
 
 impl World {
     /// A SYN.
@@ -131,6 +131,13 @@ impl World {
         let first = self.model.first_service.filter(|_| self.conns[id].requests <= 1);
         let service = first.unwrap_or(self.model.service);
         let mut time = self.draw(service * MS, self.model.spread);
+        if self.model.thrash_shared {
+            if self.under_way.is_empty() {
+                self.after(TICK, Event::Tick);
+            }
+            self.under_way.push((id, time));
+            return;
+        }
         if let Some(bears) = self.model.thrash
             && self.working > bears
         {
@@ -139,6 +146,23 @@ impl World {
         }
         let time = self.stalled(time.max(1));
         self.after(time, Event::Worked(id));
+    }
+
+    /// All that is under way comes further, by as much as it does with so many.
+    pub(super) fn tick(&mut self) {
+        let n = self.under_way.len() as u64;
+        let bears = u64::from(self.model.thrash.unwrap_or(u32::MAX));
+        let done = if n > bears { TICK * bears * bears / (n * n) } else { TICK };
+        for (_, left) in &mut self.under_way {
+            *left = left.saturating_sub(done);
+        }
+        while let Some(at) = self.under_way.iter().position(|(_, left)| *left == 0) {
+            let (id, _) = self.under_way.remove(at);
+            self.worked(id);
+        }
+        if !self.under_way.is_empty() {
+            self.after(TICK, Event::Tick);
+        }
     }
 
     /// How long it takes until so much work is done.

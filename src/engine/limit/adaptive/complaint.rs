@@ -27,6 +27,7 @@ impl Adaptive {
             // Nobody comes to know much in so long.
             self.pause = pause.min(Duration::from_secs(3600));
         }
+        self.ladder.forget_those_out(now);
         let open = open.max(1);
         if let Some(burst) = self.burst.as_mut().filter(|burst| caused_at <= burst.cut) {
             // One cause, one cut: but each further one says that one less survived.
@@ -172,6 +173,7 @@ impl Adaptive {
             self.losses = Losses { since: now, count: 0 };
         }
         self.losses.count = self.losses.count.saturating_add(1);
+        self.ladder.forget_those_out(now);
         let many = (self.level / 8).max(3);
         // None is left where it began anew: as at the first time.
         let to = if left == 0 { u32::from(self.config.start) } else { left };
@@ -303,7 +305,7 @@ impl Adaptive {
         self.wall = Some(Wall { level: wall, what, since, times: times + again, growing });
         self.finding = Finding::Complaint { level: wall, what };
         if matches!(self.mode, Mode::Start) {
-            self.learn_base();
+            self.learn_base(now);
             // It grew to that without a sign of a crowd, or not at all.
             let grown = self.started_at * 2 <= survivors;
             self.unsure &= !grown && survivors > u32::from(self.config.start) * 4;

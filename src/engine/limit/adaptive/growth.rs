@@ -24,7 +24,7 @@ impl Adaptive {
         self.started_at = self.level;
         self.careful_above = 0;
         self.doubt = None;
-        self.ladder = Ladder::default();
+        self.ladder = Ladder::anew(now);
         self.unit_time = 0;
         self.stalled = 0;
         self.awaited = None;
@@ -41,7 +41,7 @@ impl Adaptive {
         };
         let mut crowded = longer(self.unit_time, self.time, 3, 2);
         let short = self.level < self.least();
-        if let Some((low, high)) = self.ladder.compare().filter(|_| !short) {
+        if let Some((low, high)) = self.ladder.compare(now).filter(|_| !short) {
             // Chance may make it look worse than it is.
             if !high.was_worth_it(&low, low.error() + high.error()) {
                 self.settle_at_knee(now);
@@ -95,7 +95,7 @@ impl Adaptive {
         }
         // At the cap, the answers to what was sent on the way there tell whether it was worth it.
         let half = u64::from(self.level) * 8;
-        let known = self.ladder.compare().is_some_and(|(_, high)| high.concurrency16 >= half);
+        let known = self.ladder.compare(now).is_some_and(|(_, high)| high.concurrency16 >= half);
         let known = known && self.started_at * 2 <= self.level;
         if self.level >= self.cap() && (known || self.ladder.count() >= self.level * 2) {
             self.settle_at_cap(now);
@@ -116,13 +116,13 @@ impl Adaptive {
             Some(wall) => Finding::Complaint { level: wall.level, what: wall.what },
             None => Finding::Ceiling,
         };
-        self.learn_base();
+        self.learn_base(now);
         self.settle(now);
     }
 
     /// Takes from the ladder how long a unit takes without a crowd.
-    pub(super) fn learn_base(&mut self) {
-        if let Some((low, high)) = self.ladder.compare() {
+    pub(super) fn learn_base(&mut self, now: Instant) {
+        if let Some((low, high)) = self.ladder.compare(now) {
             self.noise = high.noise;
             if self.started_at * 2 <= self.level {
                 self.unsure = false;
@@ -146,7 +146,7 @@ impl Adaptive {
     }
 
     pub(super) fn settle_at_knee(&mut self, now: Instant) {
-        let Some(knee) = self.ladder.knee() else { return };
+        let Some(knee) = self.ladder.knee(now) else { return };
         // Where times vary, a little more: too few cost goodput, a few too many only wait.
         let room = knee.level * knee.noise.min(WHOLE) / 3072;
         let level = (knee.level + room).min(self.level).max(u32::from(self.config.floor));

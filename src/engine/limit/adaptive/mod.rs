@@ -421,6 +421,9 @@ impl Adaptive {
             self.opening = now - since;
         }
         self.window.sent(now, in_flight);
+        if matches!(self.mode, Mode::Start) {
+            self.ladder.sent(now, in_flight);
+        }
     }
 
     pub(in crate::engine::limit) fn first_byte(
@@ -452,6 +455,9 @@ impl Adaptive {
     }
 
     pub(in crate::engine::limit) fn done(&mut self, now: Instant, sample: &Sample) {
+        if matches!(self.mode, Mode::Start) && sample.whole {
+            self.ladder.back(sample.sent_at, sample.in_flight);
+        }
         if !sample.served {
             self.window.excuse(sample);
             return;

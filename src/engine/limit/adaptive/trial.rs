@@ -275,7 +275,7 @@ impl Adaptive {
                 self.hold_until(now, now);
             }
         } else {
-            self.unsure = false;
+            let first = core::mem::take(&mut self.unsure);
             self.vague = false;
             if real < UNIT - (UNIT - ideal) * 2 / 3 {
                 // Every connection earns its keep: this is how long a unit takes here.
@@ -285,6 +285,10 @@ impl Adaptive {
                 self.alarm_at = now + self.trial * 4;
             }
             self.hold(now);
+            if first {
+                // Nothing was known of less, and nothing is of more: that is asked at once.
+                self.hold_until(now, now);
+            }
         }
     }
 
