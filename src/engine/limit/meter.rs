@@ -284,8 +284,9 @@ const STEPS: usize = 24;
 pub(super) struct Ladder {
     /// As many as growth has reached: most hosts stay on the first few.
     steps: Vec<Step>,
-    /// What was sent before is not waited for.
+    /// What was sent before is not waited for; so many that were sent since are not back.
     since: Instant,
+    out: u32,
 }
 
 /// What was sent with about so many in flight.
@@ -329,7 +330,7 @@ impl Ladder {
 
     /// Nothing is known, and nothing that is under way will be.
     pub(super) fn anew(now: Instant) -> Self {
-        Self { steps: Vec::new(), since: now }
+        Self { steps: Vec::new(), since: now, out: 0 }
     }
 
     fn step(&mut self, in_flight: u32) -> &mut Step {
@@ -343,6 +344,11 @@ impl Ladder {
 
     /// A request is sent.
     pub(super) fn sent(&mut self, now: Instant, in_flight: u32) {
+        if self.out >= in_flight.max(1) {
+            // One of them came to nothing, and nobody said so.
+            self.forget_those_out(now);
+        }
+        self.out += 1;
         let step = self.step(in_flight);
         step.out += 1;
         step.sent_at = step.sent_at.wrapping_add(now.as_nanos());
@@ -354,16 +360,19 @@ impl Ladder {
             return;
         }
         let step = self.step(in_flight);
-        step.out = step.out.saturating_sub(1);
-        step.sent_at = match step.out {
-            0 => 0,
-            _ => step.sent_at.wrapping_sub(sent_at.as_nanos()),
-        };
+        if step.out > 0 {
+            step.out -= 1;
+            step.sent_at = match step.out {
+                0 => 0,
+                _ => step.sent_at.wrapping_sub(sent_at.as_nanos()),
+            };
+            self.out -= 1;
+        }
     }
 
     /// Something is lost, and perhaps does not come back: what is out says nothing any more.
     pub(super) fn forget_those_out(&mut self, now: Instant) {
-        self.since = now;
+        (self.since, self.out) = (now, 0);
         for step in &mut self.steps {
             (step.out, step.sent_at) = (0, 0);
         }
@@ -384,15 +393,14 @@ impl Ladder {
     }
 
     /// How much times vary at one level: the middle of the steps up to one.
+    #[expect(clippy::cast_possible_truncation, reason = "the mean of numbers that fit")]
     fn noise(&self, below: usize) -> Option<u32> {
-        let (count, sum) = self
-            .sums()
-            .take(below + 1)
-            .filter(|sums| sums.count >= 3)
-            .fold((0, 0), |(count, sum), sums| {
-                (count + sums.count, sum + sums.count * sums.noise())
+        let (count, sum) =
+            self.sums().take(below + 1).filter(|sums| sums.count >= 3).fold((0, 0), |all, sums| {
+                let count = u64::from(sums.count);
+                (all.0 + count, all.1 + count * u64::from(sums.noise()))
             });
-        sum.checked_div(count)
+        sum.checked_div(count).map(|noise| noise as u32)
     }
 
     /// Compares the highest level that has enough samples with one of half its size or less.
@@ -512,6 +520,29 @@ mod tests {
         );
         assert_eq!(step(0), 0);
         assert_eq!(step(u32::MAX), STEPS - 1);
+    }
+
+    #[test]
+    fn what_is_out_counts_where_times_vary_until_it_is_lost() {
+        let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
+        let mut ladder = Ladder::anew(at(0));
+        for in_flight in 1..=4 {
+            ladder.sent(at(0), in_flight);
+        }
+        for millis in [10_u64, 30] {
+            ladder.back(at(0), 4);
+            ladder.add(millis * 1_000_000, UNIT, 4, 0);
+        }
+        // Of step 4 one was out; the second that is back belongs to none of it.
+        assert_eq!((ladder.out, ladder.steps[step(4)].out), (3, 0));
+        let spent = |ladder: &Ladder, noise| {
+            ladder.steps.iter().map(|it| it.with_those_out(at(100), noise).spent).sum::<u64>()
+        };
+        assert_eq!(spent(&ladder, 0), 40_000_000);
+        assert_eq!(spent(&ladder, 1024), 340_000_000);
+        // Nothing else is under way now, so those were lost.
+        ladder.sent(at(60), 1);
+        assert_eq!(spent(&ladder, 1024), 80_000_000);
     }
 
     #[test]

@@ -203,9 +203,10 @@ impl Learned {
                 // As much as this, the pause included, in which it may have given more.
                 let least = gave(at - began + rest);
                 // A run may begin in one window and end in the next: the least is what one has.
-                let window = mul_div(self.least_passed * MILLI, SECOND, nanos(self.longest).max(1));
+                let all = self.least_passed.saturating_mul(MILLI);
+                let window = mul_div(all, SECOND, nanos(self.longest).max(1));
                 let is_long = at - began >= self.longest * 2;
-                if is_long && gave(at - began) > window + window / 16 {
+                if is_long && gave(at - began) > window.saturating_add(window / 16) {
                     self.least_passed = u64::MAX;
                 }
                 let is_window =

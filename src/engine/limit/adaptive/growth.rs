@@ -41,7 +41,7 @@ impl Adaptive {
         };
         let mut crowded = longer(self.unit_time, self.time, 3, 2);
         let short = self.level < self.least();
-        if let Some((low, high)) = self.ladder.compare(now).filter(|_| !short) {
+        if !short && let Some((low, high)) = self.ladder.compare(now) {
             // Chance may make it look worse than it is.
             if !high.was_worth_it(&low, low.error() + high.error()) {
                 self.settle_at_knee(now);
@@ -95,9 +95,12 @@ impl Adaptive {
         }
         // At the cap, the answers to what was sent on the way there tell whether it was worth it.
         let half = u64::from(self.level) * 8;
-        let known = self.ladder.compare(now).is_some_and(|(_, high)| high.concurrency16 >= half);
-        let known = known && self.started_at * 2 <= self.level;
-        if self.level >= self.cap() && (known || self.ladder.count() >= self.level * 2) {
+        let known = |it: &Self| {
+            let compared = it.ladder.compare(now);
+            it.started_at * 2 <= it.level
+                && compared.is_some_and(|(_, high)| high.concurrency16 >= half)
+        };
+        if self.level >= self.cap() && (self.ladder.count() >= self.level * 2 || known(self)) {
             self.settle_at_cap(now);
         }
     }
