@@ -696,6 +696,21 @@ fn slow_answers_are_given_up_by_their_own_option() {
     }
 }
 
+/// `-y` and `-Y` are about the server: what comes to us late is not its slowness.
+#[test]
+fn a_slow_source_is_not_a_slow_server() {
+    let server = spawn(Script::new()).unwrap();
+    let url = server.url("/bytes/3");
+    let mut child = Gannet::new()
+        .args(["-sS", "--retry", "0", "-y", "1", "-Y", "1000", "-T", "-", &url])
+        .spawn(Stdio::piped());
+    std::thread::sleep(Duration::from_millis(2500));
+    child.stdin.take().unwrap().write_all(b"late").unwrap();
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!((out.status.code(), out.stdout.len()), (Some(0), 3), "{said}");
+}
+
 #[test]
 fn connections_are_as_many_as_allowed() {
     for (args, most) in [

@@ -310,7 +310,10 @@ impl Exchange {
                 None => self.sending_deadline(config),
             },
         };
-        let low = config.low_speed.filter(|_| moves || config.waiting_is_slow);
+        // That we have nothing to send is not the peer's slowness.
+        let is_ours = matches!(self.sending, Sending::Starved { .. });
+        let waits = config.waiting_is_slow && !is_ours;
+        let low = config.low_speed.filter(|_| moves || waits);
         let speed = low.map(|low| (self.window.since + low.during, Overdue::Fails(Kind::TooSlow)));
         match (speed, phase) {
             (Some(speed), Some(phase)) => Some(if speed.0 < phase.0 { speed } else { phase }),
