@@ -225,7 +225,9 @@ impl Adaptive {
         *before = Unheard { since: now, waiting: unheard, answered: 0, ..*before };
         if many && none_comes && unheard > 1 && served > 0 && served < self.level {
             before.cut_from = Some(self.level);
-            (before.served, before.left, before.room) = (served, unheard, unheard);
+            (before.served, before.left) = (served, unheard);
+            // Some go on: if the others are slow and no more, it is they who tell.
+            before.room = unheard.min(served.div_ceil(2));
             self.proven = 0;
             (self.proof, self.proof_fresh) = (0, 0);
             self.burst = Some(Burst { cut: now, top: served + 1, count: 1, growing: true });
@@ -238,19 +240,22 @@ impl Adaptive {
     /// more.
     fn taken_up(&mut self, now: Instant, sample: &Sample, unheard: u32) {
         let waits = &mut self.unheard;
-        if !sample.reused && sample.sent_at <= waits.since {
-            waits.left -= 1;
-            waits.cut_from = None;
-        }
-        waits.left = waits.left.min(unheard);
         let patience = Duration::from_nanos(self.time).saturating_mul(waits.patience);
         if now - waits.since >= patience.max(UNHEARD_LEAST) / 2
             && let Some(level) = waits.cut_from.take()
         {
+            // What comes as late as this would have come without any room.
             waits.patience = waits.patience.saturating_mul(REFUTED);
             waits.left = 0;
             self.bears_more(now, level);
+        } else if !sample.reused && sample.sent_at <= waits.since {
+            waits.left -= 1;
+            // It was for that: another may have the same.
+            waits.room = waits.room.saturating_add(1);
+            waits.cut_from = None;
         }
+        let waits = &mut self.unheard;
+        waits.left = waits.left.min(unheard);
         if self.unheard.left == 0 {
             (self.unheard.since, self.unheard.waiting, self.unheard.answered) = (now, unheard, 0);
         }
