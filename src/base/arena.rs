@@ -1,15 +1,19 @@
-//! Generational keys: slots in a list, each with the number of values that it held before.
+//! Generational keys over a slab.
 //!
 //! A key names one value for ever: when the value is removed, the key dies with it, and a later
 //! value in the same slot has another generation. Stale events therefore die at look-up instead
-//! of reaching a stranger. Look-up is an index and one comparison, never a hash. Free slots are
-//! a chain through the slots themselves; the one that was left last is taken first.
+//! of reaching a stranger. Look-up is an index and one comparison, never a hash.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "there is a generation for each slot that ever held a value: `insert` sees to that"
+)]
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
 use alloc::vec::Vec;
+use slab::Slab;
 
 /// Names one value of an [`Arena<T>`], for as long as it is there.
 pub struct Key<T> {
@@ -74,26 +78,12 @@ impl<T> fmt::Debug for Key<T> {
     }
 }
 
-/// What a key's index leads to.
-#[derive(Debug)]
-struct Slot<T> {
-    value: Option<T>,
-    /// How many values lived here before: what the keys of this one say.
-    generation: u32,
-    /// While nothing is here: the slot that was left before this one.
-    next: u32,
-}
-
-/// The end of the chain of free slots: beyond any slot.
-const END: u32 = u32::MAX;
-
-/// Values in slots, named by [`Key`]s.
+/// Values in a slab, named by [`Key`]s.
 #[derive(Debug)]
 pub struct Arena<T> {
-    slots: Vec<Slot<T>>,
-    /// The slot that was left last.
-    free: u32,
-    len: usize,
+    slots: Slab<T>,
+    /// The generation of each slot that was ever used.
+    generations: Vec<u32>,
 }
 
 impl<T> Default for Arena<T> {
@@ -103,50 +93,31 @@ impl<T> Default for Arena<T> {
 }
 
 impl<T> Arena<T> {
-    /// What a value takes here, beside its room in vain: the list doubles when it is full.
-    pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+    /// What a value takes here at most, beside its room in vain: the lists double when they are
+    /// full. A slab's slot is the value, or where the next free one is.
+    pub(crate) const SLOT_BYTES: usize = size_of::<(T, usize)>() + size_of::<u32>();
 
     /// An empty arena; allocates with the first value.
     pub const fn new() -> Self {
-        Self { slots: Vec::new(), free: END, len: 0 }
+        Self { slots: Slab::new(), generations: Vec::new() }
     }
 
     /// Keeps `value` and names it.
     pub fn insert(&mut self, value: T) -> Key<T> {
-        let index = self.vacant();
-        let Some(slot) = self.slots.get_mut(index as usize) else { dead() };
-        self.len += 1;
-        let key = Key { index, generation: slot.generation, of: PhantomData };
-        self.free = slot.next;
-        // Nothing was there: what would drop it is not made.
-        core::mem::forget(slot.value.replace(value));
-        key
-    }
-
-    /// The slot of the next value: one that was left, or a new one.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "2^32 values do not fit in memory: the index fits"
-    )]
-    fn vacant(&mut self) -> u32 {
-        if self.free == END {
-            self.free = self.slots.len() as u32;
-            self.slots.push(Slot { value: None, generation: 0, next: END });
+        let index = self.slots.insert(value);
+        if index == self.generations.len() {
+            self.generations.push(0);
         }
-        self.free
+        self.key(index)
     }
 
     /// Takes the value out; its key is dead from now on.
     pub fn remove(&mut self, key: Key<T>) -> Option<T> {
-        let slot = self.slots.get_mut(key.index())?;
-        if slot.generation != key.generation {
+        if !self.contains(key) {
             return None;
         }
-        let value = slot.value.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.next = core::mem::replace(&mut self.free, key.index);
-        self.len -= 1;
-        Some(value)
+        self.generations[key.index()] = key.generation.wrapping_add(1);
+        self.slots.try_remove(key.index())
     }
 
     /// Whether the value that `key` names is still here.
@@ -157,21 +128,19 @@ impl<T> Arena<T> {
     /// The value that `key` names.
     #[inline]
     pub fn get(&self, key: Key<T>) -> Option<&T> {
-        let slot = self.slots.get(key.index())?;
-        if slot.generation != key.generation {
+        if self.generations.get(key.index()) != Some(&key.generation) {
             return None;
         }
-        slot.value.as_ref()
+        self.slots.get(key.index())
     }
 
     /// The value that `key` names, to be changed.
     #[inline]
     pub fn get_mut(&mut self, key: Key<T>) -> Option<&mut T> {
-        let slot = self.slots.get_mut(key.index())?;
-        if slot.generation != key.generation {
+        if self.generations.get(key.index()) != Some(&key.generation) {
             return None;
         }
-        slot.value.as_mut()
+        self.slots.get_mut(key.index())
     }
 
     /// The key that a packed token names, if its value is still here.
@@ -183,32 +152,35 @@ impl<T> Arena<T> {
     /// The key of the value that is in slot `index` now.
     #[inline]
     pub fn at(&self, index: usize) -> Option<Key<T>> {
-        let slot = self.slots.get(index)?;
-        let index = u32::try_from(index).ok()?;
-        slot.value.is_some().then_some(Key { index, generation: slot.generation, of: PhantomData })
+        self.slots.contains(index).then(|| self.key(index))
     }
 
     /// The value in slot `index` now, for lists that hold bare indices.
     pub(super) fn slot_mut(&mut self, index: u32) -> Option<&mut T> {
-        self.slots.get_mut(index as usize)?.value.as_mut()
+        self.slots.get_mut(index as usize)
     }
 
     /// How many values are here.
     pub fn len(&self) -> usize {
-        self.len
+        self.slots.len()
     }
 
     /// Whether nothing is here.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.slots.is_empty()
     }
 
     /// All values with their keys, in order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Key<T>, &T)> {
-        self.slots.iter().zip(0..).filter_map(|(slot, index)| {
-            let key = Key { index, generation: slot.generation, of: PhantomData };
-            Some((key, slot.value.as_ref()?))
-        })
+        self.slots.iter().map(|(index, value)| (self.key(index), value))
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a slab of 2^32 values does not fit in memory: the index fits"
+    )]
+    fn key(&self, index: usize) -> Key<T> {
+        Key { index: index as u32, generation: self.generations[index], of: PhantomData }
     }
 }
 
