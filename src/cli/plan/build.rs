@@ -262,12 +262,10 @@ fn targets(
         }
         match upload.map(String::as_str) {
             None => {
-                refers_to_sets(args, &source, &output)?;
                 targets.push(Target { url: source, number, output, upload: None, more, is_first });
             }
             Some("-" | ".") => {
                 let upload = Some(Upload::Stdin);
-                refers_to_sets(args, &source, &output)?;
                 targets.push(Target { url: source, number, output, upload, more, is_first });
             }
             Some(files) => {
@@ -290,7 +288,6 @@ fn targets(
                         Where::Name(name) => Where::Name(files.named(number, name)),
                         other => other.clone(),
                     };
-                    refers_to_sets(args, &source, &output)?;
                     let more = more.clone();
                     targets.push(Target {
                         url: source.clone(),
@@ -303,6 +300,9 @@ fn targets(
                 }
             }
         }
+    }
+    for target in &targets {
+        refers_to_sets(args, &target.url, &target.output)?;
     }
     Ok(targets)
 }
