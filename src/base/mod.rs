@@ -7,6 +7,7 @@
     deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)
 )]
 
+mod address;
 mod arena;
 mod hash;
 mod list;
@@ -15,23 +16,22 @@ mod number;
 mod ratio;
 #[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
 mod sort;
-mod text;
 mod time;
 mod timers;
 
+pub(crate) use address::push_address;
 pub(crate) use arena::dead;
 pub use arena::{Arena, Key};
 pub(crate) use hash::Map;
 pub use hash::{Seeded, SeededHasher};
 pub use list::{Linked, Links, List};
 pub(crate) use name::is_named;
-pub(crate) use number::Number;
 #[cfg(any(feature = "fetch", feature = "demo"))]
 pub(crate) use number::decimal;
+pub(crate) use number::{Number, push_digits};
 pub(crate) use ratio::mul_div;
 #[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
 pub(crate) use sort::sort_by_key;
-pub(crate) use text::{push_address, push_digits};
 pub use time::Instant;
 pub(crate) use time::nanos;
 pub use timers::Timers;

@@ -1,25 +1,10 @@
-//! Numbers and addresses as text, appended to bytes: without the machinery of `core::fmt`, which for
-//! the addresses alone would be 5 KiB in a program that prints none itself.
+//! Socket addresses as text, appended to bytes: without the machinery of `core::fmt`, which would be 5 KiB
+//! in a program that prints none itself.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// A number in digits of a base up to 16.
-#[expect(clippy::cast_possible_truncation, reason = "a digit")]
-pub(crate) fn push_digits<const BASE: u64>(out: &mut Vec<u8>, mut value: u64) {
-    let start = out.len();
-    loop {
-        let digit = (value % BASE) as u8;
-        out.push(if digit < 10 { b'0' + digit } else { b'a' + (digit - 10) });
-        value /= BASE;
-        if value == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
-    }
-}
+use super::push_digits;
 
 /// `1.2.3.4:80`, `[::1]:80`, `[fe80::1%2]:80`: what `Display` of the standard library writes.
 pub(crate) fn push_address(out: &mut Vec<u8>, address: SocketAddr) {
@@ -96,17 +81,6 @@ mod tests {
         let mut out = Vec::new();
         push_address(&mut out, address);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn digits_are_those_of_the_number() {
-        for number in [0, 9, 10, 255, 65_535, 1_234_567_890, u64::MAX] {
-            let (mut decimal, mut hex) = (b"a".to_vec(), Vec::new());
-            push_digits::<10>(&mut decimal, number);
-            push_digits::<16>(&mut hex, number);
-            assert_eq!(decimal, alloc::format!("a{number}").into_bytes());
-            assert_eq!(hex, alloc::format!("{number:x}").into_bytes());
-        }
     }
 
     /// As the standard library writes them: every pattern of zeros, and the kinds with a form of their own.
