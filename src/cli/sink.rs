@@ -107,17 +107,8 @@ impl Files {
                     .write(true)
                     .open(&path)
                     .map_err(|error| FileError::Io(path.clone(), error))?;
-                return Ok(FileSink {
-                    path,
-                    file,
-                    written: 0,
-                    part: None,
-                    key: 0,
-                    note: None,
-                    noted: false,
-                    appended: None,
-                    fresh: None,
-                });
+                let way = if is_null(&file) { Way::Nowhere } else { Way::Device };
+                return Ok(FileSink { path, file, written: 0, way });
             }
             if meta.is_dir() {
                 return Err(FileError::Io(path, io::Error::from(io::ErrorKind::IsADirectory)));
@@ -144,17 +135,8 @@ impl Files {
         if meta.is_some() || self.fsync {
             let _ = fs::remove_file(note_name(&part));
         }
-        Ok(FileSink {
-            path,
-            file: opened,
-            written: 0,
-            part: Some(part),
-            key,
-            note: None,
-            noted: false,
-            appended: None,
-            fresh: asked,
-        })
+        let way = Way::Part(Part { name: part, key, note: None, noted: false, fresh: asked });
+        Ok(FileSink { path, file: opened, written: 0, way })
     }
 
     /// Goes on with what an earlier run left.
@@ -175,17 +157,8 @@ impl Files {
         let file = file.inspect_err(|_| {
             self.busy.remove(&key);
         })?;
-        Ok(FileSink {
-            path: path.to_owned(),
-            file,
-            written: offset,
-            part: Some(part),
-            key,
-            note: None,
-            noted: true,
-            appended: None,
-            fresh: None,
-        })
+        let way = Way::Part(Part { name: part, key, note: None, noted: true, fresh: None });
+        Ok(FileSink { path: path.to_owned(), file, written: offset, way })
     }
 
     /// Goes on at the end of a file that has its final name, as curl's `-C` does, wherever what
@@ -206,17 +179,8 @@ impl Files {
             }
             file.seek(SeekFrom::Start(length)).map_err(failed)?;
         }
-        Ok(FileSink {
-            path: path.to_owned(),
-            file,
-            written: length,
-            part: None,
-            key: 0,
-            note: None,
-            noted: false,
-            appended: Some(length),
-            fresh: None,
-        })
+        let way = Way::Appended { before: length };
+        Ok(FileSink { path: path.to_owned(), file, written: length, way })
     }
 
     fn open(
@@ -299,37 +263,43 @@ impl Files {
     /// The file is whole: it gets its name.
     pub fn finish(
         &mut self,
-        mut sink: FileSink,
+        sink: FileSink,
         modified: Option<SystemTime>,
     ) -> Result<PathBuf, FileError> {
-        self.busy.remove(&sink.key);
-        if self.since.elapsed().is_ok_and(|time| time <= EARLY) {
-            self.early.insert(sink.key);
-        }
+        let FileSink { path, file, way, .. } = sink;
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |error| FileError::Io(path, error)
         };
+        if let Way::Part(part) = &way {
+            self.busy.remove(&part.key);
+            if self.since.elapsed().is_ok_and(|time| time <= EARLY) {
+                self.early.insert(part.key);
+            }
+        }
         if let Some(time) = modified {
             // A date beyond what the file system holds is no reason to lose the file.
-            let _ = sink.file.set_modified(time);
+            let _ = file.set_modified(time);
         }
         if self.fsync {
-            sink.file.sync_all().map_err(failed(&sink.path))?;
-        }
-        if let Some(part) = sink.part.take() {
-            sink.path = self.name(&part, sink.path, sink.fresh.as_deref())?;
-            if sink.noted {
-                let _ = fs::remove_file(note_name(&part));
-            }
-            if self.fsync
-                && let Some(parent) = sink.path.parent()
-            {
-                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-                File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed(&sink.path))?;
+            match file.sync_all() {
+                // Pipes and terminals have no disk.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput && way.is_device() => {}
+                other => other.map_err(failed(&path))?,
             }
         }
-        Ok(sink.path)
+        let Way::Part(part) = way else { return Ok(path) };
+        let path = self.name(&part.name, path, part.fresh.as_deref())?;
+        if part.noted {
+            let _ = fs::remove_file(note_name(&part.name));
+        }
+        if self.fsync
+            && let Some(parent) = path.parent()
+        {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed(&path))?;
+        }
+        Ok(path)
     }
 
     /// Gives a part its final name, or where one that is taken is kept the next that is free.
@@ -360,31 +330,34 @@ impl Files {
     }
 
     /// It did not become whole. What can be continued stays; `remove`: nothing stays.
-    pub fn give_up(&mut self, mut sink: FileSink, remove: bool) {
-        self.busy.remove(&sink.key);
-        if let Some(length) = sink.appended {
-            // What was there is the user's.
-            if remove {
-                let _ = sink.file.set_len(length);
+    pub fn give_up(&mut self, sink: FileSink, remove: bool) {
+        let part = match sink.way {
+            Way::Nowhere | Way::Device => return,
+            Way::Appended { before } => {
+                // What was there is the user's.
+                if remove {
+                    let _ = sink.file.set_len(before);
+                }
+                return;
             }
-            return;
-        }
-        let Some(part) = sink.part.take() else { return };
+            Way::Part(part) => part,
+        };
+        self.busy.remove(&part.key);
         if remove || sink.written == 0 {
-            let _ = fs::remove_file(&part);
-            if sink.noted {
-                let _ = fs::remove_file(note_name(&part));
+            let _ = fs::remove_file(&part.name);
+            if part.noted {
+                let _ = fs::remove_file(note_name(&part.name));
             }
             return;
         }
-        if !sink.noted
-            && let Some(note) = &sink.note
+        if !part.noted
+            && let Some(note) = &part.note
         {
-            let _ = write_note(&part, note);
+            let _ = write_note(&part.name, note);
         }
         self.left.0 += 1;
         if self.left.1.len() < 5 {
-            self.left.1.push(part);
+            self.left.1.push(part.name);
         }
     }
 }
@@ -406,17 +379,59 @@ pub struct FileSink {
     path: PathBuf,
     file: File,
     written: u64,
-    /// Its name until it is whole; `None`: written in place (a device, or continued as curl does).
-    part: Option<PathBuf>,
+    way: Way,
+}
+
+/// How a file comes to its bytes.
+#[derive(Debug)]
+enum Way {
+    /// The null device, which would take them one system call at a time: they end here.
+    Nowhere,
+    /// Another device: it is written in place.
+    Device,
+    /// At its end, as curl does it.
+    Appended {
+        /// How long it was before that.
+        before: u64,
+    },
+    /// Under another name, until it is whole.
+    Part(Part),
+}
+
+impl Way {
+    const fn is_device(&self) -> bool {
+        matches!(self, Self::Nowhere | Self::Device)
+    }
+}
+
+/// What there is to know about a part.
+#[derive(Debug)]
+struct Part {
+    name: PathBuf,
+    /// What its final name is in [`Files::busy`].
     key: u64,
-    /// How it can be continued.
+    /// How it can be continued,
     note: Option<Note>,
+    /// and whether that stands beside it.
     noted: bool,
-    /// How long it was when it went on at its end, as curl does it.
-    appended: Option<u64>,
     /// The name that was asked for, where one that is taken is kept: another process may take it
     /// while this one writes.
     fresh: Option<PathBuf>,
+}
+
+/// Whether nothing is kept of what is written there.
+#[cfg(unix)]
+fn is_null(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |meta: fs::Metadata| meta.rdev();
+    let ours = file.metadata().map(device);
+    let null = fs::metadata("/dev/null").map(device);
+    matches!((ours, null), (Ok(ours), Ok(null)) if ours == null && null != 0)
+}
+
+#[cfg(not(unix))]
+const fn is_null(_: &File) -> bool {
+    false
 }
 
 impl FileSink {
@@ -427,33 +442,40 @@ impl FileSink {
 
     /// How long it was when it went on at its end, if it did.
     pub const fn appended(&self) -> Option<u64> {
-        self.appended
+        match self.way {
+            Way::Appended { before } => Some(before),
+            Way::Nowhere | Way::Device | Way::Part(_) => None,
+        }
     }
 
     /// What to keep beside it when it stays a part.
     pub fn note(&mut self, note: Option<Note>) {
-        self.note = note.filter(|note| note.etag.is_some() || note.last_modified.is_some());
+        if let Way::Part(part) = &mut self.way {
+            part.note = note.filter(|note| note.etag.is_some() || note.last_modified.is_some());
+        }
     }
 
     /// More of it.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        self.file.write_all(bytes).map_err(|error| FileError::Io(self.path.clone(), error))?;
+        if !matches!(self.way, Way::Nowhere) {
+            self.file.write_all(bytes).map_err(|error| FileError::Io(self.path.clone(), error))?;
+        }
         self.written += bytes.len() as u64;
         if self.written > NOTE_AFTER
-            && !self.noted
-            && let (Some(part), Some(note)) = (&self.part, &self.note)
+            && let Way::Part(Part { name, note: Some(note), noted, .. }) = &mut self.way
+            && !*noted
         {
-            self.noted = write_note(part, note).is_ok();
+            *noted = write_note(name, note).is_ok();
         }
         Ok(())
     }
 
     /// Feeds what is there to `hash`, before an earlier run's part goes on.
     pub fn read_back(&self, mut hash: impl FnMut(&[u8])) -> io::Result<()> {
-        let (path, length) = match (&self.part, self.appended) {
-            (Some(part), _) => (part, u64::MAX),
-            (None, Some(length)) => (&self.path, length),
-            (None, None) => return Ok(()),
+        let (path, length) = match &self.way {
+            Way::Nowhere | Way::Device => return Ok(()),
+            Way::Appended { before } => (&self.path, *before),
+            Way::Part(part) => (&part.name, u64::MAX),
         };
         let mut file = File::open(path)?.take(length);
         let mut block = vec![0; 1 << 16];

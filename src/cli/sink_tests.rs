@@ -141,9 +141,15 @@ fn a_name_that_was_taken_meanwhile_is_not_overwritten() {
 #[test]
 fn devices_and_links_are_written_through() {
     let (dir, mut files) = files(Existing::Default);
+    files.fsync = true;
     let mut null = files.begin(Path::new("/dev/null"), true, false).unwrap();
     null.write(b"x").unwrap();
     files.finish(null, None).unwrap();
+    if cfg!(target_os = "linux") {
+        let mut full = files.begin(Path::new("/dev/full"), true, false).unwrap();
+        assert!(full.write(b"x").is_err(), "only the null device is not written to");
+        files.give_up(full, true);
+    }
     let target = dir.path().join("target");
     let link = dir.path().join("link");
     std::os::unix::fs::symlink("further", &link).unwrap();
