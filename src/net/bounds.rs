@@ -22,8 +22,8 @@ const MOST_TURN: Duration = Duration::from_millis(8);
 /// Bounds of the driver's own memory and of the work of one turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DriverConfig {
-    /// Bytes of the one read buffer. Where TLS is used it grows by a record while the front of
-    /// one is held, whatever is said here.
+    /// Bytes of the one read buffer, once reads have filled smaller ones. Where TLS is used it
+    /// grows by a record while the front of one is held, whatever is said here.
     pub read_buffer: usize,
     /// Reads of one connection before the others have their turn.
     pub read_budget: u32,
@@ -46,8 +46,8 @@ pub struct DriverConfig {
 impl Default for DriverConfig {
     fn default() -> Self {
         Self {
-            read_buffer: 64 * 1024,
-            read_budget: 8,
+            read_buffer: 256 * 1024,
+            read_budget: 4,
             handshakes_a_turn: 16,
             most_rest: MOST_REST,
             most_turn: MOST_TURN,
