@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) moved: bool,
     /// The request's body can be produced again.
     pub(super) replayable: bool,
+    /// No further attempt is allowed: what would be in its way is of no concern.
+    pub(super) last: bool,
     /// It timed out before the first byte once before.
     pub(super) slow_once: bool,
     /// The user asked for every failure to be tried again.
@@ -78,6 +80,7 @@ pub(super) fn verdict(kind: Kind, facts: Facts) -> Verdict {
     };
     match (again, facts.replayable || !facts.sent) {
         (true, true) => Verdict::Again,
+        (true, false) if facts.last => Verdict::Final(kind),
         (true, false) => Verdict::Final(Kind::BodyNotReplayable),
         (false, _) => Verdict::Final(kind),
     }
@@ -134,6 +137,7 @@ mod tests {
         answered: false,
         moved: false,
         replayable: true,
+        last: false,
         slow_once: false,
         all_errors: false,
         late_ones: false,
@@ -186,6 +190,12 @@ mod tests {
                 ResetInBody,
                 Facts { replayable: false, ..answered(FRESH_GET) },
                 Final(BodyNotReplayable),
+            ),
+            (
+                "body gone, and no further attempt: as it is",
+                ResetInBody,
+                Facts { replayable: false, last: true, ..answered(FRESH_GET) },
+                Final(ResetInBody),
             ),
             ("attempt's time used up: final", AttemptTimeout, FRESH_GET, Final(AttemptTimeout)),
             (

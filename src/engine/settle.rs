@@ -250,6 +250,7 @@ impl Engine {
             answered,
             moved: job.moved,
             replayable: job.replayable(),
+            last: job.failures + 1 >= job.attempts_allowed,
             slow_once: job.slow_once,
             all_errors: self.config.retry_all_errors,
             late_ones: self.config.retry_attempt_timeouts,
