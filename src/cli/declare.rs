@@ -264,6 +264,12 @@ macro_rules! name {
     (http1_1) => {
         "http1.1"
     };
+    (tlsv1_0) => {
+        "tlsv1.0"
+    };
+    (tlsv1_1) => {
+        "tlsv1.1"
+    };
     (tlsv1_2) => {
         "tlsv1.2"
     };

@@ -1,52 +1,20 @@
 //! From words to options: curl's ways of writing them, brought into one form.
 //!
-//! Owns bundles (`-sSo FILE`, `-oFILE`), `--no-NAME`, `-:` and `--next`, `--`, config files in
-//! curl's syntax and names that are reserved. What comes out is `--name` or `--name=value`, one
+//! Owns bundles (`-sSo FILE`, `-oFILE`), `--no-NAME`, `-:` and `--next`, `--`, `--expand-NAME` and
+//! config files in curl's syntax. What comes out is `--name` or `--name=value`, one
 //! word each, in the order typed, a list for each group; `args` gives them their types.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::absent;
 use super::args::Args;
 use super::plan::Usage;
+use super::variables::Variables;
 
 /// Config files may name further ones this deep.
 const MAX_DEPTH: u32 = 10;
-
-/// Names that CLI.md reserves for a later version.
-const LATER: &[&str] = &[
-    "cookie",
-    "cookie-jar",
-    "form",
-    "form-string",
-    "proxy",
-    "proxy-user",
-    "noproxy",
-    "preproxy",
-    "socks4",
-    "socks4a",
-    "socks5",
-    "socks5-hostname",
-    "proxytunnel",
-    "unix-socket",
-    "abstract-unix-socket",
-    "warc",
-    "since",
-    "interleave",
-    "mirrors",
-    "robots",
-];
-
-/// Short forms of the same.
-const LATER_SHORT: &[(char, &str)] = &[
-    ('b', "cookie"),
-    ('c', "cookie-jar"),
-    ('F', "form"),
-    ('x', "proxy"),
-    ('U', "proxy-user"),
-    ('p', "proxytunnel"),
-];
 
 /// What the words came to.
 #[derive(Debug, Default)]
@@ -60,12 +28,18 @@ pub struct Words {
 struct Lexer {
     /// How many config files are open.
     depth: u32,
+    variables: Variables,
     words: Words,
 }
 
 /// Whether an option of this name takes a value; `None`: there is none.
 fn takes_value(name: &str) -> Option<bool> {
-    Args::option(name).map(|option| option.name != "help" && option.takes_value())
+    let takes =
+        |name| Args::option(name).map(|option| option.name != "help" && option.takes_value());
+    match name.strip_prefix("expand-") {
+        Some(plain) => takes(plain).filter(|&takes| takes),
+        None => takes(name),
+    }
 }
 
 fn is_flag(name: &str) -> bool {
@@ -74,7 +48,7 @@ fn is_flag(name: &str) -> bool {
 
 /// Brings the words after the program's name into one form.
 pub fn lex(words: &[OsString], default_config: Option<&Path>) -> Result<Words, Usage> {
-    let mut lexer = Lexer { depth: 0, words: Words::default() };
+    let mut lexer = Lexer { depth: 0, variables: Variables::default(), words: Words::default() };
     lexer.words.groups.push(Vec::new());
     if let Some(path) = default_config {
         lexer.config(path)?;
@@ -130,13 +104,10 @@ impl Lexer {
         for (at, letter) in letters {
             let mut options = Args::options().map(|(_, option)| option);
             let Some(option) = options.find(|option| option.short == Some(letter)) else {
-                if let Some((_, name)) = LATER_SHORT.iter().find(|(short, _)| *short == letter) {
-                    return Err(later(&format!("-{letter}, --{name}")).into());
-                }
-                return Err(format!(
-                    "option -{letter} is unknown (gannet --help all lists what there is)"
-                )
-                .into());
+                let text = absent::short(letter).unwrap_or_else(|| {
+                    format!("option -{letter} is unknown (gannet --help all lists what there is)")
+                });
+                return Err(text.into());
             };
             let name = option.name;
             if name == "help" {
@@ -165,10 +136,15 @@ impl Lexer {
                 let Some(value) = value.or_else(next) else {
                     return Err(format!("option --{name} requires a value").into());
                 };
-                if name == "config" {
-                    return self.config(Path::new(&value));
+                let (name, value) = match name.strip_prefix("expand-") {
+                    Some(plain) => (plain, self.expanded(&value)?),
+                    None => (name, value),
+                };
+                match name {
+                    "config" => return self.config(Path::new(&value)),
+                    "variable" => return self.variables.set(&value.to_string_lossy()),
+                    _ => self.push(name, Some(&value)),
                 }
-                self.push(name, Some(&value));
                 Ok(())
             }
             Some(false) if value.is_some() => Err(format!("option --{name} takes no value").into()),
@@ -199,11 +175,16 @@ impl Lexer {
                         }
                         Ok(())
                     }
-                    None if LATER.contains(&name) => Err(later(&format!("--{name}")).into()),
-                    None => Err(unknown(name).into()),
+                    None => Err(absent::long(name).unwrap_or_else(|| unknown(name)).into()),
                 }
             }
         }
+    }
+
+    /// `--expand-NAME`.
+    fn expanded(&mut self, value: &OsStr) -> Result<OsString, Usage> {
+        let text = value.to_str().ok_or_else(|| format!("{} is not UTF-8", value.display()))?;
+        self.variables.expand(text, &mut self.words.warnings).map(Into::into)
     }
 
     fn flag(&mut self, name: &str) -> Result<(), Usage> {
@@ -306,10 +287,6 @@ fn unknown(name: &str) -> String {
         Some(near) => format!("option --{name} is unknown; did you mean --{near}?"),
         None => format!("option --{name} is unknown (gannet --help all lists what there is)"),
     }
-}
-
-fn later(name: &str) -> String {
-    format!("{name} is planned for a later version of gannet and does not exist yet")
 }
 
 /// Letters to change, add or drop to come from one name to the other.
@@ -450,6 +427,18 @@ mod tests {
             (&["-h"], &["--help"]),
             (&["-H", "K;"], &["--header=K;"]),
             (&["--parallel-max-host", "4"], &["--parallel-max-host=4"]),
+            (&["-#N1"], &["--progress-bar", "--no-buffer", "--tlsv1"]),
+            (
+                &[
+                    "--variable",
+                    "a=x",
+                    "--expand-url=u/{{a}}",
+                    "--expand-url",
+                    "{{b}}v",
+                    "--url={{a}}",
+                ],
+                &["--url=u/x", "--url=v", "--url={{a}}"],
+            ),
         ];
         for (line, want) in table {
             assert_eq!(words(line).unwrap(), vec![want.to_vec()], "{line:?}");
@@ -465,13 +454,19 @@ mod tests {
         let table: &[(&[&str], &str)] = &[
             (&["--outptu", "x"], "did you mean --output?"),
             (&["--nothing-like-it-at-all"], "is unknown"),
-            (&["-b", "a=b"], "later version"),
+            (&["-c", "a"], "later version"),
+            (&["-s0", "a"], "does not have curl's --http1.0"),
+            (&["--ssl-reqd"], "speaks HTTP and HTTPS"),
+            (&["--no-sessionid"], "rustls"),
+            (&["--expand-url"], "requires a value"),
+            (&["--expand-silent"], "--silent has no value"),
             (&["-sFa=b"], "later version"),
             (&["--proxy", "http://p/"], "later version"),
             (&["--warc", "x"], "later version"),
             (&["-o"], "requires a value"),
             (&["--silent=yes"], "takes no value"),
             (&["-K", "/no/such/file"], "can't read the config file"),
+            (&["--variable", "a@/no/such/file"], "can't read /no/such/file"),
         ];
         for (line, want) in table {
             let error = words(line).unwrap_err();

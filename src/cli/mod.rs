@@ -2,7 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `lexer`, `options`, `args`, `values`, `manual` | what was typed, and what is said of it |
+//! | `lexer`, `variables`, `options`, `absent`, `args`, `values`, `manual` | what was typed, and what is said of it |
 //! | `plan`, `data`, `glob` | what it means |
 //! | `lines`, `entry`, `prompt`, `wait`, `signals` | what comes in |
 //! | `run` | the two ways to run, over the fetcher |
@@ -36,6 +36,7 @@ macro_rules! show_line {
 }
 
 mod about;
+mod absent;
 mod args;
 mod certs;
 mod data;
@@ -72,6 +73,7 @@ mod strftime;
 mod summary;
 mod template;
 mod values;
+mod variables;
 mod wait;
 mod writeout;
 
@@ -114,6 +116,13 @@ fn fetch(words: &[OsString]) -> Exit {
         Ok(words) => words,
         Err(error) => return refused(&error),
     };
+    let mut typed = words.groups.iter().flatten().rev().filter_map(|word| word.to_str());
+    if let Some(file) = typed.find_map(|word| word.strip_prefix("--stderr="))
+        && let Err(error) = stdio::stderr_to(Path::new(file))
+    {
+        let text = format!("--stderr: can't write to {file}: {error}");
+        return refused(&plan::Usage { text, exit: Exit::WRITE });
+    }
     match plan::plan(&words.groups, words.warnings) {
         Ok(Command::Print(text)) => match stdio::Stdout.write_all(text.as_bytes()) {
             Ok(()) => Exit::SUCCESS,

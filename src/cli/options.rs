@@ -47,6 +47,15 @@ options! {
         /// Name the file as the URL does
         #[arg(short = 'O', long, num_args = 0, default_missing_value = "true")]
         pub remote_name: Vec<bool>,
+        /// Write the body nowhere
+        #[arg(
+            long,
+            num_args = 0,
+            default_missing_value = "true",
+            hide_short_help = true,
+            long_help = "Write the body nowhere: it is received and checked, and let go. It stands for one URL as -o does."
+        )]
+        pub out_null: Vec<bool>,
         /// -O for every URL that has no -o
         #[arg(long, hide_short_help = true)]
         pub remote_name_all: bool,
@@ -215,10 +224,21 @@ options! {
         )]
         pub resume_key: Option<ResumeKey>,
         /// Put these header fields into the records; or all
-        #[arg(long, value_name = "NAME,…|all", hide_short_help = true, value_delimiter = ',')]
+        #[arg(
+            long,
+            value_name = "NAME,…|all",
+            hide_short_help = true,
+            value_delimiter = ',',
+            long_help = "Put these header fields into the records; or all of them. A transfer has a record only with --results."
+        )]
         pub record_headers: Vec<String>,
         /// Put bodies into the records
-        #[arg(long, value_name = "text|base64", hide_short_help = true)]
+        #[arg(
+            long,
+            value_name = "text|base64",
+            hide_short_help = true,
+            long_help = "Put bodies into the records. A transfer has a record only with --results."
+        )]
         pub record_body: Option<BodyForm>,
         /// Longest body in a record (1M); longer ones are cut there
         #[arg(
@@ -230,10 +250,17 @@ options! {
         )]
         pub record_body_max: Option<u64>,
         /// Put the SHA-256 of each body into its record
-        #[arg(long)]
+        #[arg(
+            long,
+            long_help = "Put the SHA-256 of each body, decoded as it is delivered, into its record. A transfer has a record only with --results."
+        )]
         pub sha256: bool,
         /// Write each record at once
-        #[arg(long, hide_short_help = true)]
+        #[arg(
+            long,
+            hide_short_help = true,
+            long_help = "Write each record at once, else once a second and at the end. A transfer has a record only with --results."
+        )]
         pub unbuffered: bool,
     }
 
@@ -309,6 +336,12 @@ options! {
             long_help = "User and password for Basic authentication. Without :PASSWORD it is asked for, on the terminal or, where there is none, from the first line of standard input. In a batch it needs --auth-host."
         )]
         pub user: Option<String>,
+        /// Send -u by Basic authentication (always so)
+        #[arg(long, hide_short_help = true)]
+        pub basic: bool,
+        /// A cookie for the first host: NAME=VALUE, several with ; between
+        #[arg(short = 'b', long, value_name = "NAME=VALUE", hide_short_help = true, long_help = "Send this cookie, or several with a ; between, as the field Cookie; several -b are joined. Redirects to other hosts do not take it along. Files of cookies are not read. In a batch it needs --auth-host.")]
+        pub cookie: Vec<String>,
         /// A bearer token
         #[arg(long, value_name = "TOKEN", hide_short_help = true)]
         pub oauth2_bearer: Option<String>,
@@ -380,6 +413,9 @@ options! {
         /// Read options from this file; - is standard input
         #[arg(short = 'K', long, value_name = "FILE", long_help = "Read options from a file in curl's syntax: an option a line, with or without dashes, its value after a blank, = or :, quoted if need be. Unless -q comes first, the file gannet/config in the user's configuration folder (or the one that GANNET_CONFIG names) is read before.")]
         pub config: Vec<PathBuf>,
+        /// Set a variable that --expand-NAME puts into the value of another option
+        #[arg(long, value_name = "NAME=TEXT|NAME@FILE", hide_short_help = true, long_help = "Set a variable: NAME=TEXT, NAME@FILE (@- is standard input), %NAME out of the environment, %NAME=TEXT or %NAME@FILE where it may be missing there; NAME[FIRST-LAST]=… takes these bytes. --expand-OPTION VALUE is --OPTION with {{NAME}} in its value replaced, for each option that has a value and stands later; \\{{ is a {{ as it is. {{NAME:trim:url}} applies functions from left to right: trim, json (escapes of a JSON string), url, b64, 64dec.")]
+        pub variable: Vec<String>,
         /// First of all: do not read the default config file
         #[arg(short = 'q', long)]
         pub disable: bool,
@@ -400,6 +436,9 @@ options! {
         /// All URLs at once instead of one after another
         #[arg(short = 'Z', long)]
         pub parallel: bool,
+        /// With -Z: connect at once, without waiting for a free connection (always so)
+        #[arg(long, hide_short_help = true)]
+        pub parallel_immediate: bool,
         /// Connections in all (512, less when descriptors are scarce)
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         pub parallel_max: Option<u32>,
@@ -451,7 +490,10 @@ options! {
         #[arg(long, value_name = "TIME", hide_short_help = true, value_parser = values::duration)]
         pub host_down_after: Option<Duration>,
         /// Try again after any failure; never a POST
-        #[arg(long)]
+        #[arg(
+            long,
+            long_help = "Try again after any failure of a transfer, with -f also after any status of 400 and above; never a POST (see --retry-unsafe). What can't be written or read on this machine (exit status 23 and 26) is no failure of a transfer, nor is a range that was refused (33)."
+        )]
         pub retry_all_errors: bool,
         /// Try again after a refused connection (always on)
         #[arg(long, hide_short_help = true)]
@@ -530,6 +572,15 @@ options! {
         /// The key of --cert (PEM)
         #[arg(long, value_name = "FILE", hide_short_help = true)]
         pub key: Option<PathBuf>,
+        /// TLS 1.0 or later (always so, and at least 1.2)
+        #[arg(short = '1', long, hide_short_help = true)]
+        pub tlsv1: bool,
+        /// TLS 1.0 or later (always so, and at least 1.2)
+        #[arg(long, hide_short_help = true)]
+        pub tlsv1_0: bool,
+        /// TLS 1.1 or later (always so, and at least 1.2)
+        #[arg(long, hide_short_help = true)]
+        pub tlsv1_1: bool,
         /// TLS 1.2 or later
         #[arg(long, hide_short_help = true)]
         pub tlsv1_2: bool,
@@ -542,6 +593,9 @@ options! {
         /// The server's key must have one of these hashes, or be the one in this file (PEM or DER)
         #[arg(long, value_name = "sha256//HASH;…|FILE", hide_short_help = true)]
         pub pinnedpubkey: Option<String>,
+        /// Send small packets at once (always so)
+        #[arg(long, hide_short_help = true)]
+        pub tcp_nodelay: bool,
         /// Only IPv4
         #[arg(short = '4', long, overrides_with = "ipv6", hide_short_help = true)]
         pub ipv4: bool,
@@ -630,6 +684,15 @@ options! {
         /// No progress
         #[arg(long, hide_short_help = true)]
         pub no_progress_meter: bool,
+        /// Progress as a bar, where the length is known
+        #[arg(short = '#', long, hide_short_help = true, long_help = "Show progress as a bar of # and a share, where it is known how much there is to come; else as without it. When it is shown at all is up to --progress.")]
+        pub progress_bar: bool,
+        /// Write bodies to standard output as they come (always so)
+        #[arg(short = 'N', long, hide_short_help = true)]
+        pub no_buffer: bool,
+        /// Write messages to this file; - is standard output
+        #[arg(long, value_name = "FILE", hide_short_help = true, long_help = "Write to this file what would go to the standard error: messages, progress, the summary, -v. - is standard output.")]
+        pub stderr: Option<PathBuf>,
         /// When to use colours (auto)
         #[arg(long, value_name = "WHEN", hide_short_help = true)]
         pub color: Option<When>,

@@ -23,6 +23,8 @@ const EVERY_LINE: Duration = Duration::from_secs(1);
 /// The line.
 pub struct Progress {
     shown: Option<Rc<Shown>>,
+    /// As a bar, where it is known how much there is to come.
+    bar: bool,
     every: Duration,
     begun: Instant,
     next: Instant,
@@ -109,7 +111,7 @@ pub struct State<'a> {
 
 impl Progress {
     /// A line, if it is wanted.
-    pub fn new(when: When, now: Instant) -> Self {
+    pub fn new(when: When, bar: bool, now: Instant) -> Self {
         let wanted = match when {
             When::Always => true,
             When::Never => false,
@@ -121,7 +123,8 @@ impl Progress {
             (Shown::Log, EVERY_LINE)
         };
         let shown = wanted.then(|| Rc::new(shown));
-        Self { shown, every, begun: now, next: now + every, last: (now, 0, 0), rates: (0.0, 0.0) }
+        let next = now + every;
+        Self { shown, bar, every, begun: now, next, last: (now, 0, 0), rates: (0.0, 0.0) }
     }
 
     /// When it wants to be drawn.
@@ -144,8 +147,11 @@ impl Progress {
             smooth(self.rates.1, state.bytes.saturating_sub(self.last.2) as f64 / seconds);
         self.last = (now, state.done, state.bytes);
         self.next = now + self.every;
-        let line = line(&state, self.rates, now.duration_since(self.begun));
-        shown.draw(fitting(&line, stdio::stderr_width()));
+        let width = stdio::stderr_width();
+        let line = bar(&state, width)
+            .filter(|_| self.bar)
+            .unwrap_or_else(|| line(&state, self.rates, now.duration_since(self.begun)));
+        shown.draw(fitting(&line, width));
     }
 
     /// Says something above the line.
@@ -164,6 +170,23 @@ impl Progress {
             shown.clear();
         }
     }
+}
+
+/// Columns of a bar where nobody knows how many there are.
+const USUAL_WIDTH: usize = 80;
+
+/// How much is done, as a bar over the whole width; `None`: it is not known how much there is.
+fn bar(state: &State<'_>, width: Option<usize>) -> Option<String> {
+    let share = match (state.read, state.total) {
+        (Some(read), _) => read as f64 / 1e6,
+        (None, Some(total)) => state.bytes as f64 / total.max(1) as f64,
+        (None, None) => return None,
+    };
+    let share = share.clamp(0.0, 1.0);
+    // One column stays free, so that the cursor does not go on to the next line.
+    let room = width.unwrap_or(USUAL_WIDTH).saturating_sub(" 100.0% ".len());
+    let done = "#".repeat((share * room as f64) as usize);
+    Some(format!("{done:<room$} {:5.1}%", share * 100.0))
 }
 
 fn line(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> String {
@@ -234,6 +257,26 @@ fn left(state: &State<'_>, rates: (f64, f64), elapsed: Duration) -> Option<Durat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bar_grows_with_what_is_known() {
+        let of = |bytes, total| State { bytes, total, ..State::default() };
+        assert_eq!(bar(&of(5, None), Some(20)), None);
+        let table = [
+            (of(0, Some(10)), "               0.0%"),
+            (of(5, Some(10)), "######        50.0%"),
+            (of(10, Some(10)), "############ 100.0%"),
+            // What is undone on the way may be more than what was announced.
+            (of(11, Some(10)), "############ 100.0%"),
+            (of(0, Some(0)), "               0.0%"),
+            (State { read: Some(250_000), ..State::default() }, "###           25.0%"),
+        ];
+        for (state, want) in table {
+            assert_eq!(bar(&state, Some(20)).as_deref(), Some(want));
+        }
+        assert_eq!(bar(&of(1, Some(1)), None).unwrap().len(), 79);
+        assert_eq!(bar(&of(1, Some(1)), Some(3)).unwrap(), " 100.0%");
+    }
 
     #[test]
     fn the_line_fits_a_terminal() {

@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 #[cfg(unix)]
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 #[cfg(unix)]
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +63,7 @@ static WAITED: AtomicBool = AtomicBool::new(false);
 fn pipe() -> Option<&'static File> {
     static PIPE: OnceLock<Option<File>> = OnceLock::new();
     let open = || {
-        let path = std::path::Path::new("/proc/self/fd/1");
+        let path = Path::new("/proc/self/fd/1");
         super::wait::open_pipe(path, OpenOptions::new().write(true)).ok().flatten()
     };
     PIPE.get_or_init(open).as_ref()
@@ -109,6 +110,21 @@ impl Write for Stdout {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// From now on the standard error is this file, or with - the standard output.
+#[cfg(unix)]
+pub fn stderr_to(file: &Path) -> io::Result<()> {
+    if file == Path::new("-") {
+        return rustix::stdio::dup2_stderr(io::stdout()).map_err(io::Error::from);
+    }
+    rustix::stdio::dup2_stderr(File::create(file)?).map_err(io::Error::from)
+}
+
+/// Elsewhere it is where it is.
+#[cfg(not(unix))]
+pub fn stderr_to(_: &Path) -> io::Result<()> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
 /// Says something, if anybody can be told.

@@ -81,7 +81,9 @@ fn printed(args: &Args) -> Result<Option<String>, Usage> {
     if let Some(shell) = args.about.completions {
         let mut out = Vec::new();
         clap_complete::generate(shell, &mut Args::command(), "gannet", &mut out);
-        return Ok(Some(String::from_utf8_lossy(&out).into_owned()));
+        let text = String::from_utf8_lossy(&out);
+        // For fish what follows a bare # is a comment; clap_complete does not know.
+        return Ok(Some(text.replace(" -s # ", " -s '#' ")));
     }
     if args.about.man {
         let out = manual::man().map_err(|error| Usage::from(error.to_string()))?;
@@ -169,6 +171,7 @@ fn merge(one: Display, other: Display) -> Display {
         verbose: one.verbose || other.verbose,
         summary: one.summary && other.summary,
         progress: if other.progress == When::Auto { one.progress } else { other.progress },
+        bar: one.bar || other.bar,
         color: if other.color == When::Auto { one.color } else { other.color },
     }
 }
@@ -225,6 +228,8 @@ fn targets(
             outputs.push(if name == "-" { Where::Stdout } else { Where::Name(name.to_owned()) });
         } else if word == "--remote-name" {
             outputs.push(Where::Remote);
+        } else if word == "--out-null" {
+            outputs.push(Where::Nowhere);
         } else if let Some(url) = value(word, "url") {
             urls.push(url);
         }
@@ -232,7 +237,7 @@ fn targets(
     // The lines of a list count like URLs of the command line.
     let list = urls.last().is_some_and(|url| url.starts_with('@'));
     if outputs.len() > urls.len() && !list {
-        warnings.push("there are more -o or -O than URLs".to_owned());
+        warnings.push("there are more -o, -O or --out-null than URLs".to_owned());
     }
     let rest = if args.output.remote_name_all { Where::Remote } else { Where::Stdout };
     let mut targets = Vec::new();
@@ -280,12 +285,12 @@ fn targets(
                 if files.count() > MOST_UPLOADS {
                     return usage(format!("-T names more than {MOST_UPLOADS} files at once"));
                 }
-                for number in 0..files.count() {
+                for which in 0..files.count() {
                     let mut file = String::new();
-                    files.write(number, &mut file);
+                    files.write(which, &mut file);
                     let upload = Some(Upload::File(PathBuf::from(file)));
                     let output = match &output {
-                        Where::Name(name) => Where::Name(files.named(number, name)),
+                        Where::Name(name) => Where::Name(files.named(which, name)),
                         other => other.clone(),
                     };
                     let more = more.clone();
@@ -327,6 +332,7 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
         (args.request.etag_compare.is_some(), "--etag-compare"),
         (args.output.show_headers, "--show-headers"),
         (args.output.fail_early, "--fail-early"),
+        (!args.output.out_null.is_empty(), "--out-null"),
         (args.pace.parallel, "-Z"),
     ];
     for (given, name) in refused {

@@ -432,6 +432,8 @@ pub struct Display {
     pub verbose: bool,
     pub summary: bool,
     pub progress: When,
+    /// Progress as a bar.
+    pub bar: bool,
     pub color: When,
 }
 

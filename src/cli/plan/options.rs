@@ -40,6 +40,7 @@ pub(super) fn ask(
     }
     let composed = data::compose(&pieces)?;
     let mut fields = data::headers(&request.header, warnings)?;
+    data::cookies(&request.cookie, &mut fields)?;
     let mut query = Vec::new();
     for text in &request.url_query {
         data::query(text, &mut query)?;
@@ -448,6 +449,7 @@ pub(super) fn display(args: &Args) -> Display {
         } else {
             display.progress.unwrap_or(When::Auto)
         },
+        bar: display.progress_bar,
         color: display.color.unwrap_or(When::Auto),
     }
 }

@@ -101,7 +101,7 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     } else {
         setting.display.progress
     };
-    let mut progress = Progress::new(progress, Instant::now());
+    let mut progress = Progress::new(progress, setting.display.bar, Instant::now());
     let deadline = deadline.map(|time| setting.begun + time);
     deadline.into_iter().for_each(stdio::heed_deadline);
     let bounds =

@@ -106,6 +106,7 @@ pub fn run(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal>
         feed.n = number;
         let mut progress = Progress::new(
             if quiet { When::Never } else { setting.display.progress },
+            setting.display.bar,
             Instant::now(),
         );
         desk.above = progress.above();
