@@ -76,6 +76,70 @@ fn a_continued_body_keeps_the_status_that_was_delivered() {
     assert_eq!(keep.body, b"0123456789");
 }
 
+/// Positions at the end of what 64 bits hold: their sums must not wrap, and end nothing.
+#[test]
+fn a_part_that_never_ends_continues_nothing() {
+    for range in [
+        "bytes 0-18446744073709551615/*",
+        "bytes 5-18446744073709551615/*",
+        "bytes 4-18446744073709551614/18446744073709551615",
+        "bytes 18446744073709551614-18446744073709551614/*",
+        "bytes 18446744073709551615-18446744073709551615/*",
+    ] {
+        let mut keep = Keep::default();
+        let mut asked = 0;
+        let server = Server::new(move |request| {
+            asked += 1;
+            match request.field("range") {
+                // Of a length that nobody knows, so that only the part itself tells how long it is.
+                None if asked == 1 => {
+                    let cut = Answer::ok("0123456789").field("ETag", "\"1\"").chunked(5);
+                    cut.cut(66, How::Reset)
+                }
+                None => Answer::ok("whole"),
+                Some(_) => Answer::new(206)
+                    .body("56789")
+                    .chunked(5)
+                    .field("ETag", "\"1\"")
+                    .field("Content-Range", range),
+            }
+        });
+        one(net(server), Config::default(), &mut keep);
+        assert_eq!(keep.ends, [(0, Ok(200), 5)], "{range}");
+        assert_eq!(keep.body, b"whole", "{range}");
+    }
+}
+
+/// The same of a part that the user asked for.
+#[test]
+fn a_part_that_was_asked_for_never_ends() {
+    for (asked, range) in [
+        ("bytes=0-", "bytes 0-18446744073709551615/*"),
+        ("bytes=0-9", "bytes 0-18446744073709551615/*"),
+        ("bytes=18446744073709551615-", "bytes 18446744073709551615-18446744073709551615/*"),
+        (
+            "bytes=18446744073709551614-",
+            "bytes 18446744073709551614-18446744073709551614/18446744073709551615",
+        ),
+    ] {
+        let mut keep = Keep::default();
+        let mut first = true;
+        let server = Server::new(move |_| {
+            let part = Answer::new(206).body([b'x'; 300]).chunked(300).field("ETag", "\"1\"");
+            let part = part.field("Content-Range", range);
+            if core::mem::take(&mut first) { part.cut(300, How::Reset) } else { part }
+        });
+        let mut driver = driver(Config::default(), net(server));
+        let host = Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 };
+        let host = driver.host(&host);
+        let fields: [(&str, &[u8]); 1] = [("Range", asked.as_bytes())];
+        driver.submit(&Request::get(host, "/").fields(&fields)).unwrap();
+        sim::run(&mut driver, &mut keep, HOUR).unwrap();
+        assert_eq!(keep.ends, [(0, Ok(206), 300)], "{asked}");
+        assert_eq!(keep.body, [b'x'; 300], "{asked}");
+    }
+}
+
 #[test]
 fn a_report_counts_what_was_delivered_and_no_more() {
     let mut keep = Keep::default();

@@ -288,7 +288,7 @@ impl Progress {
     /// The offset from which a continuation would ask, if there is anything to continue.
     #[inline]
     pub(super) fn offset(&self) -> Option<u64> {
-        let next = self.first() + self.delivered;
+        let next = self.first().saturating_add(self.delivered);
         let is_whole = self.total.is_some_and(|total| next >= total);
         (self.delivered > 0 && self.validator.is_some() && !is_whole).then_some(self.delivered)
     }

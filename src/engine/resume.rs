@@ -38,7 +38,8 @@ impl ContentRange {
         let (first, last) = range.split_once('-')?;
         let (first, last) = (digits(first)?, digits(last)?);
         let total = if total == "*" { None } else { Some(digits(total)?) };
-        let fits = first <= last && total.is_none_or(|total| last < total);
+        // The bytes up to a last one at the end of all numbers can't be counted.
+        let fits = first <= last && last < total.unwrap_or(u64::MAX);
         fits.then_some(Self { first, last, total })
     }
 }
@@ -70,7 +71,7 @@ pub(super) fn ask(job: &Job, out: &mut Vec<u8>) {
     out.extend_from_slice(job.head.get(own.end..).unwrap_or_default());
     // Who asked for a part may have been given the whole: the rest is that of what came.
     let part = job.progress.part;
-    let first = part.map_or(0, |part| part.first) + offset;
+    let first = part.map_or(0, |part| part.first).saturating_add(offset);
     let last = part.and_then(|part| part.last);
     let mut value = b"bytes=".to_vec();
     push_digits::<10>(&mut value, first);
@@ -122,7 +123,9 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         .fields
         .get("content-type")
         .is_some_and(|value| starts_with_ignoring_case(value, b"multipart/byteranges"));
-    let first = progress.first() + progress.delivered;
+    if range.first != progress.first().saturating_add(progress.delivered) {
+        return false;
+    }
     let length = range.last - range.first + 1;
     let body_fits = match body {
         Body::Length(bytes) => bytes == length,
@@ -136,8 +139,7 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
         (None, Some(total)) => range.last == total - 1,
         (None, None) => true,
     };
-    let end = first + length;
-    let total_fits = progress.total.is_none_or(|total| total == end);
+    let total_fits = progress.total.is_none_or(|total| total == range.last + 1);
     let same_version = match &progress.validator {
         Some(Validator::ETag(tag)) => head.fields.get("etag") == Some(tag),
         Some(Validator::LastModified(date)) => {
@@ -148,13 +150,7 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
     };
     let same_coding =
         progress.inherited || head.fields.get("content-encoding") == progress.coding.as_deref();
-    !multipart
-        && range.first == first
-        && body_fits
-        && to_the_end
-        && total_fits
-        && same_version
-        && same_coding
+    !multipart && body_fits && to_the_end && total_fits && same_version && same_coding
 }
 
 /// Whether a head says that it is of another version than the one that left these marks.
@@ -241,10 +237,15 @@ mod tests {
     #[test]
     fn content_range_rows() {
         let range = |first, last, total| Some(ContentRange { first, last, total });
-        let rows: [(&str, Option<ContentRange>); 13] = [
+        let most = u64::MAX;
+        let rows: [(&str, Option<ContentRange>); 17] = [
             ("bytes 0-9/10", range(0, 9, Some(10))),
             ("bytes 5-9/*", range(5, 9, None)),
             ("BYTES 5-5/6", range(5, 5, Some(6))),
+            ("bytes 0-18446744073709551614/*", range(0, most - 1, None)),
+            ("bytes 0-18446744073709551614/18446744073709551615", range(0, most - 1, Some(most))),
+            ("bytes 0-18446744073709551615/*", None),
+            ("bytes 18446744073709551615-18446744073709551615/*", None),
             ("bytes 5-4/10", None),
             ("bytes 0-10/10", None),
             ("bytes */10", None),
