@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gannet::base::Instant;
+use gannet::engine::pace::RateHint;
 use gannet::engine::{
     Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, LowSpeed, Origin, PerHost, Report,
     Request, Resume, Scheme,
@@ -31,6 +32,16 @@ impl Handler for Keep {
 
     fn restart(&mut self, _: &mut Ctl<'_>, _: JobRef, _: Kind) {
         self.body.clear();
+    }
+
+    fn rate_hint(&mut self, head: &Head<'_>) -> Option<RateHint> {
+        let field = |name| std::str::from_utf8(head.fields.get(name)?).ok()?.parse().ok();
+        let remaining = field("remaining").map(|number: u64| number as u32);
+        Some(RateHint {
+            remaining,
+            reset: field("reset").map(Duration::from_secs),
+            ..RateHint::default()
+        })
     }
 
     fn done(&mut self, _: &mut Ctl<'_>, job: JobRef, report: &Report<'_>) {
@@ -74,6 +85,41 @@ fn a_continued_body_keeps_the_status_that_was_delivered() {
     one(net(server), Config::default(), &mut keep);
     assert_eq!(keep.ends, [(0, Ok(200), 10)]);
     assert_eq!(keep.body, b"0123456789");
+}
+
+/// A 429 that tells when its window ends held the host until then, however long that was: an hour, or for ever.
+#[test]
+fn the_end_of_a_window_is_waited_for_as_retry_after_is() {
+    let far = u64::MAX.to_string();
+    for (fields, most) in [
+        (vec![("Remaining", "0"), ("Reset", "60")], Some(61)),
+        (vec![("Remaining", "0"), ("Reset", "3600")], None),
+        (vec![("Remaining", "0"), ("Reset", far.as_str())], None),
+        // `Retry-After` says it better.
+        (vec![("Remaining", "0"), ("Reset", "3600"), ("Retry-After", "2")], Some(4)),
+        (vec![("Remaining", "0"), ("Reset", "2"), ("Retry-After", "3600")], None),
+        // This one was about something else.
+        (vec![("Remaining", "5"), ("Reset", "3600")], Some(4)),
+    ] {
+        let mut first = true;
+        let mut answer = Answer::new(429);
+        for &(name, value) in &fields {
+            answer = answer.field(name, value);
+        }
+        let server = Server::new(move |_| {
+            if core::mem::take(&mut first) { answer.clone() } else { Answer::ok("fine") }
+        });
+        let mut keep = Keep::default();
+        let driver = one(net(server), Config::default(), &mut keep);
+        let took = (driver.now() - Instant::ZERO).as_secs();
+        let end = keep.ends[0].1.as_ref().map_err(|failure| failure.kind);
+        match most {
+            Some(most) => assert!(end == Ok(&200) && took <= most, "{fields:?}: {end:?}, {took} s"),
+            None => {
+                assert!(end == Err(Kind::HostClosed) && took < 2, "{fields:?}: {end:?}, {took} s")
+            }
+        }
+    }
 }
 
 /// Positions at the end of what 64 bits hold: their sums must not wrap, and end nothing.

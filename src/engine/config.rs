@@ -41,7 +41,8 @@ pub struct Config {
     pub backoff_base: Duration,
     /// No backoff is drawn beyond this.
     pub backoff_cap: Duration,
-    /// A `Retry-After` beyond this closes the host until then instead of being waited for.
+    /// A `Retry-After` beyond this closes the host until then instead of being waited for; so does the
+    /// end of a rate limit's window that a 429 tells in its place.
     pub max_retry_after: Duration,
     /// A fixed wait between attempts in place of the drawn one; an answer's `Retry-After` still counts.
     pub retry_delay: Option<Duration>,

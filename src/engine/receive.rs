@@ -18,7 +18,7 @@ use super::intake::Command;
 use super::job::Job;
 use super::limit::Complaint;
 use super::observe::What;
-use super::pace::Blame;
+use super::pace::{Blame, RateHint};
 use super::resume::{self, Answer};
 use super::retry::{self, Facts};
 use super::settle::quoted;
@@ -407,14 +407,17 @@ fn on_head(
     let mut then = None;
     let failed = config.retry_error_statuses && status >= 400;
     if config.retry_statuses && (retry::asks_to_come_back(status) || failed) {
-        let wait = handler.retry_after(head);
+        // A window that is used up asks for the same as `Retry-After`, which says it better.
+        let hint = if status == 429 { handler.rate_hint(head) } else { None };
+        let wait = handler.retry_after(head).or_else(|| hint.as_ref().and_then(RateHint::pause));
+        let hint = hint.map(|hint| RateHint { reset: None, ..hint });
         if status == 429 {
             host.stats.too_many += 1;
         }
         host.stats.unavailable += u64::from(status == 503);
         let bounded = wait.map(|wait| wait.min(config.max_retry_after));
         if status == 429 {
-            host.pace.too_many(now, started, bounded, handler.rate_hint(head));
+            host.pace.too_many(now, started, bounded, hint);
         } else if let Some(pause) = bounded {
             // It is too busy, or down for a while: that is no rate. What was sent was no reason.
             host.pace.hold_until(now + pause);

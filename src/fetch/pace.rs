@@ -12,9 +12,11 @@ use crate::proto::Fields;
 /// Numbers of seconds above this are a time of day, not a distance.
 const EPOCH: u64 = 1_000_000_000;
 
-/// What the fields of an answer say, if anything. `now` in seconds since 1970.
+/// What the fields of an answer say, if anything. A time of day is compared with the answer's own
+/// `Date`, else with `now` (seconds since 1970).
 pub fn rate_hint(fields: Fields<'_>, now: u64) -> Option<RateHint> {
     let mut hint = RateHint::default();
+    let now = || fields.get("date").and_then(date::parse).unwrap_or(now);
     let text = |name: &str| fields.get(name).and_then(|value| core::str::from_utf8(value).ok());
     if let Some(policy) = text("ratelimit-policy") {
         read_policy(policy, &mut hint);
@@ -34,7 +36,7 @@ pub fn rate_hint(fields: Fields<'_>, now: u64) -> Option<RateHint> {
             hint.window = hint.window.or(parameter(limit, "w").map(Duration::from_secs));
         }
         hint.remaining = hint.remaining.or(field("remaining").and_then(leading).map(narrow));
-        hint.reset = hint.reset.or(field("reset").and_then(|reset| until(reset, now)));
+        hint.reset = hint.reset.or(field("reset").and_then(|reset| until(reset, &now)));
     }
     (hint != RateHint::default()).then_some(hint)
 }
@@ -62,16 +64,16 @@ fn leading(text: &str) -> Option<u64> {
 }
 
 /// A distance in seconds, or a time of day.
-fn until(text: &str, now: u64) -> Option<Duration> {
+fn until(text: &str, now: &dyn Fn() -> u64) -> Option<Duration> {
     if let Some(at) = date::parse(text.as_bytes()) {
-        return Some(Duration::from_secs(at.saturating_sub(now)));
+        return Some(Duration::from_secs(at.saturating_sub(now())));
     }
     let mut seconds = leading(text)?;
     if seconds > EPOCH * 1_000 {
         // In milliseconds, as some have it.
         seconds /= 1_000;
     }
-    let distance = if seconds > EPOCH { seconds.saturating_sub(now) } else { seconds };
+    let distance = if seconds > EPOCH { seconds.saturating_sub(now()) } else { seconds };
     Some(Duration::from_secs(distance))
 }
 
@@ -117,6 +119,15 @@ mod tests {
                 Some((None, None, Some(30), None)),
             ),
             ("X-RateLimit-Reset: 1600000000", Some((None, None, Some(0), None))),
+            // The server's clock is two hours off ours.
+            (
+                "Date: Tue, 14 Nov 2023 20:13:20 GMT\r\nX-RateLimit-Reset: 1699992842",
+                Some((None, None, Some(42), None)),
+            ),
+            (
+                "X-RateLimit-Reset: 9223372036854775807",
+                Some((None, None, Some(9_221_672_036_854_775), None)),
+            ),
             (
                 "x-rate-limit-limit: 15\r\nx-rate-limit-remaining: 3",
                 Some((Some(15), Some(3), None, None)),

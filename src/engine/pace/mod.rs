@@ -76,6 +76,11 @@ pub struct RateHint {
 }
 
 impl RateHint {
+    /// How long a window that is used up lasts.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        self.reset.filter(|_| self.remaining == Some(0))
+    }
+
     /// The rate it tells, in thousandths of a request a second, with a little room.
     fn rate(&self) -> Option<u64> {
         let window = nanos(self.window?);
@@ -365,8 +370,8 @@ impl Pace {
 
     /// A server tells of its limit with any answer: an exhausted window holds the host.
     pub fn hint(&mut self, now: Instant, hint: &RateHint) {
-        if let (Some(0), Some(reset)) = (hint.remaining, hint.reset) {
-            self.held_until = self.held_until.max(now + reset);
+        if let Some(pause) = hint.pause() {
+            self.held_until = self.held_until.max(now + pause);
         }
     }
 
