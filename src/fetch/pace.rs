@@ -126,7 +126,7 @@ mod tests {
             ),
             (
                 "X-RateLimit-Reset: 9223372036854775807",
-                Some((None, None, Some(9_221_672_036_854_775), None)),
+                Some((None, None, Some(9_223_370_336_854_775), None)),
             ),
             (
                 "x-rate-limit-limit: 15\r\nx-rate-limit-remaining: 3",
