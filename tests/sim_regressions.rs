@@ -113,12 +113,11 @@ fn the_end_of_a_window_is_waited_for_as_retry_after_is() {
         let driver = one(net(server), Config::default(), &mut keep);
         let took = (driver.now() - Instant::ZERO).as_secs();
         let end = keep.ends[0].1.as_ref().map_err(|failure| failure.kind);
-        match most {
-            Some(most) => assert!(end == Ok(&200) && took <= most, "{fields:?}: {end:?}, {took} s"),
-            None => {
-                assert!(end == Err(Kind::HostClosed) && took < 2, "{fields:?}: {end:?}, {took} s")
-            }
-        }
+        let expected = match most {
+            Some(most) => end == Ok(&200) && took <= most,
+            None => end == Err(Kind::HostClosed) && took < 2,
+        };
+        assert!(expected, "{fields:?}: {end:?}, {took} s");
     }
 }
 
