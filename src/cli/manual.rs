@@ -204,7 +204,8 @@ const DIFFERENCES: &str = "\
 An option of curl's name has curl's meaning, but for these: -i is the input list (curl's -i is --show-headers here); -Z and -i share one \
 adaptive pool; a URL without a scheme is https (http for loopback; see --proto-default); --retry is 4 and --retry-connrefused always on; \
 an unfinished file never has the final name (it is NAME.gannet-part until it is whole); with several URLs the exit status is that of the \
-last failure, not of the last URL; the body of an answer that is going to be fetched again is not written.";
+last failure, not of the last URL; the body of an answer that is going to be fetched again is not written. An option of curl's that is not there is \
+refused with the reason and what does its work here.";
 
 const EXIT_STATUS: &str = "\
 Transfers: curl's codes: 0; 1 unsupported; 2 usage; 3 malformed URL; 6 name not resolved; 7 not connected; 8 malformed answer; 18 partial file; \
