@@ -17,7 +17,7 @@ use gannet::fetch::{
 };
 
 use gannet::origin::{
-    Action, At, Body as Content, Cut, How, Interim, Redirect, Script, When, pattern, spawn,
+    Action, At, Body as Content, Chunked, Cut, How, Interim, Redirect, Script, When, pattern, spawn,
 };
 
 fn follow() -> Profile {
@@ -707,6 +707,35 @@ fn sizes_are_bounded() {
     }
     let seen = fetch(&server.url("/bytes/10"), first(10));
     assert_eq!((seen.ok(), seen.body.len(), seen.truncated), (200, 10, false));
+}
+
+#[test]
+fn what_was_cut_on_purpose_is_not_asked_for_again() {
+    // The end of the connection is read together with the bytes that were too many.
+    let cut = |mut answer: Vec<Action>| {
+        answer.push(Action::Without("ETag".into()));
+        answer.push(Action::Without("Last-Modified".into()));
+        answer.push(Action::Cut(Cut { at: At::Body(500), how: How::Fin }));
+        answer
+    };
+    let server = serve(vec![
+        ("/cut", cut(vec![bytes(&[b'x'; 1000])])),
+        ("/no-gzip", cut(coded("gzip", &[b'x'; 1000]))),
+        ("/chunked", cut(vec![bytes(&[b'x'; 1000]), Action::Chunked(Chunked::default())])),
+    ]);
+    for _ in 0..10 {
+        let first = Profile { truncate: Some(10), ..Profile::default() };
+        let seen = fetch(&server.url("/cut"), first);
+        assert_eq!((seen.ok(), seen.body.len(), seen.truncated), (200, 10, true));
+        assert_eq!((seen.attempts, seen.restarts), (1, 0));
+        let most = Profile { max_filesize: Some(10), ..Profile::default() };
+        let seen = fetch(&server.url("/chunked"), most);
+        assert_eq!((seen.error().name(), seen.body.len()), ("file_too_large", 10));
+        let coded = Profile { compressed: true, ..Profile::default() };
+        let seen = fetch(&server.url("/no-gzip"), coded);
+        assert_eq!((seen.error().name(), seen.attempts), ("coding_corrupt", 1));
+        assert_eq!(seen.status, Some(200));
+    }
 }
 
 #[test]

@@ -89,8 +89,13 @@ impl Handler for Pass<'_> {
     }
 
     fn repeat(&mut self, job: JobRef, why: engine::Kind, status: Option<u16>) -> bool {
-        let ticket = self.state.ticket(job.tag as usize);
-        self.visitor.repeat(ticket, why, status)
+        let index = job.tag as usize;
+        let slot = &self.state.slots[index];
+        if slot.skip && (slot.truncated || slot.error.is_some()) {
+            // It was called off, and the engine has not heard of it yet: what came is the outcome.
+            return false;
+        }
+        self.visitor.repeat(self.state.ticket(index), why, status)
     }
 
     fn head(&mut self, ctl: &mut Ctl<'_>, job: JobRef, head: &Head<'_>, body: Body) -> Advice {
