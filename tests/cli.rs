@@ -461,6 +461,21 @@ fn a_reader_that_leaves_ends_the_run_quietly() {
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert_eq!(err, "");
+    // What stands beside bodies is no other.
+    let server = spawn(Script::new()).unwrap();
+    for words in [["-w", "%{http_code}\\n"], ["-D", "-"]] {
+        let many = server.url("/delay/100/?[1-300]");
+        let args = [words[0], words[1], "-o", "/dev/null", &many];
+        let mut child = gannet.gannet().args(args).spawn(Stdio::null());
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        drop(out);
+        let status = common::wait(&mut child, Duration::from_secs(10));
+        assert_eq!(status.code(), Some(23), "{words:?}");
+        let mut err = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        assert_eq!(err, "", "{words:?}");
+    }
 }
 
 #[cfg(unix)]

@@ -123,12 +123,71 @@ fn hosts_for_secrets_are_hosts() {
     };
     assert!(run("127.0.0.1").out.contains("Basic "));
     assert!(!run("127.0.0.2").out.contains("Basic "));
-    for wrong in ["127.0.0.1:80", "http://127.0.0.1", "127.0.0.1/x", "[::1]:80", ""] {
+    for wrong in ["127.0.0.1:80", "http://127.0.0.1", "127.0.0.1/x", "[::1]:80", "", "*"] {
         let run = run(wrong);
         assert_eq!((run.code, run.out.as_str()), (2, ""), "{wrong}: {}", run.err);
         assert!(run.err.contains("--auth-host"), "{wrong}: {}", run.err);
     }
     assert_eq!(run("[::1]").code, 0);
+}
+
+#[test]
+fn passwords_in_what_servers_send_are_hidden() {
+    let server = spawn(Script::new().rule(
+        When::path("/to"),
+        vec![
+            Action::Status(302),
+            Action::Field("Location".into(), "http://name:word@127.0.0.1:1/x".into()),
+            Action::Field("Link".into(), "<http://name:word@h/>; rel=next".into()),
+        ],
+    ))
+    .unwrap();
+    let run = Gannet::new()
+        .args(["-i", "-", "-v", "--record-headers", "all"])
+        .stdin(&server.url("/to"))
+        .run();
+    let record = &records(&run.out)[0];
+    assert_eq!(record["location"], "http://***@127.0.0.1:1/x");
+    assert_eq!(record["headers"]["link"][0], "<http://***@h/>; rel=next");
+    assert!(run.err.contains("< Location: http://***@127.0.0.1:1/x"), "{}", run.err);
+    for url in ["http:/name:word@127.0.0.1:1/", "http://name:word/@h/", "http://name:word@[h/"] {
+        for words in [["-i", "-"], ["--results", "-"]] {
+            let run = Gannet::new().args(["--retry", "0"]).args(words);
+            let run = if words[0] == "-i" { run.stdin(url) } else { run.args([url]) }.run();
+            assert_ne!(run.code, 0, "{url}");
+            let all = format!("{}{}", run.out, run.err);
+            assert!(all.contains("***@") && !all.contains("word"), "{url}: {all}");
+        }
+    }
+}
+
+#[test]
+fn heads_of_a_batch_have_names_of_their_own() {
+    let html = vec![Action::Field("Content-Type".into(), "text/html".into())];
+    let server = spawn(Script::new().rule(When::path("/p/b.txt"), html)).unwrap();
+    let first_two = format!("{}\n{}", server.url("/bytes/1"), server.url("/p/b.txt"));
+    let all = format!("{first_two}\n{}", server.url("/bytes/2"));
+    let gannet = Gannet::new();
+    let run = |list: &str, words: &[&str]| {
+        let run = gannet.args(["-i", "-", "--results", "r"]).args(words).stdin(list).run();
+        assert_eq!(run.code, 0, "{words:?}: {}", run.err);
+    };
+    let heads = |name: &str| {
+        let text = fs::read_to_string(gannet.path(name)).unwrap_or_default();
+        text.lines().filter(|line| line.starts_with("HTTP/1.1 ")).count()
+    };
+    run(&first_two, &["-D", "{host}/{name}{type_ext}"]);
+    let host = server.addr().to_string().replace(':', "_");
+    assert_eq!(heads(&format!("{host}/b.txt.html")), 1);
+    // One for all, as with transfers; another run begins it anew, one that goes on does not.
+    for (list, again, want) in [
+        (&first_two, "--results-overwrite", 2),
+        (&first_two, "--results-overwrite", 2),
+        (&all, "--resume", 3),
+    ] {
+        run(list, &[again, "-D", "heads"]);
+        assert_eq!(heads("heads"), want, "{again}");
+    }
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Parser<'_> {
         let column = self.pattern.get(..self.at).map_or(0, |before| before.chars().count()) + 1;
         format!(
             "{what} in the URL '{}', at position {column} (-g takes {{}} and [] as they are)",
-            self.pattern
+            crate::fetch::mask(self.pattern)
         )
     }
 

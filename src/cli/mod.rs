@@ -65,6 +65,7 @@ pub mod record;
 mod replay;
 mod results;
 mod run;
+mod secrets;
 mod signals;
 mod sink;
 mod spool;

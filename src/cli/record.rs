@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::date::Stamp;
 use super::json;
+use super::secrets::hide;
 use crate::engine::{Times, Try};
 
 /// What a record says.
@@ -172,7 +173,7 @@ impl Writer {
             text(key!("last_modified"), value, out);
         }
         if let Some(value) = record.location {
-            text(key!("location"), value, out);
+            text(key!("location"), &hide(value), out);
         }
         if let Some(output) = record.output {
             text(key!("output"), output.as_bytes(), out);
@@ -357,7 +358,7 @@ fn write_headers(lines: &[u8], out: &mut Vec<u8>) {
             if crate::fetch::is_secret(&String::from_utf8_lossy(name)) {
                 json::string(b"***", out);
             } else {
-                json::string(value, out);
+                json::string(&hide(value), out);
             }
         }
         out.push(b']');

@@ -85,6 +85,15 @@ impl Files {
         self.existing == Existing::Skip && fs::symlink_metadata(path).is_ok()
     }
 
+    /// Whether this run has written to a file of this name before, which is noted with that: for files that
+    /// several URLs add to.
+    pub fn shares(&mut self, path: &Path) -> bool {
+        let key = fingerprint(path.as_os_str().as_encoded_bytes());
+        let early = self.since.elapsed().is_ok_and(|time| time <= EARLY);
+        let known = if early { !self.early.insert(key) } else { self.early.contains(&key) };
+        known || fs::metadata(path).is_ok_and(|meta| changed_since(&meta, self.since))
+    }
+
     /// Begins a file.
     ///
     /// `shared`: other URLs of this run may come to the same name, which must be noticed.

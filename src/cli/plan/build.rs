@@ -475,7 +475,7 @@ fn auth_hosts(args: &Args, ask: &Ask) -> Result<Hosts, Usage> {
         // With a port or a scheme it would fit nothing, and the secret would be missed in silence.
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let is_address = bare.parse::<std::net::IpAddr>().is_ok();
-        if bare.is_empty() || !is_address && bare.contains([':', '/', '@', '[', ']', ' ']) {
+        if bare.is_empty() || !is_address && bare.contains([':', '/', '@', '[', ']', ' ', '*']) {
             return usage(format!(
                 "--auth-host takes hosts as URLs name them, without scheme and port, and '{host}' is none"
             ));

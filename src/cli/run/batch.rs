@@ -74,6 +74,7 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     }
     let go_on = setting.records.resume.is_some() || ask.resume == Continue::Auto;
     let mut desk = setting.desk(&keep, &engine, results, held, true);
+    desk.output.resumes = setting.records.resume.is_some();
     let common = Common::new(ask, keep, auth_hosts, true).map_err(usage)?;
     let constant = common.terms.template.as_ref().is_some_and(Template::is_constant).then_some(0);
     let mut feed = Feed::batch(

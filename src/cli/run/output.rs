@@ -28,6 +28,8 @@ pub struct Output {
     pub closed: bool,
     /// Files of `-D` that were begun in this run.
     dumped: Vec<PathBuf>,
+    /// `--resume`: what an earlier run wrote into a file of heads that several URLs share stays.
+    pub resumes: bool,
     /// Bytes of bodies that wait in memory,
     held: u64,
     /// and how many may.
@@ -36,7 +38,15 @@ pub struct Output {
 
 impl Output {
     pub const fn new(files: Files, may_hold: u64) -> Self {
-        Self { files, failed: false, closed: false, dumped: Vec::new(), held: 0, may_hold }
+        Self {
+            files,
+            failed: false,
+            closed: false,
+            dumped: Vec::new(),
+            resumes: false,
+            held: 0,
+            may_hold,
+        }
     }
 
     /// Opens where the answer goes and writes what is shown of its heads; false: that failed, and
@@ -190,11 +200,18 @@ impl Output {
         }
     }
 
+    /// Nobody reads standard output any more, or not before a signal ends us.
+    pub fn stdout_is_gone(&mut self, error: &io::Error) {
+        if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut) {
+            self.failed = true;
+            self.closed = true;
+        }
+    }
+
     fn stdout_failed(&mut self, job: &mut Job, error: &io::Error, stdout: bool) {
         self.failed = true;
-        // Nobody reads any more, or not before a signal ends us.
-        if stdout && matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut) {
-            self.closed = true;
+        if stdout {
+            self.stdout_is_gone(error);
         }
         let what = if stdout { "standard output" } else { "the spool file" };
         job.fail(Kind::WriteFailed, "", format!("can't write to {what}: {error}"));
@@ -279,9 +296,10 @@ impl Output {
         }
         let file_name = |path: &Path| path.display().to_string();
         let result = match dump {
-            Dump::Stdout => {
-                Stdout.write_all(heads).map_err(|error| ("standard output".to_owned(), error))
-            }
+            Dump::Stdout => Stdout.write_all(heads).map_err(|error| {
+                self.stdout_is_gone(&error);
+                ("standard output".to_owned(), error)
+            }),
             Dump::Stderr => {
                 io::stderr().write_all(heads).map_err(|error| ("standard error".to_owned(), error))
             }
@@ -298,9 +316,15 @@ impl Output {
                 written.map_err(|error| (file_name(path), error))
             }
             Dump::Template(template) => {
-                let path = in_dir(terms, &job.name(template, ""));
+                let content_type = String::from_utf8_lossy(job.content_type().unwrap_or(b""));
+                let path = in_dir(terms, &job.name(template, &content_type));
+                // A name that several URLs come to holds the heads of all, as with transfers.
+                let again = !template.is_unique() && (self.files.shares(&path) || self.resumes);
+                let mut options = std::fs::OpenOptions::new();
+                options.create(true).append(again).write(true).truncate(!again);
                 let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-                made.and_then(|()| std::fs::write(&path, heads))
+                made.and_then(|()| options.open(&path))
+                    .and_then(|mut file| file.write_all(heads))
                     .map_err(|error| (file_name(&path), error))
             }
         };

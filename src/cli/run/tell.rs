@@ -437,12 +437,17 @@ impl Desk {
         let Some(terms) = job.terms() else { return };
         let Some(format) = &terms.format else { return };
         let said = std::mem::take(&mut self.said);
+        let mut result = Ok(());
         self.above.write(|| {
             for text in said {
                 say_line!("{text}");
             }
-            print_format(format, facts);
+            result = print_format(format, facts);
         });
+        // As curl: what goes wrong here is no failure of the transfer. But nobody is left to work for.
+        if let Err(error) = result {
+            self.output.stdout_is_gone(&error);
+        }
     }
 
     /// Says what has gathered, above the progress line.
@@ -453,13 +458,15 @@ impl Desk {
     }
 }
 
-/// `-w` of one transfer.
-fn print_format(format: &writeout::Format, facts: &writeout::Facts<'_>) {
+/// `-w` of one transfer. What is said of is standard output alone.
+fn print_format(format: &writeout::Format, facts: &writeout::Facts<'_>) -> std::io::Result<()> {
+    let mut result = Ok(());
     let mut out: Box<dyn std::io::Write> = Box::new(Stdout);
+    let mut stdout = true;
     for (target, text) in format.render(facts) {
         match &target {
-            writeout::Target::Stdout => out = Box::new(Stdout),
-            writeout::Target::Stderr => out = Box::new(std::io::stderr()),
+            writeout::Target::Stdout => (out, stdout) = (Box::new(Stdout), true),
+            writeout::Target::Stderr => (out, stdout) = (Box::new(std::io::stderr()), false),
             writeout::Target::File { name, append } => {
                 let opened = File::options()
                     .create(true)
@@ -469,13 +476,16 @@ fn print_format(format: &writeout::Format, facts: &writeout::Facts<'_>) {
                     .open(name);
                 // As curl: where that can't be, the text goes where it went before.
                 if let Ok(file) = opened {
-                    out = Box::new(file);
+                    (out, stdout) = (Box::new(file), false);
                 }
             }
         }
-        // As curl: what goes wrong here is no failure of the transfer.
-        let _ = out.write_all(text.as_bytes());
+        let written = out.write_all(text.as_bytes());
+        if stdout {
+            result = result.and(written);
+        }
     }
+    result
 }
 
 /// `%{ssl_verify_result}` in OpenSSL's numbers, as curl's: 0 where all is well or there was no TLS, 1 for what has no

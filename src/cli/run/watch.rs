@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::Instant;
+use crate::cli::secrets::hide;
 use crate::cli::stdio::safe;
 use crate::fetch::is_secret;
 use crate::net::tap::{Tap, Tapped, What};
@@ -283,6 +284,10 @@ fn masked(line: &str) -> String {
                 if name.to_ascii_lowercase().ends_with("authorization") { scheme } else { "" };
             format!("{name}: {scheme}{}***", if scheme.is_empty() { "" } else { " " })
         }
+        // No request line: their targets have colons, too.
+        Some((name, value)) if !name.contains(' ') => {
+            format!("{name}:{}", String::from_utf8_lossy(&hide(value.as_bytes())))
+        }
         _ => line.to_owned(),
     }
 }
@@ -298,6 +303,8 @@ mod tests {
             ("cookie: a=b; c=d", "cookie: ***"),
             ("Set-Cookie: a=b", "Set-Cookie: ***"),
             ("Accept: */*", "Accept: */*"),
+            ("Location: http://u:p@h/", "Location: http://***@h/"),
+            ("GET //a@b:1 HTTP/1.1", "GET //a@b:1 HTTP/1.1"),
             ("GET / HTTP/1.1", "GET / HTTP/1.1"),
         ] {
             assert_eq!(masked(line), want);

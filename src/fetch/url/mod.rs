@@ -422,13 +422,39 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     if memchr::memchr(b'@', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
-    let begin = text.find("://").map_or(0, |at| at + 3);
-    // A backslash may belong to a password (`--path-as-is`).
-    let end = text[begin..].find(['/', '?', '#']).map_or(text.len(), |at| begin + at);
-    match text[begin..end].rfind('@') {
-        None => Cow::Borrowed(text),
-        Some(at) => Cow::Owned(format!("{}***{}", &text[..begin], &text[begin + at..])),
+    // Where neither is one, it may be that a URL stands behind something else.
+    let inner = text.find("://").map(|at| at + 3);
+    for begin in [Some(behind_scheme(text)), inner].into_iter().flatten() {
+        if let Some(at) = userinfo_ends(&text[begin..]) {
+            return Cow::Owned(format!("{}***{}", &text[..begin], &text[begin + at..]));
+        }
     }
+    Cow::Borrowed(text)
+}
+
+/// Where the `@` is behind name and password, in what begins with a URL's authority.
+fn userinfo_ends(text: &str) -> Option<usize> {
+    // A backslash may belong to a password (`--path-as-is`).
+    let authority = &text[..text.find(['/', '?', '#']).unwrap_or(text.len())];
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    if authority.contains('@') {
+        authority.rfind('@')
+    } else if !port.ends_with(']') && port.bytes().any(|byte| !byte.is_ascii_digit()) {
+        // No URL, for that is no port: a password with a slash in it.
+        text.rfind('@')
+    } else {
+        None
+    }
+}
+
+/// Where a URL's authority begins if the text is one: behind a scheme and slashes, however many.
+fn behind_scheme(text: &str) -> usize {
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let name = text.bytes().take_while(|&byte| is_scheme(byte)).count();
+    let slashes = text[name..]
+        .strip_prefix(':')
+        .map_or(0, |rest| rest.bytes().take_while(|byte| matches!(byte, b'/' | b'\\')).count());
+    if slashes > 0 { name + 1 + slashes } else { 0 }
 }
 
 fn is_localhost(host: &str) -> bool {

@@ -312,6 +312,16 @@ fn masked() {
         ("http://h?x@y", "http://h?x@y"),
         ("ftp://u:p@", "ftp://***@"),
         ("plain", "plain"),
+        ("GET http://u:p@h/", "GET http://***@h/"),
+        ("http:/u:p@h/", "http:/***@h/"),
+        ("http:///u:p@h/", "http:///***@h/"),
+        ("http:\\\\u:p@h\\", "http:\\\\***@h\\"),
+        ("u:p@h/?to=http://a/", "***@h/?to=http://a/"),
+        ("h/?to=http://a/", "h/?to=http://a/"),
+        ("http://u:p/q@h/", "http://***@h/"),
+        ("http://h:80/x@y", "http://h:80/x@y"),
+        ("http://h:/x@y", "http://h:/x@y"),
+        ("http://[::1]/x@y", "http://[::1]/x@y"),
     ] {
         assert_eq!(mask(text), expected);
     }

@@ -17,7 +17,7 @@ use crate::cli::names;
 use crate::cli::plan::{Continue, List, Where};
 use crate::cli::results::Done;
 use crate::cli::run::desk::Desk;
-use crate::cli::run::job::{Dest, Job};
+use crate::cli::run::job::{Dest, Dump, Job};
 use crate::cli::run::kind::Kind;
 use crate::cli::run::output::in_dir;
 use crate::cli::run::tell::Early;
@@ -218,6 +218,12 @@ impl BatchEntries {
     /// Where this entry's body goes.
     fn dest(&self, job: &mut Job, request: &Request) -> Dest {
         let terms = &self.common.terms;
+        if matches!(terms.keep.output, Where::Name(_))
+            || matches!(terms.dump, Some(Dump::Template(_)))
+        {
+            job.host.push_str(&request.url.authority());
+            job.path.push_str(request.url.path());
+        }
         if let Some(output) = job.more.as_deref().and_then(|more| more.output.clone()) {
             return Dest::File {
                 path: in_dir(terms, &output),
@@ -242,9 +248,6 @@ impl BatchEntries {
             }
             Where::Name(_) => {
                 let Some(template) = &terms.template else { return Dest::Nowhere };
-                let authority = request.url.authority();
-                job.host.push_str(&authority);
-                job.path.push_str(request.url.path());
                 if template.needs_head() {
                     return Dest::Named;
                 }
