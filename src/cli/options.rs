@@ -42,7 +42,7 @@ options! {
     #[command(next_help_heading = "Output")]
     pub struct Output {
         /// Write to a file; in a batch a template such as {host}/{n:08}{ext}
-        #[arg(short = 'o', long, value_name = "FILE", long_help = "Transfers: the n-th -o names the file of the n-th URL; #1 stands for the first glob's value; - is standard output.\n\nBatch: a template. {n} the line's number, {n:08} with zeros, {id}, {host}, {path} made safe, {name} the last part of the path or index, {ext} the extension in the URL, {type_ext} the one for the Content-Type, {hash} the SHA-256 of the URL in hex; {hash:0:2} a slice; {{ a brace. -o - writes whole bodies one after another to standard output.")]
+        #[arg(short = 'o', long, value_name = "FILE", long_help = "Transfers: the n-th -o names the file of the n-th URL; #1 stands for the first glob's value; - is standard output.\n\nBatch: a template. {n} its number in the list (lines that are skipped do not count), {n:08} with zeros, {id}, {host}, {path} made safe, {name} the last part of the path or index, {ext} the extension in the URL, {type_ext} the one for the Content-Type, {hash} the SHA-256 of the URL in hex; {hash:0:2} a slice; {{ a brace. -o - writes whole bodies one after another to standard output.")]
         pub output: Vec<String>,
         /// Name the file as the URL does
         #[arg(short = 'O', long, num_args = 0, default_missing_value = "true")]
@@ -109,7 +109,7 @@ options! {
             short = 'D',
             long,
             value_name = "FILE",
-            long_help = "Write the heads of answers to a file; - is standard output, % the standard error. In a batch a template, as for -o."
+            long_help = "Write the heads of answers to a file; - is standard output, % the standard error. In a batch a template, as for -o; a name that several URLs come to holds the heads of all."
         )]
         pub dump_header: Option<String>,
         /// Print the answer's head before its body (curl's -i)
