@@ -5,8 +5,8 @@ use std::time::Duration;
 use gannet::base::Instant;
 use gannet::engine::pace::RateHint;
 use gannet::engine::{
-    Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, LowSpeed, Origin, PerHost, Report,
-    Request, Resume, Scheme,
+    Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, LowSpeed, Origin, Payload,
+    PerHost, Report, Request, Resume, Scheme,
 };
 use gannet::net::{Driver, DriverConfig};
 use gannet::proto::{Body, Head};
@@ -709,4 +709,21 @@ fn a_run_goes_on_after_what_it_waited_for() {
         assert_eq!((&slow.0.body[..], slow.0.ends.len()), (&b"0123456789"[..], 1), "cut at {at}");
     }
     assert_eq!(waited, 9, "once for each cut within the body");
+}
+
+/// What can't be sent again says what had made that necessary.
+#[test]
+fn a_body_that_is_gone_tells_what_failed_first() {
+    let server = Server::new(|_| Answer::ok("0123456789").cut(0, How::Reset));
+    let mut keep = Keep::default();
+    let mut driver = driver(Config::default(), net(server));
+    let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
+    let body = Payload::Stream { length: None, replayable: false };
+    driver.submit(&Request { method: "PUT", body, ..Request::get(host, "/") }).unwrap();
+    sim::run(&mut driver, &mut keep, HOUR).unwrap();
+    let failure = keep.ends[0].1.as_ref().unwrap_err();
+    assert_eq!(failure.kind, Kind::BodyNotReplayable);
+    assert_eq!(failure.cause, Some(Kind::ResetBeforeResponse));
+    let words = Kind::ResetBeforeResponse.sentence();
+    assert!(failure.to_string().ends_with(words), "{failure}");
 }

@@ -280,6 +280,8 @@ impl Kind {
 pub struct Failure {
     /// What went wrong.
     pub kind: Kind,
+    /// What went wrong first, where `kind` says why it was not tried again.
+    pub cause: Option<Kind>,
     /// How far the attempt had come.
     pub phase: Phase,
     /// Whether the connection had served before; `None` when there was none.
@@ -295,7 +297,7 @@ pub struct Failure {
 impl Failure {
     /// A failure before any connection was there.
     pub const fn new(kind: Kind, phase: Phase) -> Self {
-        Self { kind, phase, reused: None, os: 0, detail: None, hint: None }
+        Self { kind, cause: None, phase, reused: None, os: 0, detail: None, hint: None }
     }
 }
 
@@ -305,11 +307,14 @@ impl fmt::Display for Failure {
         if let Kind::Malformed(error) = self.kind {
             write!(f, ": {error}")?;
         }
+        if let Some(cause) = self.cause {
+            write!(f, ": {}", cause.sentence())?;
+        }
         if let Some(detail) = &self.detail {
             write!(f, ": {detail}")?;
         }
         match self.reused {
-            _ if self.kind.tells_connection() => Ok(()),
+            _ if self.cause.unwrap_or(self.kind).tells_connection() => Ok(()),
             Some(true) => f.write_str(" (on a kept connection)"),
             Some(false) => f.write_str(" (on a fresh connection)"),
             None => Ok(()),

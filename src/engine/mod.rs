@@ -458,7 +458,8 @@ impl Failing {
 
     /// What is told of it.
     fn into_failure(self, kind: Kind, phase: Phase, reused: Option<bool>) -> Failure {
-        let Self { os, detail, hint, .. } = self;
-        Failure { kind, phase, reused, os, detail, hint }
+        let Self { kind: cause, os, detail, hint } = self;
+        let cause = Some(cause).filter(|cause| *cause != kind);
+        Failure { kind, cause, phase, reused, os, detail, hint }
     }
 }

@@ -284,11 +284,6 @@ impl Engine {
             }
             Verdict::Final(kind) => {
                 self.push_try(job_key, failing.kind, None, &attempt, started, now);
-                let mut failing = failing;
-                if kind == Kind::BodyNotReplayable && failing.kind != kind {
-                    // That would have cost nothing if the first time had gone well.
-                    failing.detail.get_or_insert_with(|| failing.kind.sentence().into());
-                }
                 let failure = failing.into_failure(kind, phase, Some(served > 0));
                 self.finish(job_key, Err(failure), &attempt, now, handler);
             }

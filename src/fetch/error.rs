@@ -150,7 +150,7 @@ impl From<&Failure> for Error {
             phase: failure.phase,
             reused: failure.reused,
             os: failure.os,
-            detail: failure.detail.clone(),
+            detail: failure.detail.clone().or(failure.cause.map(|cause| cause.sentence().into())),
             advice: failure.hint.clone(),
         }
     }
