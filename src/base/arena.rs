@@ -102,7 +102,8 @@ impl<T> Arena<T> {
         Self { slots: Slab::new(), generations: Vec::new() }
     }
 
-    /// Keeps `value` and names it.
+    /// Keeps `value` and names it. Once for each kind of value: a slab writes it in two places.
+    #[inline(never)]
     pub fn insert(&mut self, value: T) -> Key<T> {
         let index = self.slots.insert(value);
         if index == self.generations.len() {
