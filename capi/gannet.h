@@ -513,6 +513,135 @@ typedef struct gannet_callbacks {
  */
 typedef void (*gannet_log)(void *user, int level, const char *text);
 
+/*
+ What is known of a host, valid during the callback. Numbers are of the loop's whole life.
+ */
+typedef struct gannet_host {
+  /*
+   Bytes of this struct that are there.
+   */
+  size_t size;
+  /*
+   `http` or `https`.
+   */
+  struct gannet_str scheme;
+  /*
+   Its name, or its address.
+   */
+  struct gannet_str host;
+  /*
+   Its port.
+   */
+  uint32_t port;
+  /*
+   Not 0: it is given up, none of its addresses accepts a connection.
+   */
+  uint32_t down;
+  /*
+   Connections that it may have now.
+   */
+  uint32_t limit;
+  /*
+   Connections that it has now.
+   */
+  uint32_t connections;
+  /*
+   The most that it had at once.
+   */
+  uint32_t peak;
+  /*
+   Requests that wait for it.
+   */
+  uint32_t queued;
+  /*
+   How the limit came about, as one stable word: `fixed`, `growing`, `ceiling`, `hard_limit`, `queue`,
+   `bandwidth`, `thrash`, `outage`.
+   */
+  struct gannet_str finding;
+  /*
+   The same in a sentence, with its numbers.
+   */
+  struct gannet_str why;
+  /*
+   The rate that it was found to bear, or asked for, in thousandths of a request a second; 0: none is known.
+   */
+  uint64_t rate_milli;
+  /*
+   Milliseconds for which it asked to be left alone, from now on; 0: it did not.
+   */
+  uint64_t closed_ms;
+  /*
+   What its user could do, as one stable word: `check_that_it_runs`, `come_back_later`, `slow_down`,
+   `ask_for_more`, `use_fewer`, `ask_why`, `allow_more`; empty: nothing.
+   */
+  struct gannet_str remedy;
+  /*
+   As what the last request failed that failed for good (docs/errors.md); empty: none did.
+   */
+  struct gannet_str error;
+  /*
+   Requests sent, repeats included.
+   */
+  uint64_t requests;
+  /*
+   Answers that came to their end.
+   */
+  uint64_t responses;
+  /*
+   Bytes of their bodies, as they came over the wire.
+   */
+  uint64_t bytes;
+  /*
+   Connections that were established.
+   */
+  uint64_t opened;
+  /*
+   Connections that could not be opened.
+   */
+  uint64_t open_failures;
+  /*
+   Fresh connections that were reset or closed before an answer.
+   */
+  uint64_t fresh_resets;
+  /*
+   Kept connections that turned out to be closed when a request went out.
+   */
+  uint64_t stale;
+  /*
+   Idle connections that the server closed.
+   */
+  uint64_t idle_closes;
+  /*
+   Time-outs of any phase after the connection was there.
+   */
+  uint64_t timeouts;
+  /*
+   Answers of 429.
+   */
+  uint64_t too_many;
+  /*
+   Answers of 503.
+   */
+  uint64_t unavailable;
+  /*
+   Attempts that were made again.
+   */
+  uint64_t repeats;
+  /*
+   Bodies that were continued instead of begun again.
+   */
+  uint64_t resumed;
+  /*
+   Requests that failed for good, those that were called off left out.
+   */
+  uint64_t failed;
+} gannet_host;
+
+/*
+ Takes what is known of one host.
+ */
+typedef void (*gannet_host_callback)(void *user, const struct gannet_host *host);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -621,6 +750,12 @@ int gannet_drain(struct gannet *handle, uint64_t ms);
  NULL: none any more. `log` may not call this handle.
  */
 int gannet_set_log(struct gannet *handle, int level, gannet_log log, void *user);
+
+/*
+ Tells `each` what is known of every host that was asked so far: its limit and why that is what it
+ is, what went wrong there, what could be done. `each` may not call this handle.
+ */
+int gannet_host_stats(struct gannet *handle, gannet_host_callback each, void *user);
 
 /*
  Within a callback: takes another request. Its ticket comes with its first callback; until then

@@ -123,6 +123,22 @@ static struct seen run(const char *path, gannet_request request, struct seen see
     return seen;
 }
 
+/* What is known of the server of all these requests. */
+static void on_host(void *user, const gannet_host *host) {
+    unsigned *hosts = user;
+    ++*hosts;
+    CHECK(host->size == sizeof *host && host->port > 0 && host->scheme.len == 4);
+    CHECK(!strncmp(host->host.ptr, "127.0.0.1", host->host.len) && host->host.len == 9);
+    CHECK(host->requests > 20 && host->responses > 20 && host->responses <= host->requests);
+    CHECK(host->bytes > 3000000 && host->opened > 0 && host->peak > 0 && host->repeats == 1);
+    CHECK(host->finding.len > 3 && host->why.len > 5 && host->limit > 0 && !host->down);
+    CHECK(host->error.len == 15 && !strncmp(host->error.ptr, "attempt_timeout", 15));
+    CHECK(host->timeouts == 1 && host->failed == 1 && host->unavailable == 1);
+    CHECK(host->remedy.len == 12 && !strncmp(host->remedy.ptr, "ask_for_more", 12));
+    CHECK(host->queued == 0 && host->closed_ms == 0 && host->rate_milli == 0);
+    CHECK(gannet_host_stats(loop, on_host, user) == GANNET_E_REENTERED);
+}
+
 static void *other_thread(void *remote) {
     char url[300];
     snprintf(url, sizeof url, "%s/bytes/9", base);
@@ -167,6 +183,18 @@ int main(int argc, char **argv) {
     CHECK(gannet_cancel_all(NULL) == GANNET_E_ARGUMENT);
     gannet_free(NULL);
     gannet_remote_free(NULL);
+
+    /* What is wrong with a request is told of one that there is no room for, too. */
+    gannet_options small = {.size = sizeof small, .preset = GANNET_TINY, .max_jobs = 1};
+    CHECK((loop = gannet_new(&small, &error)));
+    gannet_request one = {.size = sizeof one, .url = "http://x.invalid/"};
+    CHECK(gannet_submit(loop, &one, &error) && !gannet_wants(loop));
+    CHECK(!gannet_submit(loop, &one, &error) && error.code == GANNET_E_FULL);
+    one.method = "GE T";
+    CHECK(!gannet_submit(loop, &one, &error) && error.code == GANNET_E_REQUEST);
+    one.method = NULL, one.url = "http://a b/";
+    CHECK(!gannet_submit(loop, &one, &error) && error.code == GANNET_E_REQUEST);
+    gannet_free(loop);
 
     /* An older caller, whose struct ends earlier, and a newer one whose rest is zero. */
     struct { gannet_options known; uint64_t later[2]; } newer = {0};
@@ -221,6 +249,10 @@ int main(int argc, char **argv) {
     CHECK(seen.ok == 21 && seen.bytes == 21 * 7);
     seen = run("/delay/60000/1", (gannet_request){.timeout_ms = 100, .attempts = 1}, none);
     CHECK(seen.ok == 0 && !strcmp(seen.error, "attempt_timeout"));
+
+    unsigned hosts = 0;
+    CHECK(gannet_host_stats(loop, on_host, &hosts) == GANNET_OK && hosts == 1);
+    CHECK(gannet_host_stats(loop, NULL, NULL) == GANNET_E_ARGUMENT);
 
     gannet_remote *remote = gannet_remote_new(loop, 16, &error);
     CHECK(remote);

@@ -6,6 +6,7 @@
 //! - `types`: what both sides know.
 //! - `border`: what comes in is looked at, what goes out is no panic.
 //! - `visit`: callbacks.
+//! - `hosts`: what is known of them.
 //!
 //! # Threads
 //!
@@ -15,6 +16,7 @@
 #![allow(clippy::missing_safety_doc, reason = "the header says what callers promise")]
 
 mod border;
+mod hosts;
 mod types;
 mod visit;
 
@@ -287,6 +289,29 @@ pub unsafe extern "C" fn gannet_set_log(
             inside.log_user = user;
             inside.log_level = level;
             inside.fetcher.watch(if log.is_some() { LOG_LINES } else { 0 });
+            Ok(())
+        })
+    };
+    // SAFETY: no error is written.
+    unsafe { guarded(core::ptr::null_mut(), (), inside).1 }
+}
+
+/// Tells `each` what is known of every host that was asked so far: its limit and why that is what it
+/// is, what went wrong there, what could be done. `each` may not call this handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gannet_host_stats(
+    handle: *mut gannet,
+    each: gannet_host_callback,
+    user: *mut c_void,
+) -> c_int {
+    // SAFETY: the header's promises.
+    let inside = || unsafe {
+        let Some(each) = each else { return fail(GANNET_E_ARGUMENT, "the callback is NULL") };
+        enter(handle, |inside| {
+            let (now, why) = (inside.fetcher.now(), &mut inside.line);
+            for stats in inside.fetcher.host_stats() {
+                each(user, &hosts::told(&stats, now, why));
+            }
             Ok(())
         })
     };

@@ -234,6 +234,77 @@ pub struct gannet_result {
     pub first_byte_us: u64,
 }
 
+/// What is known of a host, valid during the callback. Numbers are of the loop's whole life.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct gannet_host {
+    /// Bytes of this struct that are there.
+    pub size: usize,
+    /// `http` or `https`.
+    pub scheme: gannet_str,
+    /// Its name, or its address.
+    pub host: gannet_str,
+    /// Its port.
+    pub port: u32,
+    /// Not 0: it is given up, none of its addresses accepts a connection.
+    pub down: u32,
+    /// Connections that it may have now.
+    pub limit: u32,
+    /// Connections that it has now.
+    pub connections: u32,
+    /// The most that it had at once.
+    pub peak: u32,
+    /// Requests that wait for it.
+    pub queued: u32,
+    /// How the limit came about, as one stable word: `fixed`, `growing`, `ceiling`, `hard_limit`, `queue`,
+    /// `bandwidth`, `thrash`, `outage`.
+    pub finding: gannet_str,
+    /// The same in a sentence, with its numbers.
+    pub why: gannet_str,
+    /// The rate that it was found to bear, or asked for, in thousandths of a request a second; 0: none is known.
+    pub rate_milli: u64,
+    /// Milliseconds for which it asked to be left alone, from now on; 0: it did not.
+    pub closed_ms: u64,
+    /// What its user could do, as one stable word: `check_that_it_runs`, `come_back_later`, `slow_down`,
+    /// `ask_for_more`, `use_fewer`, `ask_why`, `allow_more`; empty: nothing.
+    pub remedy: gannet_str,
+    /// As what the last request failed that failed for good (docs/errors.md); empty: none did.
+    pub error: gannet_str,
+    /// Requests sent, repeats included.
+    pub requests: u64,
+    /// Answers that came to their end.
+    pub responses: u64,
+    /// Bytes of their bodies, as they came over the wire.
+    pub bytes: u64,
+    /// Connections that were established.
+    pub opened: u64,
+    /// Connections that could not be opened.
+    pub open_failures: u64,
+    /// Fresh connections that were reset or closed before an answer.
+    pub fresh_resets: u64,
+    /// Kept connections that turned out to be closed when a request went out.
+    pub stale: u64,
+    /// Idle connections that the server closed.
+    pub idle_closes: u64,
+    /// Time-outs of any phase after the connection was there.
+    pub timeouts: u64,
+    /// Answers of 429.
+    pub too_many: u64,
+    /// Answers of 503.
+    pub unavailable: u64,
+    /// Attempts that were made again.
+    pub repeats: u64,
+    /// Bodies that were continued instead of begun again.
+    pub resumed: u64,
+    /// Requests that failed for good, those that were called off left out.
+    pub failed: u64,
+}
+
+/// Takes what is known of one host.
+#[allow(non_camel_case_types)]
+pub type gannet_host_callback = Option<extern "C" fn(user: *mut c_void, host: *const gannet_host)>;
+
 /// What may be asked for within a callback. Valid during the callback.
 #[allow(non_camel_case_types)]
 pub struct gannet_ctl {

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use super::names::Directory;
 use super::redirect::goes_along;
 use super::slots::{Slot, State};
-use super::{Auth, Body, Error, ErrorKind, Expect, Field, Options, Profile};
+use super::{Auth, Body, Error, ErrorKind, Expect, Field, Options, Profile, Request};
 use crate::base::{Instant, decimal};
 use crate::engine::{self, Alike, JobKey, Origin, Payload, Phase, SubmitError, Unsaid};
 use crate::net::Driver;
 use crate::net::mio::Mio;
+use crate::proto::{self, RequestBody, RequestError, RequestHead};
 
 const USER_AGENT: &str = concat!("gannet/", env!("CARGO_PKG_VERSION"));
 /// Bodies above this are announced first (`Expect`), as curl does.
@@ -196,6 +197,27 @@ pub(super) fn submit(
     }
     state.slots[index].expects = expects;
     result.map_err(refused)
+}
+
+/// Why a request could never be sent, by what whoever asks says of it.
+pub(super) fn fault(request: &Request) -> Option<RequestError> {
+    let profile = &request.profile;
+    let mut out = Vec::new();
+    let head = RequestHead {
+        method: profile.method.as_deref().unwrap_or("GET"),
+        target: request.url.target(),
+        host: request.url.host(),
+        fields: &[],
+    };
+    let mut fields = profile.fields.iter();
+    proto::encode_head(&mut out, &head, RequestBody::None)
+        .and_then(|()| {
+            fields.try_for_each(|field| match field.value() {
+                Some(value) => proto::encode_field(&mut out, field.name(), value),
+                None => Ok(()),
+            })
+        })
+        .err()
 }
 
 fn refused(error: SubmitError) -> Error {

@@ -181,7 +181,9 @@ impl Fetcher {
             return Err(Error::new(ErrorKind::SchemeRefused(request.url.scheme()), Phase::Queue));
         }
         if self.wants() == 0 {
-            return Err(Error::new(ErrorKind::Full, Phase::Queue));
+            // What is wrong with the request would be so with room as well.
+            let kind = ask::fault(request).map_or(ErrorKind::Full, ErrorKind::Request);
+            return Err(Error::new(kind, Phase::Queue));
         }
         let ticket = self.state.take(request);
         match self.start(ticket.slot as usize) {
@@ -413,6 +415,11 @@ impl Fetcher {
     /// Lets somebody look on: everything that goes over connections, in plaintext.
     pub fn set_tap(&mut self, tap: Option<crate::net::tap::Tap>) {
         self.driver.set_tap(tap);
+    }
+
+    /// The time by this fetcher's clock, to which the moments in [`HostStats`] belong.
+    pub fn now(&mut self) -> Instant {
+        self.driver.net_mut().now()
     }
 
     /// What is known of each host.
