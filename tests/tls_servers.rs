@@ -318,7 +318,7 @@ fn openssl_asks_for_our_certificate() {
         let error = exchange(&trusting_folder(folder.path()), server.port, GET, never).unwrap_err();
         assert!(error.is_final(), "{error}");
         assert_eq!(error.exit_code(), exit, "{error}");
-        assert!(error.hint().unwrap().contains("--cert"), "{error}");
+        assert!(error.hint().unwrap().contains("client certificate"), "{error}");
     }
 }
 

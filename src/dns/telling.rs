@@ -21,9 +21,9 @@ use crate::base::Instant;
 /// A family that could not be found out about is not asked for again for so long.
 const FAMILY_RECHECK: Duration = Duration::from_secs(60);
 
-const NO_SERVER: &str = "no name server is configured, so 127.0.0.1 was asked: --dns-servers names \
-    one, --resolve gives the address itself";
-const ALL_SILENT: &str = "is the network up? --dns-servers names other servers";
+const NO_SERVER: &str = "no name server is configured, so 127.0.0.1 was asked: name one, or \
+    say where the host is";
+const ALL_SILENT: &str = "is the network up? other name servers may answer";
 
 impl Resolver {
     /// The look-up of what was typed, if it is under way.

@@ -74,18 +74,20 @@ impl Kind {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Url(error) => Some(error.hint()),
-            Self::SchemeRefused(_) => Some("--proto decides which schemes may be used"),
+            Self::SchemeRefused(_) => {
+                Some("it would have to be among the schemes that may be used")
+            }
             Self::Redirect(error) => Some(error.hint()),
             Self::Decode(DecodeError::Unknown(_)) => {
-                Some("without --compressed the body is kept as it comes")
+                Some("where compression is not asked for, the body is kept as it comes")
             }
             Self::Decode(DecodeError::Ratio(_)) => {
-                Some("without --compressed the body is kept as it comes, and small")
+                Some("where compression is not asked for, the body is kept as it comes, and small")
             }
-            Self::Decode(_) => {
-                Some("try without --compressed; if that helps, the server compresses wrongly")
-            }
-            Self::FileTooLarge(_) => Some("--max-filesize allows more"),
+            Self::Decode(_) => Some(
+                "try without asking for compression; if that helps, the server compresses wrongly",
+            ),
+            Self::FileTooLarge(_) => Some("a larger body can be allowed"),
             Self::Request(_) | Self::Full | Self::Filtered => None,
             Self::Engine(kind) => engine_hint(*kind),
         }
@@ -312,62 +314,58 @@ fn engine_hint(kind: engine::Kind) -> Option<&'static str> {
     use engine::Kind as E;
     Some(match kind {
         E::StaleReuse => {
-            "the server closes kept connections early; --idle-timeout below its own avoids the race"
+            "the server closes kept connections early; an idle time-out below its own avoids the race"
         }
         E::ResetBeforeResponse | E::EmptyReply => {
-            "servers do this when they have too many connections; fewer at once (--max-per-host) may help"
+            "servers do this when they have too many connections; fewer at once may help"
         }
-        E::ResetInHead | E::EofInHead => "another attempt may help: --retry makes more",
+        E::ResetInHead | E::EofInHead => "another attempt may help",
         E::ResetInBody | E::EofInBody => {
-            "what had arrived is a part; --retry tries more often, -C - continues a file"
+            "what had arrived is a part; more attempts may bring the rest"
         }
         E::Refused => "check host and port; is the server running?",
-        E::Unreachable => "check the address and the route to it; -4 or -6 chooses one family",
-        E::ConnectTimeout => "a firewall may drop the packets; --connect-timeout waits longer",
-        E::ConnectFailed => "the system's error number tells why",
-        E::NetworkDown => "check this machine's network; --offline wait waits for it",
-        E::OutOfSockets => {
-            "fewer connections (--parallel-max), or a higher limit of open files (ulimit -n)"
+        E::Unreachable => "check the address and the route to it; one family alone may do",
+        E::ConnectTimeout => {
+            "a firewall may drop the packets; or it takes more time than it was given"
         }
+        E::ConnectFailed => "the system's error number tells why",
+        E::NetworkDown => "check this machine's network; it can be waited for",
+        E::OutOfSockets => "fewer connections, or a higher limit of open files",
         E::Dns(_) => {
-            "check the name's spelling; --dns-servers asks others, --resolve says where the host is"
+            "check the name's spelling; other name servers may know it, or say where the host is"
         }
         E::Tls(name) => return tls_hint(name),
         E::ResetInHandshake | E::EofInHandshake => {
             "the server may not speak TLS on this port, or has too many connections"
         }
-        E::TlsTimeout => "--tls-timeout waits longer",
+        E::TlsTimeout => "it may take more time than it was given",
         E::SendTimeout => "the server does not read; try a smaller body or another time",
-        E::FirstByteTimeout => "--first-byte-timeout waits longer",
+        E::FirstByteTimeout => "it may take more time than it was given",
         E::HeadTimeout | E::Stalled => {
             "the server or the way to it is stuck; another attempt may help"
         }
-        E::TooSlow => "-y and -Y say what counts as too slow",
-        E::AttemptTimeout => "-m waits longer",
+        E::TooSlow => "a lower speed can be allowed",
+        E::AttemptTimeout => "an attempt can be given more time",
         E::Malformed(proto::Error::LooksLikeTls) => "use https:// for this port",
         E::Malformed(proto::Error::HeadTooLarge | proto::Error::LineTooLong) => {
-            "--max-head-size allows more, and so does --max-head-line for one line"
+            "larger heads and longer lines can be allowed"
         }
         E::Malformed(proto::Error::TooManyFields) => {
-            "--max-head-fields allows 256 at most; what sends more wants nobody to read it"
+            "256 can be allowed at most; what sends more wants nobody to read it"
         }
-        E::Malformed(_) => {
-            "--record-wire keeps the bytes, gannet replay shows where they break the rules"
-        }
+        E::Malformed(_) => "the bytes that came show where they break the rules",
         E::ServerSpokeFirst => "this port belongs to another protocol",
-        E::StatusExhausted => "try later, or slower (--rate-per-host); --retry tries more often",
-        E::HostDown => "run again with --resume when the host is back",
-        E::HostClosed => {
-            "run again with --resume after the time that the host named; --max-retry-after waits longer"
-        }
+        E::StatusExhausted => "try later, or slower, or more often",
+        E::HostDown => "try again when the host is back",
+        E::HostClosed => "try again after the time that the host named, or wait for longer",
         E::AddressRefused => {
-            "-4, -6, --deny-net or a redirect into a private network forbade it; --allow-net lifts the last two"
+            "the family that was chosen, a list of networks or a redirect into a private one forbade it"
         }
         E::BudgetExhausted => {
-            "too many attempts failed; run again later, or allow more with --retry-max-time"
+            "too many attempts failed; try again later, or allow more time for them"
         }
         E::BodyNotReplayable => "send the body from a file instead of a pipe",
-        E::BodyTooLarge => "--max-filesize allows more",
+        E::BodyTooLarge => "a larger body can be allowed",
         _ => return None,
     })
 }
@@ -377,16 +375,16 @@ fn tls_hint(name: &str) -> Option<&'static str> {
         "tls_certificate_expired" | "tls_certificate_not_yet_valid" => {
             "the server's certificate has to be renewed, unless this machine's clock is off"
         }
-        "tls_certificate_name" => "the certificate is for another name; use that one, or --resolve",
+        "tls_certificate_name" => "the certificate is for another name; use that one",
         "tls_unknown_issuer" | "tls_self_signed" => {
-            "--cacert names a file with the issuer's certificate"
+            "if you trust it, add the issuer's certificate to those that are trusted"
         }
         "tls_looks_like_plain_http" => "use http:// for this port",
         "tls_pin_mismatch" => {
             "the server's key is not the pinned one: either it was renewed, or this is somebody else"
         }
         "tls_version" | "tls_incompatible" => {
-            "the server wants what is not allowed here; see --tlsv1.2 and --tls-max"
+            "the server wants a version or a cipher suite that is not allowed here"
         }
         _ => return None,
     })
@@ -462,10 +460,10 @@ mod tests {
     fn what_is_advised_is_told_apart() {
         let mut failure = Failure::new(E::Tls("tls_unknown_issuer"), Phase::Tls);
         failure.detail = Some("nobody vouches for it; nobody".into());
-        failure.hint = Some("--cacert names who does".into());
+        failure.hint = Some("add who does".into());
         let error = Error::from(&failure);
         assert_eq!(error.to_string(), "TLS failed: nobody vouches for it; nobody");
-        assert_eq!(error.hint(), Some("--cacert names who does"));
+        assert_eq!(error.hint(), Some("add who does"));
         failure.hint = None;
         assert_eq!(Error::from(&failure).hint(), tls_hint("tls_unknown_issuer"));
     }

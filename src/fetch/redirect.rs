@@ -336,13 +336,15 @@ impl RedirectError {
                 "this is the server's mistake; fetch the address it meant directly"
             }
             Self::Scheme(_) => "only http:// and https:// are spoken",
-            Self::SchemeRefused(_) => "--proto-redir decides where redirects may lead",
-            Self::TooMany(_) => "--max-redirs allows more",
-            Self::Loop(_) => {
-                "such a circle often waits for a cookie or a login; look at it with -v"
+            Self::SchemeRefused(_) => {
+                "it would have to be among the schemes that redirects may lead to"
             }
+            Self::TooMany(_) => "more can be allowed",
+            Self::Loop(_) => "such a circle often waits for a cookie or a login",
             Self::BodyNotReplayable => "send the body from a file instead of a pipe",
-            Self::IntoPrivateNetwork => "--allow-net private, if this redirect is meant",
+            Self::IntoPrivateNetwork => {
+                "private networks can be allowed, if this redirect is meant"
+            }
         }
     }
 }

@@ -247,7 +247,7 @@ impl Error {
             ) => new(
                 ErrorKind::Version,
                 "the server speaks no TLS version that is allowed here".into(),
-                "versions below 1.2 are not supported; --tlsv1.3 and --tls-max narrow the choice further",
+                "versions below 1.2 are not supported, and others may be excluded here",
             ),
             E::PeerIncompatible(why) => new(
                 ErrorKind::Incompatible,
@@ -288,21 +288,20 @@ impl Error {
                 | A::CertificateRequired
         );
         let (kind, hint) = match alert {
-            A::CertificateRequired | A::NoCertificate => (
-                ErrorKind::ClientCertificate,
-                "the server wants a client certificate: --cert and --key",
-            ),
+            A::CertificateRequired | A::NoCertificate => {
+                (ErrorKind::ClientCertificate, "the server wants a client certificate")
+            }
             _ if ours => {
-                (ErrorKind::ClientCertificate, "the server refused the client certificate (--cert)")
+                (ErrorKind::ClientCertificate, "the server refused the client certificate")
             }
             A::ProtocolVersion => (
                 ErrorKind::Version,
                 "the server may speak only versions below 1.2, which are not supported, \
-                 or --tlsv1.3 or --tls-max excludes its own",
+                 or its own are excluded here",
             ),
             A::HandshakeFailure | A::InsufficientSecurity => (
                 ErrorKind::Alert,
-                "the server has no cipher suite in common with us, or wants a client certificate (--cert)",
+                "the server has no cipher suite in common with us, or wants a client certificate",
             ),
             A::UnrecognisedName => (
                 ErrorKind::Alert,
@@ -337,7 +336,7 @@ impl Error {
                     "the server's public key is none of the pinned ones: it has {}",
                     pins::shown(&key)
                 ),
-                "if the server has a new key and this is it, pin that one with --pinnedpubkey",
+                "if the server has a new key and this is it, pin that one",
             ),
             (None, error) => describe(error, &chain),
         };
@@ -360,11 +359,11 @@ fn shown(error: &rustls::Error) -> String {
     printable(&error.to_string(), 200)
 }
 
-const CLOCK: &str = "if this machine's clock is off, set it; -k goes without the check";
-const TRUST: &str =
-    "if you trust it, give its certificate with --cacert; -k goes without the check";
-const CHAIN: &str = "the server should send the whole chain; --cacert can supply what is missing";
-const NAME: &str = "is this the right host? --resolve and --connect-to reach one by its own name";
+const CLOCK: &str = "if this machine's clock is off, set it";
+const TRUST: &str = "if you trust it, add its certificate to those that are trusted";
+const CHAIN: &str =
+    "the server should send the whole chain; what is missing can be added to what is trusted";
+const NAME: &str = "is this the right host? reach it by its own name";
 
 fn describe(error: &CertificateError, chain: &[Certificate]) -> (ErrorKind, String, &'static str) {
     use CertificateError as C;

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::advice;
 use super::clump::{self, Clump};
 use super::desk::Desk;
 use super::feed::{Feed, Step};
@@ -85,11 +86,11 @@ pub fn drive(
                 Step::Job(index) => match fetcher.submit(&feed.request) {
                     Ok(ticket) => desk.tickets[index] = Some(ticket),
                     Err(error) => {
-                        let message = error.to_string();
+                        let (message, hint) = (error.to_string(), advice::of(&error));
                         let early = Early {
                             kind: error.name(),
                             message: &message,
-                            hint: error.hint().unwrap_or(""),
+                            hint: &hint,
                             exit: error.exit().code(),
                         };
                         desk.early(index, &early);

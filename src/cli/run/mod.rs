@@ -12,6 +12,7 @@
 //!
 //! Here is what both ways share: the setting of a run, and its end. One thread.
 
+mod advice;
 mod batch;
 mod clump;
 mod desk;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::time::Duration;
 
+use super::advice;
 use super::desk::Desk;
 use super::job::{Dest, Job};
 use super::kind::Kind;
@@ -78,7 +79,7 @@ impl Desk {
         }
         let mut job = self.lift(index);
         job.truncated = outcome.truncated;
-        let message;
+        let (message, hint);
         let error = match (&job.trouble, outcome.result) {
             (Some(trouble), _) => Some(Error {
                 kind: trouble.kind.name(),
@@ -89,14 +90,14 @@ impl Desk {
                 hint: trouble.hint,
             }),
             (None, Err(error)) => {
-                message = error.to_string();
+                (message, hint) = (error.to_string(), advice::of(error));
                 Some(Error {
                     kind: error.name(),
                     phase: error.phase.name(),
                     message: &message,
                     os: error.os,
                     reused: error.reused,
-                    hint: error.hint().unwrap_or(""),
+                    hint: &hint,
                 })
             }
             (None, Ok(_)) => None,

@@ -149,7 +149,7 @@ fn beside_another_server_nobody_waits_for_a_silent_one_until_the_end() {
         error.to_string(),
         "no name server answered for www.example: 10.0.0.1:53 did not answer in 1.5 s \
          (asked 2 times), 10.0.0.2:53 did not answer in 5.0 s (asked 5 times) \
-         (is the network up? --dns-servers names other servers)"
+         (is the network up? other name servers may answer)"
     );
 }
 
@@ -163,7 +163,7 @@ fn a_single_silent_server_is_asked_as_resolv_conf_says() {
     assert_eq!(
         error.to_string(),
         "no name server answered for www.example: 10.0.0.1:53 did not answer in 2.0 s \
-         (asked 3 times) (is the network up? --dns-servers names other servers)"
+         (asked 3 times) (is the network up? other name servers may answer)"
     );
     // Three sockets with three ids; what is sent again within each is the same question.
     let fresh: Vec<_> = world.asked.iter().filter(|asked| !asked.again).collect();
@@ -183,8 +183,8 @@ fn nobody_is_asked_who_was_not_named() {
     assert_eq!(
         error.to_string(),
         "no name server answered for www.example: 127.0.0.1:53 has nobody listening there \
-         (no name server is configured, so 127.0.0.1 was asked: --dns-servers names one, \
-         --resolve gives the address itself)"
+         (no name server is configured, so 127.0.0.1 was asked: name one, or \
+         say where the host is)"
     );
     assert!(world.asked.iter().all(|asked| asked.server.to_string() == "127.0.0.1:53"));
 }
@@ -403,7 +403,7 @@ fn who_cannot_wait_is_told_how_far_it_is() {
         error.to_string(),
         "no name server answered for www.example: 10.0.0.1:53 did not answer in 1.5 s \
          (asked 2 times), 10.0.0.2:53 did not answer in 1.5 s (asked 3 times) \
-         (is the network up? --dns-servers names other servers)"
+         (is the network up? other name servers may answer)"
     );
     world.run(|asked| asked.address(60));
     assert_eq!(world.resolver.unfinished(key, world.now), None);

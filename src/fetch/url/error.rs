@@ -54,7 +54,7 @@ impl UrlError {
             Self::Blank(_) => "write a blank in a URL as %20, one URL a line",
             Self::Control(_) => "remove the control character, or write it as %XX",
             Self::Port => "a port is a number from 1 to 65535",
-            Self::TooLong => "send the data as a body (-d) instead of in the URL",
+            Self::TooLong => "send the data as a body instead of in the URL",
             Self::Empty | Self::Slashes | Self::NotUrl(_) | Self::EmptyHost | Self::Host(_) => {
                 "a URL looks like https://example.org/path"
             }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::desk::Desk;
 use super::job::{Dest, GoOn, Job};
 use super::tell::Early;
+use crate::cli::run::advice;
 use crate::cli::sink::Files;
 use crate::fetch::{Body, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError};
 
@@ -97,9 +98,9 @@ impl Feed {
 }
 
 fn refuse_url(desk: &mut Desk, index: usize, error: &UrlError) {
-    let message = error.to_string();
+    let (message, hint) = (error.to_string(), advice::of_url(error));
     let exit = if matches!(error, UrlError::Scheme(_)) { 1 } else { 3 };
-    desk.early(index, &Early { kind: error.name(), message: &message, hint: error.hint(), exit });
+    desk.early(index, &Early { kind: error.name(), message: &message, hint: &hint, exit });
 }
 
 /// What an earlier run left of this file goes on; with `-C -` what has its final name, too.
