@@ -5,7 +5,6 @@
 
 use crate::engine::Kind as E;
 use crate::fetch::{self, DecodeError, ErrorKind, RedirectError, UrlError};
-use crate::proto::Error as P;
 
 /// The library's hint, and the options that do what it says; empty where there is nothing to do.
 pub(super) fn of(error: &fetch::Error) -> String {
@@ -63,10 +62,7 @@ fn engine_options(kind: E) -> &'static str {
         E::FirstByteTimeout => "--first-byte-timeout",
         E::TooSlow => "-y, -Y",
         E::AttemptTimeout => "-m",
-        E::Malformed(P::LooksLikeTls) => "",
-        E::Malformed(P::HeadTooLarge | P::LineTooLong) => "--max-head-size, --max-head-line",
-        E::Malformed(P::TooManyFields) => "--max-head-fields",
-        E::Malformed(_) => "--record-wire, then gannet replay",
+        E::Malformed(error) => malformed_options(error.name()),
         E::StatusExhausted => "--rate-per-host, --retry",
         E::HostDown => "--resume",
         E::HostClosed => "--resume, --max-retry-after",
@@ -74,6 +70,16 @@ fn engine_options(kind: E) -> &'static str {
         E::BudgetExhausted => "--retry-max-time",
         E::BodyTooLarge => "--max-filesize",
         _ => "",
+    }
+}
+
+/// By the parser's names for its errors.
+fn malformed_options(name: &str) -> &'static str {
+    match name {
+        "looks_like_tls" => "",
+        "head_too_large" | "line_too_long" => "--max-head-size, --max-head-line",
+        "too_many_fields" => "--max-head-fields",
+        _ => "--record-wire, then gannet replay",
     }
 }
 

@@ -1,8 +1,8 @@
 //! How many connections one host bears, found by watching what happens.
 //!
 //! Owns the limit of one origin or of one address group: a number of connections that events
-//! move. It never opens, closes or sends anything, reads no clock and allocates only when it is
-//! made: (events, time, seed) in, a number and its reasons out. Request rates are another
+//! move. It never opens, closes or sends anything, reads no clock and allocates only with the
+//! first event: (events, time, seed) in, a number and its reasons out. Request rates are another
 //! matter ([`pace`](super::pace)): a 429 is no reason to use fewer connections.
 //!
 //! What a server does when it is asked for too much differs, and so does the right answer:
@@ -56,6 +56,13 @@ impl LimitConfig {
     /// The search for one address, which may serve many origins.
     pub const fn address(ceiling: u16) -> Self {
         Self { start: 16, floor: 1, ceiling }
+    }
+
+    /// With a floor of 1 at least, and the others above it.
+    fn in_order(self) -> Self {
+        let floor = self.floor.max(1);
+        let ceiling = self.ceiling.max(floor);
+        Self { start: self.start.clamp(floor, ceiling), floor, ceiling }
     }
 }
 
@@ -173,8 +180,24 @@ enum Way {
         /// What happened.
         ledger: Ledger,
     },
-    /// A search.
-    Adaptive(Box<Adaptive>),
+    Adaptive(Search),
+}
+
+/// A search, made when something is told of it: of most addresses nothing ever is, since the one
+/// name that is there has a limit of its own.
+#[derive(Debug)]
+struct Search {
+    config: LimitConfig,
+    seed: u64,
+    since: Instant,
+    made: Option<Box<Adaptive>>,
+}
+
+impl Search {
+    fn awake(&mut self) -> &mut Adaptive {
+        let Self { config, seed, since, made } = self;
+        made.get_or_insert_with(|| Box::new(Adaptive::new(*config, *seed, *since)))
+    }
 }
 
 impl Limit {
@@ -183,7 +206,7 @@ impl Limit {
 
     /// A search for the limit of one host.
     pub fn new(config: &LimitConfig, seed: u64, now: Instant) -> Self {
-        Self(Way::Adaptive(Box::new(Adaptive::new(*config, seed, now))))
+        Self(Way::Adaptive(Search { config: config.in_order(), seed, since: now, made: None }))
     }
 
     /// The user's number, at least 1.
@@ -195,7 +218,8 @@ impl Limit {
     pub fn allowed(&self) -> u32 {
         match &self.0 {
             Way::Fixed { allowed, .. } => u32::from(*allowed),
-            Way::Adaptive(adaptive) => adaptive.allowed(),
+            Way::Adaptive(Search { made: None, config, .. }) => u32::from(config.start),
+            Way::Adaptive(Search { made: Some(adaptive), .. }) => adaptive.allowed(),
         }
     }
 
@@ -204,7 +228,10 @@ impl Limit {
     pub fn keeps(&self) -> u32 {
         match &self.0 {
             Way::Fixed { allowed, .. } => u32::from(*allowed),
-            Way::Adaptive(adaptive) => adaptive.keeps(),
+            Way::Adaptive(Search { made: None, config, .. }) => {
+                u32::from(config.start.saturating_mul(2).min(config.ceiling))
+            }
+            Way::Adaptive(Search { made: Some(adaptive), .. }) => adaptive.keeps(),
         }
     }
 
@@ -216,8 +243,8 @@ impl Limit {
     /// limit are still being opened for it changes nothing.
     #[inline]
     pub fn sent(&mut self, now: Instant, in_flight: u32, queued: bool) {
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.sent(now, in_flight, queued);
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().sent(now, in_flight, queued);
         }
     }
 
@@ -227,16 +254,16 @@ impl Limit {
     #[inline]
     pub fn first_byte(&mut self, now: Instant, latency: Duration, reused: bool, sent_at: Instant) {
         self.ledger_mut().first_byte(latency, reused);
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.first_byte(now, latency, reused, sent_at);
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().first_byte(now, latency, reused, sent_at);
         }
     }
 
     /// A response is complete, or a further part of a long one is here.
     pub fn done(&mut self, now: Instant, sample: &Sample) {
         self.ledger_mut().done(now, sample);
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.done(now, sample);
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().done(now, sample);
         }
     }
 
@@ -255,8 +282,8 @@ impl Limit {
         pause: Duration,
     ) {
         self.ledger_mut().complaint(what);
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.complaint(now, what, caused_at, open, pause);
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().complaint(now, what, caused_at, open, pause);
         }
     }
 
@@ -268,8 +295,8 @@ impl Limit {
     /// ever: neither goodput nor latency tells of them. Once that is found, they count no more: the limit is
     /// that of those that are served, and [`allowed`](Self::allowed) is as much more.
     pub fn waiting(&mut self, now: Instant, sample: &Sample, unheard: u32, served: u32) {
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.waiting(now, sample, unheard, served);
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().waiting(now, sample, unheard, served);
         }
     }
 
@@ -278,15 +305,15 @@ impl Limit {
     pub fn gives_way(&mut self) -> bool {
         match &mut self.0 {
             Way::Fixed { .. } => false,
-            Way::Adaptive(adaptive) => adaptive.gives_way(),
+            Way::Adaptive(search) => search.awake().gives_way(),
         }
     }
 
     /// What the server complained about is not how many connections there are, but how many requests
     /// come in a time: what was made of that is void.
     pub fn acquit(&mut self, now: Instant) {
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.acquit(now);
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().acquit(now);
         }
     }
 
@@ -296,16 +323,20 @@ impl Limit {
     /// began anew: it is not to meet as many fresh ones in their place at once. `left` counts those
     /// that have served and are still open.
     pub fn lost(&mut self, now: Instant, left: u32) {
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.lost(now, left);
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().lost(now, left);
         }
     }
 
     /// The host has no work any more: what is being measured is void.
     pub fn idle(&mut self, now: Instant) {
-        self.ledger_mut().idle();
-        if let Way::Adaptive(adaptive) = &mut self.0 {
-            adaptive.idle(now);
+        match &mut self.0 {
+            Way::Fixed { ledger, .. } => ledger.idle(),
+            Way::Adaptive(Search { made: None, .. }) => {}
+            Way::Adaptive(Search { made: Some(adaptive), .. }) => {
+                adaptive.ledger_mut().idle();
+                adaptive.idle(now);
+            }
         }
     }
 
@@ -315,14 +346,18 @@ impl Limit {
             Way::Fixed { allowed, ledger } => {
                 Explanation::new(u32::from(*allowed), Finding::Fixed, None, *ledger)
             }
-            Way::Adaptive(adaptive) => adaptive.explain(),
+            Way::Adaptive(Search { made: None, config, .. }) => {
+                let allowed = u32::from(config.start);
+                Explanation::new(allowed, Finding::Growing, None, Ledger::default())
+            }
+            Way::Adaptive(Search { made: Some(adaptive), .. }) => adaptive.explain(),
         }
     }
 
     fn ledger_mut(&mut self) -> &mut Ledger {
         match &mut self.0 {
             Way::Fixed { ledger, .. } => ledger,
-            Way::Adaptive(adaptive) => adaptive.ledger_mut(),
+            Way::Adaptive(search) => search.awake().ledger_mut(),
         }
     }
 }

@@ -308,9 +308,6 @@ pub(super) struct Adaptive {
 
 impl Adaptive {
     pub(in crate::engine::limit) fn new(config: LimitConfig, seed: u64, now: Instant) -> Self {
-        let floor = config.floor.max(1);
-        let ceiling = config.ceiling.max(floor);
-        let config = LimitConfig { start: config.start.clamp(floor, ceiling), floor, ceiling };
         Self {
             config,
             rng: Rng::with_seed(seed),
