@@ -458,9 +458,8 @@ impl Inside {
             }
             use std::io::Write as _;
             line.clear();
-            let (scheme, host, port) = (origin.scheme.name(), origin.host, origin.port);
             // Writing to a Vec can't fail.
-            let _ = write!(line, "{scheme}://{host}:{port}: {}\0", event.what);
+            let _ = write!(line, "{origin}: {}\0", event.what);
             log(user, level, line.as_ptr().cast());
         });
         Ok(())

@@ -52,8 +52,7 @@ impl Observer for Log {
             Level::Info => log::Level::Info,
             Level::Warn => log::Level::Warn,
         };
-        let (scheme, host, port) = (origin.scheme.name(), origin.host, origin.port);
-        log::log!(target: "gannet", level, "{scheme}://{host}:{port}: {}", event.what);
+        log::log!(target: "gannet", level, "{origin}: {}", event.what);
     }
 }
 

@@ -89,10 +89,7 @@ pub fn fullest<'a>(hosts: impl Iterator<Item = HostStats<'a>>) -> View {
             longest = Some(stats);
         }
     }
-    view.fullest = longest.map(|stats| {
-        let origin = &stats.origin;
-        (format!("{}://{}:{}", origin.scheme.name(), origin.host, origin.port), stats.queued)
-    });
+    view.fullest = longest.map(|stats| (stats.origin.to_string(), stats.queued));
     view
 }
 

@@ -77,6 +77,12 @@ impl Scheme {
     }
 }
 
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Name and password that stood in a URL, percent-decoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Userinfo {
