@@ -70,7 +70,7 @@ impl Kind {
         }
     }
 
-    /// What to do about it, in one sentence.
+    /// What to do about it, in one sentence; options that it names are those of the command.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Url(error) => Some(error.hint()),
@@ -134,7 +134,7 @@ impl Error {
         self.kind.exit()
     }
 
-    /// What to do about it, in one sentence.
+    /// What to do about it, in one sentence; options that it names are those of the command.
     pub fn hint(&self) -> Option<&str> {
         self.advice.as_deref().or(self.kind.hint())
     }

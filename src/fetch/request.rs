@@ -71,7 +71,8 @@ pub struct Profile {
     pub attempts: Option<u32>,
     /// The user's word that this request may be sent twice.
     pub retry_unsafe: bool,
-    /// Never sent twice, whatever happens.
+    /// Never sent twice, whatever happens. (A 417 took nothing: the request is made again, without
+    /// `Expect`.)
     pub at_most_once: bool,
     /// Goes before the host's ordinary requests.
     pub urgent: bool,

@@ -25,6 +25,8 @@ pub struct Response {
     pub final_url: Url,
     /// The status, or why there is none that counts.
     pub result: Result<u16, Error>,
+    /// The last status that came, also where the request failed afterwards.
+    pub status: Option<u16>,
     /// Field lines of the answer, in order.
     pub fields: Vec<(String, Vec<u8>)>,
     /// The body, decoded; what there is of it when the request failed.
@@ -33,6 +35,8 @@ pub struct Response {
     pub attempts: u32,
     /// Redirects followed.
     pub redirects: u32,
+    /// How long it took.
+    pub times: engine::Times,
 }
 
 impl Response {
@@ -89,10 +93,12 @@ impl Visitor for Inbox {
             url: outcome.url.clone(),
             final_url: outcome.final_url.clone(),
             result: outcome.result.map_err(Clone::clone),
+            status: outcome.status,
             fields,
             body,
             attempts: outcome.attempts,
             redirects: outcome.redirects,
+            times: outcome.times,
         });
     }
 }
@@ -117,7 +123,30 @@ impl Fetcher {
         self.fetch(&Request { url, tag: 0, profile })
     }
 
-    /// The same for a request of one's own.
+    /// The same for a request of one's own, with what its profile says and nothing else:
+    /// [`Profile::default`] follows no redirect, decodes nothing and bounds no body.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gannet::Fetcher;
+    /// use gannet::fetch::{Field, Follow, MAX_COLLECTED, Options, Profile, Request, Url, UrlRules};
+    ///
+    /// let mut fetcher = Fetcher::new(Options::default())?;
+    /// let profile = Profile {
+    ///     fields: vec![Field::new("X-Trace", b"17")?],
+    ///     timeout: Some(Duration::from_secs(2)),
+    ///     follow: Follow::Standard,
+    ///     max_filesize: Some(MAX_COLLECTED),
+    ///     ..Profile::default()
+    /// };
+    /// let url = Url::parse("http://127.0.0.1:9/", &UrlRules::default())?;
+    /// fetcher.fetch(&Request { url, tag: 17, profile: profile.into() })?;
+    /// let response = fetcher.next()?.unwrap();
+    /// let error = response.result.unwrap_err();
+    /// assert_eq!((response.ticket.tag, response.status, error.name()), (17, None, "refused"));
+    /// println!("{error} after {:?}", response.times.total);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fetch(&mut self, request: &Request) -> Result<Ticket, Error> {
         while self.wants() == 0 && !self.is_idle() {
             if self.collect().is_err() {
