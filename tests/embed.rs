@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant as Clock};
 
 use gannet::engine::observe::{Event, What};
@@ -223,6 +223,115 @@ fn other_threads_submit_cancel_and_wake() {
     thread.join().unwrap();
     drop(driver);
     assert_eq!(remote.submit(Order::get(&origin, "/")), Err(RemoteError::Closed));
+}
+
+/// Pauses each answer at its head, and says so.
+struct Full {
+    paused: mpsc::Sender<u64>,
+    ends: Vec<Result<u16, Kind>>,
+    bytes: usize,
+}
+
+impl Handler for Full {
+    fn head(&mut self, ctl: &mut Ctl<'_>, job: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        ctl.pause(job.key);
+        self.paused.send(job.tag).unwrap();
+        Advice::Deliver(Resume::Never)
+    }
+    fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, bytes: &[u8]) {
+        self.bytes += bytes.len();
+    }
+    fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
+        self.ends.push(report.result.map_err(|failure| failure.kind));
+    }
+}
+
+impl Visitor for Full {
+    fn head(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, _: &Answer<'_>) -> Want {
+        ctl.pause(ticket);
+        self.paused.send(ticket.tag).unwrap();
+        Want::Body
+    }
+    fn body(&mut self, _: &mut Control<'_, '_>, _: Ticket, bytes: &[u8]) {
+        self.bytes += bytes.len();
+    }
+    fn done(&mut self, _: &mut Control<'_, '_>, _: Ticket, outcome: &Outcome<'_>) {
+        self.ends.push(outcome.result.map_err(|_| Kind::Cancelled));
+    }
+}
+
+#[test]
+fn another_thread_resumes_what_was_paused() {
+    const PAUSE: Duration = Duration::from_millis(50);
+    let server = spawn(Script::new()).unwrap();
+
+    let mut driver = driver(Config::tiny());
+    let host = host(&mut driver, server.addr());
+    let remote = driver.remote(1).unwrap();
+    let (paused, told) = mpsc::channel();
+    let consumer = std::thread::spawn(move || {
+        for tag in told {
+            std::thread::sleep(PAUSE);
+            remote.resume(tag + 100).unwrap();
+            while remote.resume(tag) == Err(RemoteError::Full) {
+                std::thread::yield_now();
+            }
+        }
+    });
+    let mut full = Full { paused, ends: Vec::new(), bytes: 0 };
+    for tag in [7, 7, 8] {
+        driver.submit(&Request::get(host, "/bytes/3000000").tag(tag)).unwrap();
+    }
+    let start = Clock::now();
+    while driver.engine().held() > 0 && start.elapsed() < LIMIT {
+        driver.turn(Some(LIMIT), &mut full).unwrap();
+    }
+    assert_eq!((full.ends, full.bytes), (vec![Ok(200); 3], 9_000_000));
+    assert!(start.elapsed() >= PAUSE && start.elapsed() < LIMIT);
+    drop(full.paused);
+    consumer.join().unwrap();
+
+    let mut fetcher = Fetcher::new(Options::tiny()).unwrap();
+    let remote = fetcher.remote(4).unwrap();
+    let (paused, told) = mpsc::channel();
+    let consumer = std::thread::spawn(move || {
+        for tag in told {
+            std::thread::sleep(PAUSE);
+            // The second asks for what is asked for already.
+            remote.resume(tag).unwrap();
+            remote.resume(tag).unwrap();
+        }
+    });
+    let mut full = Full { paused, ends: Vec::new(), bytes: 0 };
+    for tag in 0..3 {
+        let url = server.url("/bytes/3000000");
+        fetcher.submit(&request(&url, tag, Profile::default())).unwrap();
+    }
+    let start = Clock::now();
+    while !fetcher.is_idle() && start.elapsed() < LIMIT {
+        fetcher.turn(Some(LIMIT), &mut full).unwrap();
+    }
+    assert_eq!((full.ends, full.bytes), (vec![Ok(200); 3], 9_000_000));
+    assert!(start.elapsed() >= PAUSE && start.elapsed() < LIMIT);
+    drop(full.paused);
+    consumer.join().unwrap();
+}
+
+#[test]
+fn a_whole_response_says_how_long_it_took_and_which_status_came() {
+    let server = spawn(Script::new()).unwrap();
+    let mut fetcher = Fetcher::new(Options::tiny()).unwrap();
+    fetcher.get(&server.url("/delay/30/10")).unwrap();
+    let response = fetcher.next().unwrap().unwrap();
+    assert_eq!((response.status, response.is_success()), (Some(200), true));
+    let times = response.times;
+    assert!(times.first_byte >= Duration::from_millis(30) && times.total >= times.first_byte);
+
+    let once = Profile { attempts: Some(1), ..Profile::default() };
+    fetcher.fetch(&request(&server.url("/status/503"), 1, once)).unwrap();
+    let response = fetcher.next().unwrap().unwrap();
+    assert_eq!(response.status, Some(503));
+    assert_eq!(response.result.unwrap_err().name(), "status_exhausted");
 }
 
 #[test]
@@ -578,6 +687,15 @@ fn a_fetcher_drains() {
     hooks.ends.sort_by_key(|(tag, ..)| *tag);
     let ends: Vec<_> = hooks.ends.iter().map(|(_, end, _)| end.clone()).collect();
     assert_eq!(ends, [Ok(200), Ok(200), Err("cancelled".to_owned())]);
+}
+
+#[test]
+fn an_origin_is_written_as_in_a_url() {
+    let named = Origin { scheme: Scheme::Https, host: "example.org", port: 443 };
+    let six = Origin { scheme: Scheme::Http, host: "::1", port: 80 };
+    assert_eq!(named.to_string(), "https://example.org:443");
+    assert_eq!(six.to_string(), "http://[::1]:80");
+    assert_eq!(gannet::fetch::Scheme::Https.to_string(), "https");
 }
 
 #[test]

@@ -321,11 +321,22 @@ impl Engine {
 
     /// Calls off all requests with this tag. Looks at each request that is held.
     pub fn cancel_tag(&mut self, tag: u64, now: Instant, handler: &mut dyn super::Handler) {
-        let jobs = self.jobs.iter().filter(|(_, job)| job.tag == tag);
-        let keys: Vec<JobKey> = jobs.map(|(key, _)| key).collect();
-        for key in keys {
+        for key in self.tagged(tag) {
             self.cancel(key, now, handler);
         }
+    }
+
+    /// Goes on with all requests with this tag, at the next [`poll`](Self::poll). Looks at each
+    /// request that is held.
+    #[cfg(feature = "remote")]
+    pub(crate) fn resume_tag(&mut self, tag: u64) {
+        for key in self.tagged(tag) {
+            self.intake.command(Command::Resume(key));
+        }
+    }
+
+    fn tagged(&self, tag: u64) -> Vec<JobKey> {
+        self.jobs.iter().filter(|(_, job)| job.tag == tag).map(|(key, _)| key).collect()
     }
 
     pub(super) fn admit(&mut self, accepted: Accepted, now: Instant) -> JobKey {

@@ -28,6 +28,8 @@ use crate::engine::{
 use crate::net::Driver;
 use crate::net::Net as _;
 use crate::net::mio::Mio;
+#[cfg(feature = "remote")]
+use crate::net::remote::Command;
 use crate::tls;
 
 /// Fetches URLs: one thread, any number at once.
@@ -287,9 +289,16 @@ impl Fetcher {
     #[cfg(feature = "remote")]
     fn take_orders(&mut self, visitor: &mut dyn Visitor) {
         let Some(orders) = self.orders.take() else { return };
-        for tag in orders.cancels() {
+        for command in orders.commands() {
+            let tag = match command {
+                Command::Resume(tag) | Command::Cancel(tag) => Some(tag),
+                Command::CancelAll => None,
+            };
             for ticket in self.state.tickets_of(tag) {
-                self.cancel(ticket);
+                match command {
+                    Command::Resume(_) => self.resume(ticket),
+                    Command::Cancel(_) | Command::CancelAll => self.cancel(ticket),
+                }
             }
         }
         loop {
@@ -304,8 +313,8 @@ impl Fetcher {
         self.orders = Some(orders);
     }
 
-    /// A handle for other threads: it submits, cancels by tag and wakes. At most `most` requests
-    /// wait at a time. The descriptor becomes readable when there is something to do. What is
+    /// A handle for other threads: it submits, resumes and cancels by tag, and wakes. At most
+    /// `most` requests wait at a time. The descriptor becomes readable when there is something to do. What is
     /// wrong with a request is told by [`Visitor::done`].
     ///
     /// ```no_run

@@ -1,4 +1,4 @@
-//! A handle for other threads: submit, cancel, wake.
+//! A handle for other threads: submit, resume, cancel, wake.
 //!
 //! Owns the bounded queue between the threads and the loop, and the order of what comes over it.
 //! The loop itself stays in one thread: all callbacks run there. What is submitted waits until the
@@ -34,7 +34,7 @@ pub struct Order {
     /// The request's body.
     pub body: Payload,
     /// The submitter's own number: comes back with every callback, and names the request to
-    /// [`Remote::cancel`].
+    /// [`Remote::cancel`] and [`Remote::resume`].
     pub tag: u64,
     /// What differs from the engine's configuration.
     pub options: Options,
@@ -112,7 +112,7 @@ impl fmt::Display for RemoteError {
 
 impl core::error::Error for RemoteError {}
 
-/// Submits, cancels and wakes from other threads: `Send`, `Sync`, and cheap to clone.
+/// Submits, resumes, cancels and wakes from other threads: `Send`, `Sync`, and cheap to clone.
 ///
 /// Made by [`Driver::remote`] (of [`Order`]s) or by `Fetcher::remote` (of `fetch::Request`s).
 /// What was taken is told to the loop's handler as any other request: `done` exactly once, unless
@@ -188,6 +188,18 @@ impl<T> Remote<T> {
         })
     }
 
+    /// Goes on with all requests with this tag that wait: reading, or asking for more of a streamed
+    /// request body. For a consumer in another thread, which has room again.
+    pub fn resume(&self, tag: u64) -> Result<(), RemoteError> {
+        self.change(|queue| {
+            let command = Command::Resume(tag);
+            if queue.commands.contains(&command) {
+                return Ok(());
+            }
+            queue.command(command)
+        })
+    }
+
     /// Calls off all requests with this tag that were submitted so far.
     pub fn cancel(&self, tag: u64) -> Result<(), RemoteError> {
         self.call_off(Some(tag))
@@ -204,12 +216,9 @@ impl<T> Remote<T> {
                 waiting.called_off |= tag.is_none_or(|tag| tag == waiting.tag);
             }
             if tag.is_none() {
-                queue.cancels.clear();
-            } else if queue.cancels.len() >= queue.most {
-                return Err(RemoteError::Full);
+                queue.commands.clear();
             }
-            queue.cancels.push(tag);
-            Ok(())
+            queue.command(tag.map_or(Command::CancelAll, Command::Cancel))
         })
     }
 
@@ -243,16 +252,33 @@ struct Channel<T> {
     queue: Mutex<Queue<T>>,
     /// Requests that wait, and commands: looked at without the lock.
     requests: AtomicUsize,
-    cancels: AtomicUsize,
+    commands: AtomicUsize,
     waker: ::mio::Waker,
 }
 
 struct Queue<T> {
     requests: VecDeque<Waiting<T>>,
-    /// Tags to call off; `None`: all.
-    cancels: Vec<Option<u64>>,
+    commands: Vec<Command>,
     most: usize,
     open: bool,
+}
+
+impl<T> Queue<T> {
+    fn command(&mut self, command: Command) -> Result<(), RemoteError> {
+        if self.commands.len() >= self.most {
+            return Err(RemoteError::Full);
+        }
+        self.commands.push(command);
+        Ok(())
+    }
+}
+
+/// What is to be done with requests that the loop has already, by their tags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    Resume(u64),
+    Cancel(u64),
+    CancelAll,
 }
 
 /// A request that waits for the loop.
@@ -270,7 +296,7 @@ impl<T> Channel<T> {
 
     fn count(&self, queue: &Queue<T>) {
         self.requests.store(queue.requests.len(), Ordering::Release);
-        self.cancels.store(queue.cancels.len(), Ordering::Release);
+        self.commands.store(queue.commands.len(), Ordering::Release);
     }
 }
 
@@ -282,12 +308,16 @@ pub(crate) struct Inbox<T> {
 impl<T> Inbox<T> {
     /// A queue for so many requests.
     pub(crate) fn new(net: &Mio, most: usize) -> io::Result<Self> {
-        let queue =
-            Queue { requests: VecDeque::new(), cancels: Vec::new(), most: most.max(1), open: true };
+        let queue = Queue {
+            requests: VecDeque::new(),
+            commands: Vec::new(),
+            most: most.max(1),
+            open: true,
+        };
         let channel = Channel {
             queue: Mutex::new(queue),
             requests: AtomicUsize::new(0),
-            cancels: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
             waker: net.waker()?,
         };
         Ok(Self { channel: Arc::new(channel) })
@@ -299,19 +329,19 @@ impl<T> Inbox<T> {
 
     /// Whether a turn could do something for what waits.
     pub(crate) fn wants_turn(&self, room: bool) -> bool {
-        self.channel.cancels.load(Ordering::Acquire) > 0
+        self.channel.commands.load(Ordering::Acquire) > 0
             || (room && self.channel.requests.load(Ordering::Acquire) > 0)
     }
 
-    /// Tags to call off; those that waited here are marked already.
-    pub(crate) fn cancels(&self) -> Vec<Option<u64>> {
-        if self.channel.cancels.load(Ordering::Acquire) == 0 {
+    /// What is to be done; requests to call off that waited here are marked already.
+    pub(crate) fn commands(&self) -> Vec<Command> {
+        if self.channel.commands.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
         let mut queue = self.channel.lock();
-        let cancels = core::mem::take(&mut queue.cancels);
+        let commands = core::mem::take(&mut queue.commands);
         self.channel.count(&queue);
-        cancels
+        commands
     }
 
     /// The request that has waited longest, and whether it was called off.
@@ -331,7 +361,7 @@ impl<T> Drop for Inbox<T> {
         let mut queue = self.channel.lock();
         queue.open = false;
         queue.requests.clear();
-        queue.cancels.clear();
+        queue.commands.clear();
         self.channel.count(&queue);
     }
 }
@@ -356,10 +386,11 @@ impl<N: Net> Driver<N> {
         let Some(inbox) = self.inbox.take() else { return false };
         let mut any = false;
         let now: Instant = self.now;
-        for tag in inbox.cancels() {
-            match tag {
-                Some(tag) => self.engine.cancel_tag(tag, now, handler),
-                None => self.engine.cancel_all(now, handler),
+        for command in inbox.commands() {
+            match command {
+                Command::Resume(tag) => self.engine.resume_tag(tag),
+                Command::Cancel(tag) => self.engine.cancel_tag(tag, now, handler),
+                Command::CancelAll => self.engine.cancel_all(now, handler),
             }
             any = true;
         }
