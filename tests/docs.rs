@@ -151,6 +151,27 @@ fn every_kind_of_failure_is_documented_and_nothing_else() {
     }
 }
 
+/// `docs/records.md` has each field of a list's line and of a record.
+#[test]
+fn every_field_of_lists_and_records_is_documented() {
+    let page = include_str!("../docs/records.md");
+    let (records, _) = include_str!("../src/cli/record.rs").split_once("#[cfg(test)]").unwrap();
+    let mut fields: Vec<&str> = records.split("key!(\"").skip(1).collect();
+    assert!(fields.len() > 40, "{}", fields.len());
+    let (_, line) = include_str!("../src/cli/entry.rs").split_once("struct Object<'a> {").unwrap();
+    let (line, _) = line.split_once("\n}").unwrap();
+    let lines = line.lines().map(str::trim).filter(|line| !line.starts_with("#["));
+    fields.extend(lines.filter(|line| !line.is_empty()));
+    for field in fields {
+        let end = field.find(['"', ':']).unwrap();
+        assert!(
+            page.contains(&format!("`{}`", &field[..end])),
+            "docs/records.md: {}",
+            &field[..end]
+        );
+    }
+}
+
 /// The command gives no name but by its enum of kinds.
 #[test]
 fn the_command_has_no_names_but_those() {
