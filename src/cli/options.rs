@@ -445,7 +445,7 @@ options! {
         /// Requests in a time: 10/s, 3/15s, 120/m; a bare number an hour
         #[arg(long, value_name = "N/UNIT", value_parser = values::rate)]
         pub rate: Option<Rate>,
-        /// The same for each host
+        /// The same for each host; a bare number an hour
         #[arg(long, value_name = "N/UNIT", hide_short_help = true, value_parser = values::rate)]
         pub rate_per_host: Option<Rate>,
         /// Bytes a second of each transfer
