@@ -191,6 +191,23 @@ fn heads_of_a_batch_have_names_of_their_own() {
 }
 
 #[test]
+fn two_things_are_not_written_to_one_file() {
+    let server = spawn(Script::new()).unwrap();
+    let run = |words: &[&str]| {
+        let run = Gannet::new().args(["-i", "-", "--results"]).args(words);
+        run.stdin(&server.url("/bytes/1")).run()
+    };
+    for words in [["x", "--summary", "x"], ["x", "-o", "x"]] {
+        let run = run(&words);
+        assert_eq!((run.code, run.files(".").len()), (2, 0), "{words:?}: {}", run.err);
+        assert!(run.err.contains("name one file"), "{}", run.err);
+    }
+    for words in [["/dev/null", "--summary", "/dev/null"], ["-", "--summary", "-"]] {
+        assert_eq!(run(&words).code, 0, "{words:?}");
+    }
+}
+
+#[test]
 fn messages_name_what_can_be_done() {
     let server = spawn(Script::new()).unwrap();
     let said = |args: &[&str], path: &str| {
@@ -204,6 +221,8 @@ fn messages_name_what_can_be_done() {
     assert!(full.contains("make room"), "{full}");
     let order = said(&["--backoff-base", "40s"], "/bytes/1");
     assert!(order.contains("--backoff-base") && order.contains("--backoff-cap"), "{order}");
+    let wide = Gannet::new().args(["-i", "-"]).stdin_bytes(b"\xff\xfeh\0t\0t\0p\0\n\0".to_vec());
+    assert!(wide.run().out.contains("iconv"), "a list in UTF-16");
     let line = said(&["--max-head-line", "100"], "/bytes/1");
     assert!(line.contains("--max-head-line"), "{line}");
     // A kind that is mistyped would go unseen.

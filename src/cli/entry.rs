@@ -108,7 +108,13 @@ pub fn read(line: &[u8], entry: &mut Entry) -> Line {
     }
     let Ok(text) = std::str::from_utf8(trimmed) else {
         entry.url.push_str(&String::from_utf8_lossy(trimmed));
-        return Line::Bad("the line is not UTF-8: percent-encode the URL".to_owned());
+        let wide = trimmed.starts_with(b"\xff\xfe") || trimmed.starts_with(b"\xfe\xff");
+        let what = if wide {
+            "the list is in UTF-16: convert it (iconv -f UTF-16 -t UTF-8)"
+        } else {
+            "the line is not UTF-8: percent-encode the URL"
+        };
+        return Line::Bad(what.to_owned());
     };
     entry.url.push_str(text);
     if memchr(0, trimmed).is_some() {

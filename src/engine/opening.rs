@@ -245,7 +245,8 @@ impl Engine {
         let (kind, os, address) = dial.verdict();
         let host = &mut self.hosts[dial.host];
         host.dials -= 1;
-        host.stats.open_failures += 1;
+        // That our own network is down tells nothing of the host.
+        host.stats.open_failures += u64::from(kind != Kind::NetworkDown);
         if let Names::Known { addresses, winner, until, .. } = &mut host.names {
             *winner = (*winner + 1) % addresses.len().max(1);
             // It may have moved: whoever looks names up decides whether to ask again. What the

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 
-use super::options::{ask, display, engine, keep, records};
+use super::options::{ask, display, engine, is_one_file, keep, records};
 use super::{
     Ask, Batch, Command, Continue, Display, Group, Hosts, List, Plan, Records, Source, Target,
     Transfers, Upload, Usage, Way, Where, no_glob, usage,
@@ -374,6 +374,11 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
     let to_stdout = output == Where::Stdout;
     if to_stdout && records.results.as_deref().is_some_and(|path| path.as_os_str() == "-") {
         return usage("-o - and --results - both want standard output: give --results a file");
+    }
+    if let (Where::Name(name), Some(results)) = (&output, &records.results)
+        && is_one_file(Path::new(name), results)
+    {
+        return usage("-o and --results name one file: give each its own");
     }
     if args.bounds.max_line.is_some_and(|bytes| bytes < 64) {
         return usage("--max-line is at least 64: no list has shorter URLs only");

@@ -1,6 +1,7 @@
 //! From options to what is asked, kept, said and bounded.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -454,6 +455,13 @@ pub(super) fn display(args: &Args) -> Display {
     }
 }
 
+/// Whether what goes to one of them would overwrite the other. Devices and pipes hold nothing.
+pub(super) fn is_one_file(one: &Path, other: &Path) -> bool {
+    one == other
+        && one.as_os_str() != "-"
+        && std::fs::metadata(one).map_or(true, |meta| meta.is_file())
+}
+
 pub(super) fn records(args: &Args) -> Result<Records, Usage> {
     let records = &args.records;
     let resume = if records.resume {
@@ -475,6 +483,11 @@ pub(super) fn records(args: &Args) -> Result<Records, Usage> {
     };
     if records.results_overwrite && records.results.is_none() {
         return usage("--results-overwrite belongs to --results FILE");
+    }
+    if let (Some(results), Some(summary)) = (&records.results, &records.summary)
+        && is_one_file(results, summary)
+    {
+        return usage("--results and --summary name one file: give each its own");
     }
     Ok(Records {
         results: records.results.clone(),
