@@ -205,6 +205,16 @@ fn two_things_are_not_written_to_one_file() {
     for words in [["/dev/null", "--summary", "/dev/null"], ["-", "--summary", "-"]] {
         assert_eq!(run(&words).code, 0, "{words:?}");
     }
+    // Nor heads among records; and without records there is nothing to put into them.
+    assert_eq!(run(&["-", "-D", "-"]).code, 2);
+    for words in [["-D", "-"], ["-o-", "--sha256"], ["-o-", "--record-body=text"]] {
+        let list = server.url("/bytes/1");
+        let run = Gannet::new().args(["-i", "-"]).args(words).stdin(&list).run();
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{words:?}");
+        assert!(run.err.contains("--results"), "{}", run.err);
+        let run = run.gannet().args(["-i", "-", "--results", "r"]).args(words).stdin(&list).run();
+        assert_eq!(run.code, 0, "{words:?}: {}", run.err);
+    }
 }
 
 #[test]

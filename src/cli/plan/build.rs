@@ -192,6 +192,11 @@ fn refuse_in_transfers(args: &Args) -> Result<(), Usage> {
         }
     }
     // A transfer has a record only where one is asked for.
+    without_records(args)
+}
+
+/// What concerns records, where there are none.
+fn without_records(args: &Args) -> Result<(), Usage> {
     let records = &args.records;
     let of_records = [
         (records.sha256, "--sha256"),
@@ -374,6 +379,14 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
     let to_stdout = output == Where::Stdout;
     if to_stdout && records.results.as_deref().is_some_and(|path| path.as_os_str() == "-") {
         return usage("-o - and --results - both want standard output: give --results a file");
+    }
+    if to_stdout {
+        without_records(&args)?;
+    }
+    let records_to_stdout =
+        records.results.as_deref().map_or(!to_stdout, |path| path.as_os_str() == "-");
+    if records_to_stdout && args.output.dump_header.as_deref() == Some("-") {
+        return usage("-D - and the records both want standard output: give --results a file");
     }
     if let (Where::Name(name), Some(results)) = (&output, &records.results)
         && is_one_file(Path::new(name), results)
