@@ -463,10 +463,11 @@ fn a_reader_that_leaves_ends_the_run_quietly() {
     assert_eq!(err, "");
     // What stands beside bodies is no other.
     let server = spawn(Script::new()).unwrap();
-    for words in [["-w", "%{http_code}\\n"], ["-D", "-"]] {
+    let code = "%{http_code}\\n";
+    for words in [&["-w", code][..], &["-D", "-"], &["-Z", "-w", code]] {
         let many = server.url("/delay/100/?[1-300]");
-        let args = [words[0], words[1], "-o", "/dev/null", &many];
-        let mut child = gannet.gannet().args(args).spawn(Stdio::null());
+        let nowhere = ["-o", "/dev/null", &many];
+        let mut child = gannet.gannet().args(words).args(nowhere).spawn(Stdio::null());
         let mut out = BufReader::new(child.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
         drop(out);

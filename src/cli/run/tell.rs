@@ -448,6 +448,9 @@ impl Desk {
         // As curl: what goes wrong here is no failure of the transfer. But nobody is left to work for.
         if let Err(error) = result {
             self.output.stdout_is_gone(&error);
+            if self.output.closed {
+                self.ends_with(Kind::WriteFailed.exit());
+            }
         }
     }
 
