@@ -455,7 +455,7 @@ mod tests {
     fn placeholders_stand_as_they_are_typed() {
         let man = String::from_utf8(man().unwrap()).unwrap();
         for text in [long(), man] {
-            assert!(text.contains("{n} the line") && !text.contains(BROKEN), "{text}");
+            assert!(text.contains("{n} its number") && !text.contains(BROKEN), "{text}");
         }
         assert!(long().contains("{n}{ext}"));
     }
