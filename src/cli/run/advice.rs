@@ -58,7 +58,7 @@ fn engine_options(kind: E) -> &'static str {
         E::OutOfSockets => "--parallel-max, ulimit -n",
         E::Dns(_) => "--dns-servers, --resolve",
         E::Tls(name) => tls_options(name),
-        E::TlsTimeout => "--tls-timeout",
+        E::TlsTimeout => "--connect-timeout, --tls-timeout",
         E::FirstByteTimeout => "--first-byte-timeout",
         E::TooSlow => "-y, -Y",
         E::AttemptTimeout => "-m",
