@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use crate::fetch::userinfo_ends;
+
 /// A field's value with `***` for the name and password of each URL in it (`Location`, `Link`,
 /// `Refresh`, …).
 pub fn hide(value: &[u8]) -> Cow<'_, [u8]> {
@@ -13,29 +15,41 @@ pub fn hide(value: &[u8]) -> Cow<'_, [u8]> {
     let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>');
     let mut out = Vec::with_capacity(value.len());
     for word in value.split_inclusive(ends) {
-        match userinfo(word) {
-            None => out.extend_from_slice(word),
-            Some((begin, end)) => {
-                out.extend_from_slice(&word[..begin]);
+        let (mut rest, mut first) = (word, true);
+        // Behind the last `@` there is nothing to look for; so a word is read about once.
+        let left = word.iter().rev().position(|&byte| byte == b'@').unwrap_or(word.len());
+        while rest.len() > left
+            && let Some(begin) = authority(rest, first)
+        {
+            out.extend_from_slice(&rest[..begin]);
+            rest = &rest[begin..];
+            if let Some(at) = userinfo_ends(rest).filter(|&at| at > 0) {
                 out.extend_from_slice(b"***");
-                out.extend_from_slice(&word[end..]);
+                rest = &rest[at..];
             }
+            first = false;
         }
+        out.extend_from_slice(rest);
     }
     Cow::Owned(out)
 }
 
-/// From where to where name and password go in a word that has a URL or `//host`. Where one begins
-/// and ends is read as generously as anybody reads it.
-fn userinfo(word: &[u8]) -> Option<(usize, usize)> {
-    let slash = |byte: u8| matches!(byte, b'/' | b'\\');
-    let from =
-        word.windows(2).position(|two| (two[0] == b':' || slash(two[0])) && slash(two[1]))?;
-    let begin = from + 1 + word[from + 1..].iter().take_while(|&&byte| slash(byte)).count();
-    let rest = &word[begin..];
-    let until = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
-    let at = rest[..until.unwrap_or(rest.len())].iter().rposition(|&byte| byte == b'@')?;
-    (at > 0).then_some((begin, begin + at))
+/// Where the next authority begins, read as generously as anybody reads it: behind a scheme and slashes, behind
+/// `http:` also without them, and once a word behind two slashes without a scheme.
+fn authority(word: &[u8], first: bool) -> Option<usize> {
+    let slashes =
+        |from: usize| word[from..].iter().take_while(|&&byte| matches!(byte, b'/' | b'\\')).count();
+    (0..word.len()).find_map(|at| {
+        if word[at] == b':' {
+            let begin = at + 1 + slashes(at + 1);
+            let name = word[..at].rsplit(|byte| !byte.is_ascii_alphanumeric()).next()?;
+            let http =
+                ["http", "https"].iter().any(|one| name.eq_ignore_ascii_case(one.as_bytes()));
+            (begin > at + 1 || http).then_some(begin)
+        } else {
+            (first && slashes(at) > 1).then(|| at + slashes(at))
+        }
+    })
 }
 
 #[cfg(test)]
@@ -58,9 +72,27 @@ mod tests {
             ("https://h/npm//a@1/", "https://h/npm//a@1/"),
             ("https://h//@scope/x", "https://h//@scope/x"),
             ("//@h", "//@h"),
+            ("http:u:p@h/", "http:***@h/"),
+            ("HTTPS:u:p@h", "HTTPS:***@h"),
+            ("http://h/?to=http://u:p@i/", "http://h/?to=http://***@i/"),
+            ("http://u:p@h/?to=//i/", "http://***@h/?to=//i/"),
+            ("http://u:p/q@h/", "http://***@h/"),
+            ("http://h:80/a@b", "http://h:80/a@b"),
+            (":::://a", ":::://a"),
             ("", ""),
         ] {
             assert_eq!(String::from_utf8_lossy(&hide(value.as_bytes())), want);
         }
+    }
+
+    #[test]
+    fn long_values_are_read_once() {
+        let begun = std::time::Instant::now();
+        for piece in ["@:/a:b/", ":/a/", "//", ":/@", "http:", "a:b@"] {
+            let value = format!("@{}@", piece.repeat(262_144 / piece.len()));
+            assert!(hide(value.as_bytes()).len() <= 3 * value.len());
+            assert!(hide(&value.as_bytes()[..value.len() - 1]).len() <= 3 * value.len());
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 }

@@ -65,5 +65,7 @@ pub use range::{ContentRange, RangeError, RangeSpec, Span};
 pub use redirect::{RedirectError, RedirectRules, Schemes};
 pub use request::{Body, Expect, Follow, Profile, Request};
 pub use simple::{MAX_COLLECTED, Response};
+#[cfg(feature = "cli")]
+pub(crate) use url::userinfo_ends;
 pub use url::{MAX_URL, Scheme, Url, UrlError, UrlRules, Userinfo, mask};
 pub use visitor::{Answer, Control, Outcome, Redirect, Ticket, Visitor, Want};

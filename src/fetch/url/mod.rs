@@ -431,7 +431,7 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     // Where neither is one, it may be that a URL stands behind something else.
     let inner = text.find("://").map(|at| at + 3);
     for begin in [Some(behind_scheme(text)), inner].into_iter().flatten() {
-        if let Some(at) = userinfo_ends(&text[begin..]) {
+        if let Some(at) = userinfo_ends(&text.as_bytes()[begin..]) {
             return Cow::Owned(format!("{}***{}", &text[..begin], &text[begin + at..]));
         }
     }
@@ -439,18 +439,18 @@ pub fn mask(text: &str) -> Cow<'_, str> {
 }
 
 /// Where the `@` is behind name and password, in what begins with a URL's authority.
-fn userinfo_ends(text: &str) -> Option<usize> {
+pub(crate) fn userinfo_ends(text: &[u8]) -> Option<usize> {
+    let last_at = |text: &[u8]| text.iter().rposition(|&byte| byte == b'@');
     // A backslash may belong to a password (`--path-as-is`).
-    let authority = &text[..text.find(['/', '?', '#']).unwrap_or(text.len())];
-    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
-    if authority.contains('@') {
-        authority.rfind('@')
-    } else if !port.ends_with(']') && port.bytes().any(|byte| !byte.is_ascii_digit()) {
+    let end = text.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    let authority = &text[..end.unwrap_or(text.len())];
+    let colon = authority.iter().rposition(|&byte| byte == b':');
+    let port = colon.map_or(&[][..], |at| &authority[at + 1..]);
+    last_at(authority).or_else(|| {
         // No URL, for that is no port: a password with a slash in it.
-        text.rfind('@')
-    } else {
-        None
-    }
+        let odd = !port.ends_with(b"]") && port.iter().any(|byte| !byte.is_ascii_digit());
+        if odd { last_at(text) } else { None }
+    })
 }
 
 /// Where a URL's authority begins if the text is one: behind a scheme and slashes, however many.
