@@ -14,8 +14,8 @@ const CURLS: &[(&str, &str)] = &[
         "proxies are planned for a later version, it connects directly (--connect-to leads to another host or port)",
     ),
     (
-        "c:cookie-jar j:junk-session-cookies",
-        "a store of cookies is planned for a later version (-b NAME=VALUE sends one)",
+        "b:cookie c:cookie-jar j:junk-session-cookies",
+        "cookies are planned for a later version (-H 'Cookie: NAME=VALUE' sends one)",
     ),
     (
         "F:form form-string form-escape",

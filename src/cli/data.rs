@@ -110,23 +110,6 @@ pub fn headers(lines: &[String], warnings: &mut Vec<String>) -> Result<Vec<Field
     Ok(all)
 }
 
-/// Puts the field of the `-b` of one group before the others, joined as by curl; a Cookie among
-/// these takes its place. A word without `=` names a file for curl.
-pub fn cookies(words: &[String], fields: &mut Vec<Field>) -> Result<(), Usage> {
-    if let Some(file) = words.iter().find(|word| !word.contains('=') || word.starts_with('@')) {
-        return Err(format!(
-            "-b takes NAME=VALUE; files of cookies, such as '{file}', are planned for a later version of gannet"
-        )
-        .into());
-    }
-    if !words.is_empty() && !fields.iter().any(|field| field.is("cookie")) {
-        let line = format!("Cookie: {}", words.join(";"));
-        let field = Field::parse(line.as_bytes()).map_err(|error| format!("-b: {error}"))?;
-        fields.insert(0, field);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,8 @@ const MAX_DEPTH: u32 = 10;
 pub struct Words {
     /// For each group between `--next`, its options in order.
     pub groups: Vec<Vec<OsString>>,
+    /// `--stderr`, the last one: it holds for what is said of all other words, too.
+    pub stderr: Option<PathBuf>,
     /// Remarks about config files.
     pub warnings: Vec<String>,
 }
@@ -137,14 +139,24 @@ impl Lexer {
                     return Err(format!("option --{name} requires a value").into());
                 };
                 let (name, value) = match name.strip_prefix("expand-") {
-                    Some(plain) => (plain, self.expanded(&value)?),
+                    Some(plain) => (plain, self.expanded(plain, &value)?),
                     None => (name, value),
                 };
                 match name {
                     "config" => return self.config(Path::new(&value)),
-                    "variable" => return self.variables.set(&value.to_string_lossy()),
-                    _ => self.push(name, Some(&value)),
+                    "variable" => {
+                        let text = value.to_str().ok_or_else(|| {
+                            Usage::from(
+                                "--variable: its value is not UTF-8; NAME@FILE takes other bytes"
+                                    .to_owned(),
+                            )
+                        })?;
+                        return self.variables.set(text);
+                    }
+                    "stderr" => self.words.stderr = Some(PathBuf::from(&value)),
+                    _ => {}
                 }
+                self.push(name, Some(&value));
                 Ok(())
             }
             Some(false) if value.is_some() => Err(format!("option --{name} takes no value").into()),
@@ -181,10 +193,12 @@ impl Lexer {
         }
     }
 
-    /// `--expand-NAME`.
-    fn expanded(&mut self, value: &OsStr) -> Result<OsString, Usage> {
-        let text = value.to_str().ok_or_else(|| format!("{} is not UTF-8", value.display()))?;
-        self.variables.expand(text, &mut self.words.warnings).map(Into::into)
+    /// `--expand-NAME`. What was typed may be a secret as well, and is not repeated.
+    fn expanded(&mut self, name: &str, value: &OsStr) -> Result<OsString, Usage> {
+        let bad = || Usage::from(format!("--expand-{name}: its value is not UTF-8"));
+        let text = value.to_str().ok_or_else(bad)?;
+        let warnings = &mut self.words.warnings;
+        self.variables.expand(text, &format!("--expand-{name}"), warnings).map(Into::into)
     }
 
     fn flag(&mut self, name: &str) -> Result<(), Usage> {

@@ -84,7 +84,6 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("next", "gannet -d a=b example.org/form --next -I example.org"),
     ("user", "gannet -u name:password example.org/private"),
     ("basic", "gannet --basic -u name:password example.org/private"),
-    ("cookie", "gannet -b 'session=abc' example.org/private"),
     ("oauth2-bearer", "gannet --oauth2-bearer TOKEN example.org/api"),
     ("auth-host", "gannet -i urls.txt -u name:password --auth-host example.org,www.example.org"),
     ("netrc", "gannet -n example.org/private"),

@@ -117,11 +117,10 @@ fn fetch(words: &[OsString]) -> Exit {
         Ok(words) => words,
         Err(error) => return refused(&error),
     };
-    let mut typed = words.groups.iter().flatten().rev().filter_map(|word| word.to_str());
-    if let Some(file) = typed.find_map(|word| word.strip_prefix("--stderr="))
-        && let Err(error) = stdio::stderr_to(Path::new(file))
+    if let Some(file) = &words.stderr
+        && let Err(error) = stdio::stderr_to(file)
     {
-        let text = format!("--stderr: can't write to {file}: {error}");
+        let text = format!("--stderr: can't write to {}: {error}", file.display());
         return refused(&plan::Usage { text, exit: Exit::WRITE });
     }
     match plan::plan(&words.groups, words.warnings) {

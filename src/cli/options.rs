@@ -339,9 +339,6 @@ options! {
         /// Send -u by Basic authentication (always so)
         #[arg(long, hide_short_help = true)]
         pub basic: bool,
-        /// A cookie for the first host: NAME=VALUE, several with ; between
-        #[arg(short = 'b', long, value_name = "NAME=VALUE", hide_short_help = true, long_help = "Send this cookie, or several with a ; between, as the field Cookie; several -b are joined. Redirects to other hosts do not take it along. Files of cookies are not read. In a batch it needs --auth-host.")]
-        pub cookie: Vec<String>,
         /// A bearer token
         #[arg(long, value_name = "TOKEN", hide_short_help = true)]
         pub oauth2_bearer: Option<String>,

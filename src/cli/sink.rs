@@ -431,11 +431,11 @@ struct Part {
 /// Whether nothing is kept of what is written there.
 #[cfg(unix)]
 fn is_null(file: &File) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let device = |meta: fs::Metadata| meta.rdev();
-    let ours = file.metadata().map(device);
-    let null = fs::metadata("/dev/null").map(device);
-    matches!((ours, null), (Ok(ours), Ok(null)) if ours == null && null != 0)
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    // Block devices count by themselves.
+    let device = |meta: fs::Metadata| meta.file_type().is_char_device().then(|| meta.rdev());
+    let ours = file.metadata().ok().and_then(device);
+    ours.is_some() && ours == fs::metadata("/dev/null").ok().and_then(device)
 }
 
 #[cfg(not(unix))]

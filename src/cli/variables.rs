@@ -1,8 +1,8 @@
 //! `--variable` and `--expand-NAME`: values that are put together before an option sees them.
 //!
 //! Owns curl's grammar of both: names, byte ranges, `{{name:function}}`. Reads the environment and the
-//! files that a variable is set from. Never knows what an option means; what a variable holds stands
-//! in no message, since it may be a secret.
+//! files that a variable is set from. Never knows what an option means; what a variable holds, and what
+//! is typed around it, stands in no message, since it may be a secret.
 
 use std::io::{self, Read};
 
@@ -68,8 +68,14 @@ impl Variables {
         Ok(())
     }
 
-    /// The value of an `--expand-NAME`, `{{name}}` replaced by what the variable holds.
-    pub fn expand(&self, text: &str, warnings: &mut Vec<String>) -> Result<String, Usage> {
+    /// The value of an `--expand-NAME`, `{{name}}` replaced by what the variable holds. `option`: the
+    /// one that remarks are about.
+    pub fn expand(
+        &self,
+        text: &str,
+        option: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<String, Usage> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("{{") {
@@ -81,7 +87,7 @@ impl Variables {
                 continue;
             }
             let Some(end) = from.find("}}") else {
-                warnings.push(format!("'{text}': a {{{{ is not closed by }}}}, it stays as it is"));
+                warnings.push(format!("{option}: a {{{{ is not closed by }}}}, it stays as it is"));
                 break;
             };
             out.push_str(before);
@@ -92,7 +98,9 @@ impl Variables {
             if is_name(name) {
                 out.push_str(&self.value(name, functions, warnings)?);
             } else {
-                warnings.push(format!("'{name}' is no name of a variable, it stays as it is"));
+                warnings.push(format!(
+                    "{option}: what stands between {{{{ and }}}} is no name of a variable, it stays as it is"
+                ));
                 out.push_str(&from[..end + 2]);
             }
             rest = &from[end + 2..];
@@ -248,7 +256,7 @@ mod tests {
         ];
         for (text, want) in table {
             let mut warnings = Vec::new();
-            let got = variables.expand(text, &mut warnings);
+            let got = variables.expand(text, "--expand-data", &mut warnings);
             assert_eq!(got.unwrap_or_else(|error| panic!("{text}: {}", error.text)), *want);
             assert_eq!(warnings, [""; 0], "{text}");
         }
@@ -268,7 +276,10 @@ mod tests {
             ("{{a}}{{broken", "1{{broken", "not closed"),
         ] {
             let mut warnings = Vec::new();
-            assert_eq!(variables.expand(text, &mut warnings).unwrap_or_default(), want);
+            assert_eq!(
+                variables.expand(text, "--expand-data", &mut warnings).unwrap_or_default(),
+                want
+            );
             assert!(warnings.len() == 1 && warnings[0].contains(warning), "{warnings:?}");
         }
         for (text, want) in [
@@ -278,10 +289,15 @@ mod tests {
             ("{{nul}}", "NUL"),
             ("{{high}}", "not UTF-8"),
         ] {
-            let error = variables.expand(text, &mut Vec::new()).unwrap_err();
+            let error = variables.expand(text, "--expand-data", &mut Vec::new()).unwrap_err();
             assert!(error.text.contains(want), "{text}: {}", error.text);
         }
-        assert!(variables.expand("{{whole:json}}", &mut Vec::new()).unwrap().contains("\\u0000a"));
+        assert!(
+            variables
+                .expand("{{whole:json}}", "--expand-data", &mut Vec::new())
+                .unwrap()
+                .contains("\\u0000a")
+        );
         let long = format!("{}=1", "F".repeat(128));
         let missing = format!("x@{}", dir.path().join("none").display());
         for (text, want, exit) in [

@@ -23,10 +23,7 @@ pub fn rate_hint(fields: Fields<'_>, now: u64) -> Option<RateHint> {
     }
     if let Some(limits) = text("ratelimit") {
         hint.limit = parameter(limits, "limit").map(narrow).or(hint.limit);
-        hint.remaining =
-            parameter(limits, "remaining").or_else(|| parameter(limits, "r")).map(narrow);
-        hint.reset =
-            parameter(limits, "reset").or_else(|| parameter(limits, "t")).map(Duration::from_secs);
+        read_state(limits, &mut hint);
     }
     for prefix in ["ratelimit", "x-ratelimit", "x-rate-limit"] {
         let field = |what: &str| text(&format!("{prefix}-{what}"));
@@ -35,10 +32,33 @@ pub fn rate_hint(fields: Fields<'_>, now: u64) -> Option<RateHint> {
             hint.limit = hint.limit.or(leading(limit).map(narrow));
             hint.window = hint.window.or(parameter(limit, "w").map(Duration::from_secs));
         }
-        hint.remaining = hint.remaining.or(field("remaining").and_then(leading).map(narrow));
-        hint.reset = hint.reset.or(field("reset").and_then(|reset| until(reset, &now)));
+        // Both of one family: what is left of one limit has nothing to do with the end of another.
+        if (hint.remaining, hint.reset) == (None, None) {
+            hint.remaining = field("remaining").and_then(leading).map(narrow);
+            hint.reset = field("reset").and_then(|reset| until(reset, &now));
+        }
     }
     (hint != RateHint::default()).then_some(hint)
+}
+
+/// `limit=100, remaining=50, reset=5`, or of a list of `"name";r=50;t=30` the one with the least
+/// left: what is left and when it ends belong together.
+fn read_state(limits: &str, hint: &mut RateHint) {
+    let state = |text: &str| {
+        let remaining = parameter(text, "remaining").or_else(|| parameter(text, "r"));
+        let reset = parameter(text, "reset").or_else(|| parameter(text, "t"));
+        (remaining.map(narrow), reset.map(Duration::from_secs))
+    };
+    let listed = limits.split(',').map(state).filter(|(remaining, _)| remaining.is_some());
+    // Of those with as little left the one that ends last.
+    let least = listed.min_by_key(|&(remaining, reset)| (remaining, core::cmp::Reverse(reset)));
+    (hint.remaining, hint.reset) = match least {
+        Some((remaining, Some(reset))) => (remaining, Some(reset)),
+        // The older form has the two set apart by a comma.
+        _ if !limits.contains(';') => state(limits),
+        Some(least) => least,
+        None => state(limits),
+    };
 }
 
 /// `100;w=60` or `"name";q=100;w=60`, the first policy of a list.
@@ -147,6 +167,27 @@ mod tests {
             (
                 "RateLimit-Policy: \"default\";q=100;w=10\r\nRateLimit: \"default\";r=50;t=30",
                 Some((Some(100), Some(50), Some(30), Some(10))),
+            ),
+            // Two limits: what is left of one, and the end of the same.
+            (
+                "RateLimit: \"burst\";r=0, \"daily\";r=900;t=80000",
+                Some((None, Some(0), None, None)),
+            ),
+            (
+                "RateLimit: \"daily\";r=900;t=80000, \"burst\";r=0;t=2",
+                Some((None, Some(0), Some(2), None)),
+            ),
+            (
+                "RateLimit: \"burst\";r=0;t=2, \"daily\";r=0;t=80000",
+                Some((None, Some(0), Some(80_000), None)),
+            ),
+            (
+                "RateLimit-Remaining: 0\r\nX-RateLimit-Remaining: 900\r\nX-RateLimit-Reset: 80000",
+                Some((None, Some(0), None, None)),
+            ),
+            (
+                "X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 9\r\nX-Rate-Limit-Reset: 80000",
+                Some((None, Some(0), Some(9), None)),
             ),
             (
                 "RateLimit-Policy: \"burst\";q=100;w=60,\"daily\";q=1000;w=86400",

@@ -1,7 +1,7 @@
 //! The built binary in a folder of its own, with a cleared environment and bounded in time.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(90);
 #[derive(Clone)]
 pub(crate) struct Gannet {
     dir: Rc<tempfile::TempDir>,
-    args: Vec<String>,
+    args: Vec<OsString>,
     stdin: Option<Vec<u8>>,
     env: Vec<(String, String)>,
 }
@@ -45,7 +45,7 @@ impl Gannet {
 
     pub(crate) fn args<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Self {
         let mut new = self.clone();
-        new.args.extend(args.into_iter().map(|arg| arg.as_ref().to_str().unwrap().to_owned()));
+        new.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         new
     }
 

@@ -41,7 +41,6 @@ pub(super) fn ask(
     }
     let composed = data::compose(&pieces)?;
     let mut fields = data::headers(&request.header, warnings)?;
-    data::cookies(&request.cookie, &mut fields)?;
     let mut query = Vec::new();
     for text in &request.url_query {
         data::query(text, &mut query)?;
