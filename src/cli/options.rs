@@ -461,7 +461,7 @@ options! {
         #[arg(long, value_name = "TIME", hide_short_help = true, value_parser = values::duration)]
         pub idle_timeout: Option<Duration>,
         /// Memory that connections, lines and bodies may hold together
-        #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size, long_help = "Memory that the run may hold: connections with their buffers, lines read ahead, bodies on their way to standard output or into records. What does not fit is not begun: fewer connections are opened, fewer lines read ahead, bodies wait in unlinked files earlier; when that lowers what was asked for, a warning says so. Each host beyond 256 takes some 2 KiB more, and 4 where it has an address of its own.")]
+        #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size, long_help = "Memory that the run may hold: connections with their buffers, lines read ahead, bodies on their way to standard output or into records. What does not fit is not begun: fewer connections are opened, fewer lines read ahead, bodies wait in unlinked files earlier; when that lowers what was asked for, a warning says so. Each host beyond 256 takes some 2.5 KiB more.")]
         pub max_memory: Option<u64>,
         /// End the batch after so many failures
         #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..))]
