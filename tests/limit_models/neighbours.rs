@@ -171,6 +171,23 @@ fn a_queue_of_varied_times_is_short() {
     assert!(waits <= 0.8, "adds {waits:.2} times the service");
 }
 
+/// The first guess of who begins with far too many is too low at times. What it costs to have less then
+/// says how much more to ask for.
+#[test]
+fn a_guess_that_was_too_low_is_made_good() {
+    for service in [50, 100] {
+        let base = Model { service, spread: Spread::Exponential, ..Model::default() };
+        let model = Model { workers: Some(fixed::<8>), ..base };
+        let part = |seed| {
+            let (stats, _) = alone(&model, client(search(128, seed)), 30, seed);
+            percent(stats.served, 30 * 8 * 1000 / service)
+        };
+        let all: Vec<f64> = (0..20).map(part).collect();
+        let (mean, least) = sum_up(&format!("from 128, {service} ms"), &all);
+        assert!(mean >= 94.0 && least >= 75.0, "{service} ms: {mean} %, {least} % at least");
+    }
+}
+
 /// A server that does the more work the more it has, where times vary much or all that is under way becomes
 /// slower: the first to come back are the quick ones, and what is still out tells as much as they do.
 #[test]

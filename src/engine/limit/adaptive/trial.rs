@@ -286,7 +286,9 @@ impl Adaptive {
             }
             self.hold(now);
             if first {
-                // Nothing was known of less, and nothing is of more: that is asked at once.
+                // Nothing was known of less, and nothing is of more: that is asked at once, and by a step
+                // as large as what less has cost.
+                self.step = (self.level - to).max(1);
                 self.hold_until(now, now);
             }
         }
