@@ -181,6 +181,9 @@ impl Adaptive {
         if self.losses.count < many || to >= self.level {
             return;
         }
+        // Those that were opened in place of the first ones are of the same cause, whatever becomes of them.
+        let top = to + self.level;
+        self.burst = Some(Burst { cut: now, top, count: 0, growing: false });
         self.level = to;
         self.settled_at = now;
         (self.proof, self.proof_fresh) = (0, 0);

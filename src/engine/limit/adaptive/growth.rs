@@ -72,7 +72,9 @@ impl Adaptive {
         let alike = || self.ladder.calm_noise().is_some_and(|noise| noise <= NOISY);
         let level =
             if slower || (opens_soon && alike()) { level.min(sample.in_flight) } else { level };
-        let spoken_for = match level.max(self.careful_above + 1) {
+        let spoken_for = match level {
+            // One more is a question; what doubles after that is the distance from there.
+            level if level <= self.careful_above => self.careful_above + 1,
             level if self.careful_above > 0 => level * 2 - self.careful_above,
             level if level < 4 => level * 2 + 2,
             level => level * 2,

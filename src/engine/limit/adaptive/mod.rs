@@ -69,6 +69,8 @@ const GIVES_AFTER: Duration = Duration::from_secs(10);
 /// Where a probe may cost a pause that the server asks for, between two of them so many pauses: a part
 /// of the goodput that is like that which other probes cost at worst.
 const PAUSES_APART: u32 = 40;
+/// A level beyond which it complained so many times, one after the other, is no accident.
+const FIRM: u32 = 6;
 /// Requests served before a complaint that came once is put to the test.
 const SERVED_BEFORE_SECOND_PROBE: u64 = 32;
 /// Of so many samples the mean hardly varies.

@@ -10,9 +10,9 @@ use super::super::explain::Finding;
 use super::super::meter::{Reading, Sums, UNIT, Window};
 use super::super::{Complaint, Sample};
 use super::{
-    AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, HELD_MAX, MANY, Mode, NOISY, PAUSES_APART,
-    PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE, SERVED_BETWEEN_PROBES, SHARED_FOR,
-    TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
+    AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, FIRM, HELD_MAX, MANY, Mode, NOISY,
+    PAUSES_APART, PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE,
+    SERVED_BETWEEN_PROBES, SHARED_FOR, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
 };
 use crate::base::{Instant, mul_div};
 
@@ -371,8 +371,17 @@ impl Adaptive {
         self.level = to;
         self.settled_at = now;
         self.finding = Finding::Growing;
+        let careful_above = self.careful_above;
         self.begin_start(now);
-        self.careful_above = if was_chance { 0 } else { to - 1 };
+        // A level that has stood for long does not rise by one: that is the server's doing. A 503 may be
+        // about the rate, of which a level says little.
+        let firm = wall.is_some_and(|wall| wall.times >= FIRM && wall.what.concerns_fresh());
+        self.careful_above = match (was_chance, firm) {
+            // As it was before that.
+            (true, _) => careful_above.min(to - 1),
+            (false, true) => 0,
+            (false, false) => to - 1,
+        };
         if self.level >= self.cap() {
             self.settle_at_cap(now);
         }
