@@ -414,6 +414,29 @@ fn what_a_name_that_is_new_is_refused_counts_at_its_address() {
     }
 }
 
+/// Names that share an address take turns: for each connection more, one is closed. A server that sends its
+/// end and is slow to take note of it does not turn away what comes in its place.
+#[test]
+fn a_place_is_taken_when_the_server_has_taken_note_that_it_is_free() {
+    let mut keep = Keep::default();
+    let answer = |_: &sim::Request| Answer::ok("x").after(Duration::from_millis(50));
+    let mut server = Server::new(answer).connections(20, Excess::Reset);
+    server.forgets_after = Duration::from_millis(3);
+    let mut net = net(server);
+    for name in 0..300 {
+        net.name(&format!("h{name}.test"), &["192.0.2.1".parse().unwrap()]);
+    }
+    let mut driver = driver(Config { max_jobs: 10_000, ..Config::default() }, net);
+    for tag in 0..6_000 {
+        submit(&mut driver, &format!("h{}.test", tag % 300), 80, "/", tag);
+    }
+    sim::run(&mut driver, &mut keep, HOUR).unwrap();
+    assert!(keep.ends.iter().all(|(_, result, _)| *result == Ok(200)));
+    let server = driver.net().server("192.0.2.1:80".parse().unwrap()).unwrap();
+    println!("{} of {} turned away", server.turned_away(), server.accepted());
+    assert!(server.turned_away() < 40, "{} of {}", server.turned_away(), server.accepted());
+}
+
 /// A port where nobody ever listened says nothing of what the others at its address bear.
 #[test]
 fn a_dead_port_is_no_limit_of_its_address() {

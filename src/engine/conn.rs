@@ -63,8 +63,9 @@ pub(super) enum State {
     Idle { since: Instant, until: Instant },
     /// At work.
     Busy(Exchange),
-    /// Our end was sent; the peer's is awaited.
-    Closing { until: Instant },
+    /// Our end was sent; the peer's is awaited. Or it came, and the server is given a moment to take
+    /// note: where that makes room for another, which it would refuse else.
+    Closing { until: Instant, makes_room: bool },
 }
 
 /// One request and its response.
@@ -255,7 +256,7 @@ impl Conn {
             State::Opening(_) | State::Ready => None,
             State::Securing { until, .. } => Some((*until, Overdue::Fails(Kind::TlsTimeout))),
             State::Idle { until, .. } => Some((*until, Overdue::Retires)),
-            State::Closing { until } => Some((*until, Overdue::Gone)),
+            State::Closing { until, .. } => Some((*until, Overdue::Gone)),
             State::Busy(exchange) => exchange.deadline(config, attempt_timeout),
         }
     }

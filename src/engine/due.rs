@@ -118,7 +118,7 @@ impl Engine {
                 State::Opening(_) | State::Ready => {}
                 State::Securing { until, .. }
                 | State::Idle { until, .. }
-                | State::Closing { until } => *until += gap,
+                | State::Closing { until, .. } => *until += gap,
                 State::Busy(exchange) => exchange.shift(gap),
             }
         }

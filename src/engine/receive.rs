@@ -362,7 +362,8 @@ impl Engine {
             &mut State::Opening(dial) => {
                 self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
             }
-            State::Ready | State::Closing { .. } => self.drop_conn(key, false, now),
+            State::Closing { .. } => self.let_go(key, now),
+            State::Ready => self.drop_conn(key, false, now),
         }
     }
 }

@@ -28,6 +28,8 @@ use crate::proto::{self, Persistence};
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// How long a connection is kept without work while others of its host wait for their first answer.
 const WHILE_OTHERS_WAIT: Duration = Duration::from_secs(1);
+/// A server sends its end before it takes the connection out of its count, and may be interrupted there.
+const FORGETS: Duration = Duration::from_millis(2);
 /// Responses after which a connection gives way to hosts that have none.
 const FAIR_TURN: u32 = 64;
 
@@ -134,7 +136,7 @@ impl Engine {
         if surplus {
             self.drop_conn(key, true, now);
         } else {
-            self.close_politely(key, now);
+            self.close_politely(key, false, now);
         }
     }
 
@@ -160,7 +162,7 @@ impl Engine {
             && host.slots() >= host.limit.allowed();
         let unfair = served > 0 && self.starving && self.unfair(host_key, served);
         if used_up || too_many || moved_waits || unfair || self.gives_way(key) {
-            self.close_politely(key, now);
+            self.close_politely(key, true, now);
             self.ring_host(host_key);
             return;
         }
@@ -323,15 +325,32 @@ impl Engine {
         self.leave_idle(key);
         let conn = &self.conns[key];
         self.notes.push(now, conn.host, What::Retired { conn: conn.serial });
-        self.close_politely(key, now);
+        self.close_politely(key, true, now);
     }
 
     /// Sends our end and waits for the peer's, counted in the caps until it is there.
-    pub(super) fn close_politely(&mut self, key: ConnKey, now: Instant) {
-        self.conns[key].state = State::Closing { until: now + self.config.closing_timeout };
+    pub(super) fn close_politely(&mut self, key: ConnKey, makes_room: bool, now: Instant) {
+        let until = now + self.config.closing_timeout;
+        self.conns[key].state = State::Closing { until, makes_room };
         self.closing += 1;
         self.actions.push_back(Action::Finish(key));
         self.arm(key);
+    }
+
+    /// The peer's end came to one that is closing. Where others wait for its place at an address that
+    /// turns away what is too much, the server may count it for a moment longer.
+    pub(super) fn let_go(&mut self, key: ConnKey, now: Instant) {
+        let conn = &mut self.conns[key];
+        let group = &self.groups[conn.group as usize];
+        match &mut conn.state {
+            State::Closing { until, makes_room: true }
+                if !group.waiting.is_empty() && group.limit.is_bounded() =>
+            {
+                *until = (*until).min(now + FORGETS);
+                self.arm(key);
+            }
+            _ => self.drop_conn(key, false, now),
+        }
     }
 
     /// The connection is gone from the engine; its slot and its host's are free.

@@ -22,7 +22,10 @@ impl Net {
             Accept::Unreachable => return self.fail(id, Cause::Unreachable, 113),
             Accept::Yes => {}
         }
-        let excess = server.connections.filter(|&(most, _)| server.open >= most);
+        let now = self.time;
+        server.unforgotten.retain(|until| *until > now);
+        let counted = server.open + server.unforgotten.len() as u32;
+        let excess = server.connections.filter(|&(most, _)| counted >= most);
         server.turned_away += u64::from(excess.is_some());
         if let Some((_, Excess::Refuse)) = excess {
             return self.fail(id, Cause::Refused, 111);
@@ -112,7 +115,11 @@ impl Net {
         let Some(wire) = self.wires[id as usize].as_deref_mut() else { return };
         let Some(peer) = &mut wire.peer else { return };
         if core::mem::take(&mut peer.counted) {
-            self.servers[wire.server].open -= 1;
+            let server = &mut self.servers[wire.server];
+            server.open -= 1;
+            if !server.forgets_after.is_zero() {
+                server.unforgotten.push(self.time + server.forgets_after);
+            }
         }
     }
 

@@ -74,6 +74,8 @@ pub struct Server {
     pub deaf: bool,
     /// It does not close its end when the client did.
     pub ignores_fin: bool,
+    /// It counts a connection for so long after its end.
+    pub forgets_after: Duration,
     /// The first so many connections end so when so many bytes were sent on them, whatever
     /// these are.
     pub cut: Option<Cut>,
@@ -83,6 +85,8 @@ pub struct Server {
     pub(super) tls: Option<std::sync::Arc<rustls::ServerConfig>>,
     /// Connections now, as it counts them.
     pub(super) open: u32,
+    /// Those that have ended and are counted still, until then.
+    pub(super) unforgotten: Vec<Instant>,
     /// The most of them at once.
     pub(super) peak: u32,
     pub(super) accepted: u64,
@@ -129,6 +133,8 @@ impl Server {
             early: false,
             ignores_fin: false,
             deaf: false,
+            forgets_after: Duration::ZERO,
+            unforgotten: Vec::new(),
             cut: None,
             truncates: false,
             #[cfg(feature = "tls")]

@@ -300,6 +300,14 @@ impl Limit {
         }
     }
 
+    /// Whether the server has turned away what was too much, and may do so again.
+    pub fn is_bounded(&self) -> bool {
+        match &self.0 {
+            Way::Fixed { .. } => false,
+            Way::Adaptive(search) => search.made.as_ref().is_some_and(|it| it.is_bounded()),
+        }
+    }
+
     /// Whether a connection that has just served is to be closed for the sake of those that are left
     /// waiting, though another may be opened for it: that one stands behind them.
     pub fn gives_way(&mut self) -> bool {

@@ -408,6 +408,10 @@ impl Adaptive {
         allowed.max(self.level).saturating_mul(2).min(u32::from(self.config.ceiling)).max(allowed)
     }
 
+    pub(in crate::engine::limit) const fn is_bounded(&self) -> bool {
+        self.wall.is_some()
+    }
+
     pub(in crate::engine::limit) fn explain(&self) -> Explanation {
         // What is believed to be right: that a trial asks for one more, or leaves some, just now is no news.
         Explanation::new(self.level, self.finding, self.wall.map(|wall| wall.level), self.ledger)
