@@ -272,14 +272,14 @@ impl Engine {
         // It counts as open itself.
         if let (Some(complaint), true) = (complaint, host.has_served()) {
             let open = host.slots() + 1;
-            host.limit.complaint(now, complaint, dial.started, open, Duration::ZERO);
+            host.limit.complaint(now, complaint, dial.started, open);
         }
         if let (Some(complaint), Some(address)) = (complaint, address) {
             let group = self.group_of(address) as usize;
             let group = &mut self.groups[group];
             if group.served_at.contains(&address.port()) {
                 let open = group.conns + 1;
-                group.limit.complaint(now, complaint, dial.started, open, Duration::ZERO);
+                group.limit.complaint(now, complaint, dial.started, open);
             }
         }
         self.note_limit(dial.host, now);
@@ -316,10 +316,10 @@ impl Engine {
         };
         if let (Some(complaint), true) = (complaint, host.has_served()) {
             let open = host.slots() + 1;
-            host.limit.complaint(now, complaint, opened, open, Duration::ZERO);
+            host.limit.complaint(now, complaint, opened, open);
             let group = &mut self.groups[group as usize];
             let open = group.conns + 1;
-            group.limit.complaint(now, complaint, opened, open, Duration::ZERO);
+            group.limit.complaint(now, complaint, opened, open);
         }
         self.note_limit(host_key, now);
         if is_final && self.hosts[host_key].proven == 0 {

@@ -232,12 +232,12 @@ impl Engine {
                             .map(|pause| pause.min(config.max_retry_after));
                         if !host.pace.is_about_503() {
                             let (what, at) = (Complaint::Overload503, started);
-                            let cost = pause.unwrap_or_default();
-                            host.limit.complaint(now, what, at, host.slots(), cost);
+                            host.limit.refusal_costs(pause.unwrap_or_default());
+                            host.limit.complaint(now, what, at, host.slots());
                             // What holds this host by a pause costs the others at its address
                             // nothing, and is their matter no more.
                             if pause.is_none() {
-                                group.limit.complaint(now, what, at, group.conns, cost);
+                                group.limit.complaint(now, what, at, group.conns);
                             }
                         }
                         let level = host.limit.allowed();

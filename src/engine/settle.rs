@@ -214,10 +214,10 @@ impl Engine {
             Kind::ResetBeforeResponse | Kind::EmptyReply => {
                 host.stats.fresh_resets += 1;
                 let what = Complaint::FreshReset;
-                host.limit.complaint(now, what, opened, open, Duration::ZERO);
+                host.limit.complaint(now, what, opened, open);
                 let group = &mut self.groups[group as usize];
                 let open = group.conns + 1;
-                group.limit.complaint(now, what, opened, open, Duration::ZERO);
+                group.limit.complaint(now, what, opened, open);
             }
             Kind::SendTimeout
             | Kind::FirstByteTimeout

@@ -211,7 +211,7 @@ fn a_stray_503_does_not_end_growth() {
 fn the_floor_is_no_trap() {
     let mut limit = Limit::new(&LimitConfig::origin(32), 3, AT(0));
     for ms in 0..20 {
-        limit.complaint(AT(ms * 100), Complaint::Refused, AT(ms * 100 - ms), 1, Duration::ZERO);
+        limit.complaint(AT(ms * 100), Complaint::Refused, AT(ms * 100 - ms), 1);
         assert_eq!(limit.allowed(), 1);
     }
     assert_eq!(limit.explain().name(), "outage");
@@ -254,7 +254,7 @@ fn a_cut_is_small() {
         // Of 32 several fail, one after the other: too many to be chance.
         for _ in 0..12 {
             now += 1;
-            limit.complaint(AT(now), Complaint::Overload503, AT(now), 32, Duration::ZERO);
+            limit.complaint(AT(now), Complaint::Overload503, AT(now), 32);
             refusals += 1;
             if limit.explain().complained_at.is_some() {
                 break;
@@ -322,7 +322,7 @@ fn one_cause_is_one_cut() {
     let mut limit = Limit::new(&LimitConfig { start: 32, floor: 1, ceiling: 64 }, 3, AT(0));
     // Of 32 that were opened together, eight are reset.
     for left in 0..8 {
-        limit.complaint(AT(30), Complaint::FreshReset, AT(10), 32 - left, Duration::ZERO);
+        limit.complaint(AT(30), Complaint::FreshReset, AT(10), 32 - left);
     }
     assert_eq!(limit.allowed(), 24);
     assert_eq!(limit.explain().to_string(), "settled at 24: the 25th connection was reset");
@@ -358,7 +358,8 @@ fn whatever_happens_the_bounds_hold() {
                     5 => {
                         let what = Complaint::ALL[rng.usize(0..5)];
                         let pause = Duration::from_millis(rng.u64(0..3) * 500);
-                        limit.complaint(odd, what, then, rng.u32(0..300), pause);
+                        limit.refusal_costs(pause);
+                        limit.complaint(odd, what, then, rng.u32(0..300));
                     }
                     6 if rng.u8(0..10) == 0 => limit.idle(odd),
                     _ => {

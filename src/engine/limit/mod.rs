@@ -164,7 +164,7 @@ pub struct Sample {
 /// let mut limit = Limit::new(&LimitConfig::origin(32), 7, start);
 /// assert_eq!(limit.allowed(), 4);
 /// // The fourth connection is reset: three it is.
-/// limit.complaint(start, Complaint::FreshReset, start, 4, Duration::ZERO);
+/// limit.complaint(start, Complaint::FreshReset, start, 4);
 /// assert_eq!(limit.allowed(), 3);
 /// assert_eq!(limit.explain().to_string(), "settled at 3: the 4th connection was reset");
 /// ```
@@ -267,23 +267,23 @@ impl Limit {
         }
     }
 
+    /// A 503 that asks for a pause (`Retry-After`), or for none: before the complaint that it is. So much
+    /// goodput it costs to ask for one connection too many, and so seldom that is done.
+    pub fn refusal_costs(&mut self, pause: Duration) {
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().refusal_costs(pause);
+        }
+    }
+
     /// The server said that it is too much.
     ///
     /// `caused_at` is when that connection or request was started: what was started before the
     /// last cut belongs to the same burst. `open` counts the connections at that moment, the
-    /// one that failed included. `pause` is what it asks to wait (`Retry-After` of a 503), nothing in
-    /// most: so much goodput it costs to ask for one connection too many, and so seldom that is done.
-    pub fn complaint(
-        &mut self,
-        now: Instant,
-        what: Complaint,
-        caused_at: Instant,
-        open: u32,
-        pause: Duration,
-    ) {
+    /// one that failed included.
+    pub fn complaint(&mut self, now: Instant, what: Complaint, caused_at: Instant, open: u32) {
         self.ledger_mut().complaint(what);
         if let Way::Adaptive(search) = &mut self.0 {
-            search.awake().complaint(now, what, caused_at, open, pause);
+            search.awake().complaint(now, what, caused_at, open);
         }
     }
 

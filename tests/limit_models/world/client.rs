@@ -150,9 +150,9 @@ impl World {
         it.stats.refused += 1;
         it.stats.late_refused += u64::from(late);
         let open = it.hosts[host].open;
-        it.hosts[host].limit.complaint(now, what, caused, open, Duration::ZERO);
+        it.hosts[host].limit.complaint(now, what, caused, open);
         if let Some(address) = &mut it.address {
-            address.complaint(now, what, caused, it.open, Duration::ZERO);
+            address.complaint(now, what, caused, it.open);
         }
         if it.naive {
             it.hosts[host].reopen_at = self.now + 50 * MS;
@@ -313,9 +313,11 @@ impl World {
                 }
                 if !that.pace.is_about_503() {
                     let (what, pause) = (Complaint::Overload503, pause.unwrap_or_default());
-                    that.limit.complaint(now, what, sent_at, open, pause);
+                    that.limit.refusal_costs(pause);
+                    that.limit.complaint(now, what, sent_at, open);
                     if let Some(address) = &mut it.address {
-                        address.complaint(now, what, sent_at, it.open, pause);
+                        address.refusal_costs(pause);
+                        address.complaint(now, what, sent_at, it.open);
                     }
                 }
                 let level = that.limit.allowed();

@@ -15,18 +15,18 @@ use super::{
 use crate::base::Instant;
 
 impl Adaptive {
+    pub(in crate::engine::limit) fn refusal_costs(&mut self, pause: Duration) {
+        // Nobody comes to know much in so long.
+        self.pause = pause.min(Duration::from_secs(3600));
+    }
+
     pub(in crate::engine::limit) fn complaint(
         &mut self,
         now: Instant,
         what: Complaint,
         caused_at: Instant,
         open: u32,
-        pause: Duration,
     ) {
-        if what == Complaint::Overload503 {
-            // Nobody comes to know much in so long.
-            self.pause = pause.min(Duration::from_secs(3600));
-        }
         self.ladder.forget_those_out(now);
         let open = open.max(1);
         if let Some(burst) = self.burst.as_mut().filter(|burst| caused_at <= burst.cut) {
@@ -52,7 +52,7 @@ impl Adaptive {
                 burst.cut = Instant::from_nanos(doubt.at.as_nanos().saturating_sub(1));
             }
             if caused_at < doubt.at {
-                self.complaint(now, what, caused_at, open, pause);
+                self.complaint(now, what, caused_at, open);
             }
             return;
         }

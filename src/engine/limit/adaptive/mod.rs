@@ -223,7 +223,7 @@ pub(super) struct Adaptive {
     mode: Mode,
     finding: Finding,
     wall: Option<Wall>,
-    /// What a complaint costs beside a request: a pause that the server asks for.
+    /// What a 503 costs beside a request: a pause that the server asks for.
     pause: Duration,
     burst: Option<Burst>,
     doubt: Option<Doubt>,
