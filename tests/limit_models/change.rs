@@ -44,6 +44,21 @@ fn a_halving_is_followed_within_two_seconds() {
     }
 }
 
+/// A limit that has stood for long and rises by one: hardly more is refused than is asked for at once.
+#[test]
+fn a_rise_by_one_is_no_flood() {
+    let hard: fn(u64) -> u32 = |second| if second < 90 { 100 } else { 101 };
+    for beyond in [Beyond::Reset, Beyond::Refuse] {
+        let model = Model { service: 50, hard: Some((hard, beyond)), ..Model::default() };
+        for seed in 0..4 {
+            let refused = |seconds| alone(&model, client(search(4, seed)), seconds, seed).0.refused;
+            let (before, after) = (refused(90), refused(100));
+            println!("{beyond:?}: {} refused in ten seconds", after - before);
+            assert!(after - before <= 24, "{beyond:?}: {} refused", after - before);
+        }
+    }
+}
+
 #[test]
 fn what_the_server_bears_more_is_found() {
     let base = Model { service: 20, ..Model::default() };

@@ -71,6 +71,8 @@ const GIVES_AFTER: Duration = Duration::from_secs(10);
 const PAUSES_APART: u32 = 40;
 /// A level beyond which it complained so many times, one after the other, is no accident.
 const FIRM: u32 = 6;
+/// What is asked for beyond it at first, when it is gone.
+const LEAP: u32 = 8;
 /// Requests served before a complaint that came once is put to the test.
 const SERVED_BEFORE_SECOND_PROBE: u64 = 32;
 /// Of so many samples the mean hardly varies.

@@ -10,7 +10,7 @@ use super::super::explain::Finding;
 use super::super::meter::{Reading, Sums, UNIT, Window};
 use super::super::{Complaint, Sample};
 use super::{
-    AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, FIRM, HELD_MAX, MANY, Mode, NOISY,
+    AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, FIRM, HELD_MAX, LEAP, MANY, Mode, NOISY,
     PAUSES_APART, PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE,
     SERVED_BETWEEN_PROBES, SHARED_FOR, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
 };
@@ -373,13 +373,14 @@ impl Adaptive {
         self.finding = Finding::Growing;
         let careful_above = self.careful_above;
         self.begin_start(now);
-        // A level that has stood for long does not rise by one: that is the server's doing. A 503 may be
-        // about the rate, of which a level says little.
+        // A level that has stood for long seldom rises by one: that is the server's doing. A few are asked for
+        // at once then, so many as may be refused where it did. A 503 may be about the rate, of which a
+        // level says little.
         let firm = wall.is_some_and(|wall| wall.times >= FIRM && wall.what.concerns_fresh());
         self.careful_above = match (was_chance, firm) {
             // As it was before that.
             (true, _) => careful_above.min(to - 1),
-            (false, true) => 0,
+            (false, true) => to.saturating_sub(LEAP),
             (false, false) => to - 1,
         };
         if self.level >= self.cap() {
