@@ -177,7 +177,7 @@ typedef struct gannet_options {
    */
   uint32_t stall_timeout_ms;
   /*
-   Bytes of the one read buffer.
+   Bytes of the one read buffer, once reads have filled smaller ones (256 KiB).
    */
   uint32_t read_buffer;
   /*

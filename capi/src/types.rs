@@ -104,7 +104,7 @@ pub struct gannet_options {
     pub first_byte_timeout_ms: u32,
     /// Without one byte of the body.
     pub stall_timeout_ms: u32,
-    /// Bytes of the one read buffer.
+    /// Bytes of the one read buffer, once reads have filled smaller ones (256 KiB).
     pub read_buffer: u32,
     /// Certificates to trust in place of Mozilla's, as PEM; NULL: Mozilla's.
     pub ca_pem: *const c_char,

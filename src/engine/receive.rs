@@ -411,7 +411,6 @@ fn on_head(
         // A window that is used up asks for the same as `Retry-After`, which says it better.
         let hint = if status == 429 { handler.rate_hint(head) } else { None };
         let wait = handler.retry_after(head).or_else(|| hint.as_ref().and_then(RateHint::pause));
-        let hint = hint.map(|hint| RateHint { reset: None, ..hint });
         if status == 429 {
             host.stats.too_many += 1;
         }

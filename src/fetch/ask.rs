@@ -199,7 +199,8 @@ pub(super) fn submit(
     result.map_err(refused)
 }
 
-/// Why a request could never be sent, by what whoever asks says of it.
+/// Why a request could never be sent, by its method, its target and the fields that whoever asks gave;
+/// what follows from these together is found when it is sent.
 pub(super) fn fault(request: &Request) -> Option<RequestError> {
     let profile = &request.profile;
     let mut out = Vec::new();

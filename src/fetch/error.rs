@@ -70,7 +70,7 @@ impl Kind {
         }
     }
 
-    /// What to do about it, in one sentence; options that it names are those of the command.
+    /// What to do about it, in one sentence.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Url(error) => Some(error.hint()),
@@ -106,6 +106,8 @@ pub struct Error {
     pub reused: Option<bool>,
     /// The operating system's error number, 0 when it had no part in it.
     pub os: i32,
+    /// What failed first, where the kind is that it was given up.
+    pub cause: Option<engine::Kind>,
     /// More words: which certificate, which server said what.
     pub detail: Option<Box<str>>,
     /// What to do about it, where whoever found it knew better than the kind alone tells.
@@ -115,7 +117,7 @@ pub struct Error {
 impl Error {
     /// An error of this layer, in this phase.
     pub const fn new(kind: Kind, phase: Phase) -> Self {
-        Self { kind, phase, reused: None, os: 0, detail: None, advice: None }
+        Self { kind, phase, reused: None, os: 0, cause: None, detail: None, advice: None }
     }
 
     /// The stable name in records.
@@ -134,7 +136,7 @@ impl Error {
         self.kind.exit()
     }
 
-    /// What to do about it, in one sentence; options that it names are those of the command.
+    /// What to do about it, in one sentence.
     pub fn hint(&self) -> Option<&str> {
         self.advice.as_deref().or(self.kind.hint())
     }
@@ -152,7 +154,8 @@ impl From<&Failure> for Error {
             phase: failure.phase,
             reused: failure.reused,
             os: failure.os,
-            detail: failure.detail.clone().or(failure.cause.map(|cause| cause.sentence().into())),
+            cause: failure.cause,
+            detail: failure.detail.clone(),
             advice: failure.hint.clone(),
         }
     }
@@ -188,6 +191,9 @@ impl fmt::Display for Error {
                 }
             }
         }
+        if let Some(cause) = self.cause {
+            write!(f, ": {}", cause.sentence())?;
+        }
         if let Some(detail) = &self.detail {
             write!(f, ": {detail}")?;
         }
@@ -202,8 +208,13 @@ impl fmt::Display for Error {
 
 impl Error {
     /// Whether its sentence says what connection it was.
-    const fn tells_connection(&self) -> bool {
-        matches!(self.kind, Kind::Engine(kind) if kind.tells_connection())
+    fn tells_connection(&self) -> bool {
+        let said = |kind: engine::Kind| kind.tells_connection();
+        match (self.cause, &self.kind) {
+            (Some(cause), _) => said(cause),
+            (None, Kind::Engine(kind)) => said(*kind),
+            _ => false,
+        }
     }
 
     /// Whether it makes a difference that the connection was a fresh one.
@@ -484,6 +495,11 @@ mod tests {
             assert_eq!(error.to_string(), kind.sentence());
             let failure = Failure { reused: Some(reused), ..Failure::new(kind, Phase::FirstByte) };
             assert_eq!(failure.to_string(), kind.sentence());
+            // Nor where it is the cause of another.
+            let kind = E::BudgetExhausted;
+            let failure = Failure { kind, cause: Some(failure.kind), ..failure };
+            assert_eq!(Error::from(&failure).to_string(), failure.to_string());
+            assert!(!failure.to_string().contains("connection)"), "{failure}");
         }
         let error = Error::new(engine(E::Malformed(proto::Error::BareCr)), Phase::Head);
         assert_eq!(

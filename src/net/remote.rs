@@ -189,7 +189,8 @@ impl<T> Remote<T> {
     }
 
     /// Goes on with all requests with this tag that wait: reading, or asking for more of a streamed
-    /// request body. For a consumer in another thread, which has room again.
+    /// request body. For a consumer in another thread, which has room again. [`RemoteError::Full`] where as
+    /// many resumes and cancels wait for a turn as requests may: nothing was noted then, and it is to be said again.
     pub fn resume(&self, tag: u64) -> Result<(), RemoteError> {
         self.change(|queue| {
             let command = Command::Resume(tag);

@@ -76,8 +76,8 @@ pub struct RateHint {
 }
 
 impl RateHint {
-    /// How long a window that is used up lasts.
-    pub(super) fn pause(&self) -> Option<Duration> {
+    /// How long a window that is used up lasts: as a `Retry-After`.
+    pub fn pause(&self) -> Option<Duration> {
         self.reset.filter(|_| self.remaining == Some(0))
     }
 
@@ -277,19 +277,17 @@ impl Pace {
         }
     }
 
-    /// A 429, or another answer with `Retry-After`, came to a request sent at `sent_at`.
+    /// A 429, or another answer that is about the rate, came to a request sent at `sent_at`. `pause`: what
+    /// it asks for, by `Retry-After` or by a window that is used up.
     pub fn too_many(
         &mut self,
         now: Instant,
         sent_at: Instant,
-        retry_after: Option<Duration>,
+        pause: Option<Duration>,
         hint: Option<RateHint>,
     ) {
-        if let Some(hint) = hint {
-            self.hint(now, &hint);
-        }
         let told = hint.and_then(|hint| hint.rate());
-        let resume = self.refused(now, retry_after);
+        let resume = self.refused(now, pause);
         match &mut self.learned {
             None => {
                 let mut history = self.history;
@@ -366,13 +364,6 @@ impl Pace {
             return Blame::AtOnce;
         }
         Blame::Rate { found }
-    }
-
-    /// A server tells of its limit with any answer: an exhausted window holds the host.
-    pub fn hint(&mut self, now: Instant, hint: &RateHint) {
-        if let Some(pause) = hint.pause() {
-            self.held_until = self.held_until.max(now + pause);
-        }
     }
 
     /// A pause without a rate: `Retry-After` of a 503 or of a redirect.
@@ -562,25 +553,11 @@ mod tests {
             reset: Some(Duration::from_secs(7)),
             window: Some(Duration::from_secs(60)),
         };
-        pace.too_many(AT(60), AT(50), None, Some(hint));
+        pace.too_many(AT(60), AT(50), hint.pause(), Some(hint));
         assert_eq!(pace.ready_at(AT(60)), AT(7060), "the window is used up");
         assert_eq!(pace.explain().to_string(), "paced at 9.8 requests/s, told by the server");
         pace.take(AT(7060));
         assert!(pace.ready_at(AT(7060)) > AT(7155));
-    }
-
-    #[test]
-    fn an_exhausted_window_holds_before_the_429() {
-        let mut pace = Pace::new(&PaceConfig::default());
-        let hint = |remaining| RateHint {
-            remaining: Some(remaining),
-            reset: Some(Duration::from_secs(2)),
-            ..RateHint::default()
-        };
-        pace.hint(AT(0), &hint(5));
-        assert_eq!(pace.ready_at(AT(0)), AT(0));
-        pace.hint(AT(0), &hint(0));
-        assert_eq!(pace.ready_at(AT(0)), AT(2000));
     }
 
     #[test]
