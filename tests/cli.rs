@@ -747,6 +747,7 @@ fn what_cannot_be_continued_or_read_has_a_name() {
     let url = url.replace("http:", "https:");
     let run = Gannet::new().env("SSL_CERT_FILE", "/nowhere").args(["-sS", &url]).run();
     assert!(run.err.contains("[tls_ca_file]"), "{}", run.err);
+    assert!(run.err.contains("given as a file (--cacert)"), "{}", run.err);
     assert_eq!(run.code, 77);
 }
 

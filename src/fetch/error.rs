@@ -390,6 +390,7 @@ fn tls_hint(name: &str) -> Option<&'static str> {
         "tls_unknown_issuer" | "tls_self_signed" => {
             "if you trust it, add the issuer's certificate to those that are trusted"
         }
+        "tls_ca_file" => "the certificates to be trusted can be given as a file",
         "tls_looks_like_plain_http" => "use http:// for this port",
         "tls_pin_mismatch" => {
             "the server's key is not the pinned one: either it was renewed, or this is somebody else"

@@ -413,7 +413,7 @@ fn native_roots(skipped: &mut usize) -> Result<RootCertStore, ConfigError> {
         return Err(ConfigError::new(
             ConfigErrorKind::Roots,
             format!(
-                "the operating system has no certificate authorities{why}; install ca-certificates, or name a file with some"
+                "the operating system has no certificate authorities{why}; install ca-certificates"
             ),
         ));
     }

@@ -89,6 +89,7 @@ fn tls_options(name: &str) -> &'static str {
         "tls_certificate_expired" | "tls_certificate_not_yet_valid" => "-k goes without the check",
         "tls_certificate_name" => "--resolve, --connect-to",
         "tls_unknown_issuer" | "tls_self_signed" => "--cacert; -k goes without the check",
+        "tls_ca_file" => "--cacert",
         "tls_pin_mismatch" => "--pinnedpubkey",
         "tls_client_certificate" => "--cert, --key",
         "tls_version" | "tls_incompatible" => "--tlsv1.2, --tlsv1.3, --tls-max",
