@@ -1,8 +1,8 @@
 //! Dates of HTTP (RFC 9110 section 5.6.7), and the waits and proofs that rest on them.
 //!
-//! The arithmetic is on seconds since 1970; what time it is comes from outside, but for the century of a
-//! year of two digits. A server's dates are compared with that server's own `Date`, so that a clock that is wrong on either side does
-//! no harm.
+//! The arithmetic is on seconds since 1970; the clock is read for the century of a year of two digits
+//! alone, what time it is comes from outside otherwise. A server's dates are compared with that
+//! server's own `Date`, so that a clock that is wrong on either side does no harm.
 
 use core::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -81,9 +81,12 @@ fn printed(args: &Args) -> Result<Option<String>, Usage> {
     if let Some(shell) = args.about.completions {
         let mut out = Vec::new();
         clap_complete::generate(shell, &mut Args::command(), "gannet", &mut out);
-        let text = String::from_utf8_lossy(&out);
-        // For fish what follows a bare # is a comment; clap_complete does not know.
-        return Ok(Some(text.replace(" -s # ", " -s '#' ")));
+        let text = String::from_utf8_lossy(&out).into_owned();
+        return Ok(Some(match shell {
+            // What follows a bare # is a comment there; clap_complete does not know.
+            clap_complete::Shell::Fish => text.replace(" -s # ", " -s '#' "),
+            _ => text,
+        }));
     }
     if args.about.man {
         let out = manual::man().map_err(|error| Usage::from(error.to_string()))?;
