@@ -369,3 +369,24 @@ impl Limit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_search_says_before_it_is_made_it_says_afterwards() {
+        let config = |start, floor, ceiling| LimitConfig { start, floor, ceiling };
+        let odd =
+            [config(40, 0, 7), config(0, 3, 9), config(5, 9, 2), config(u16::MAX, 1, u16::MAX)];
+        for config in [LimitConfig::origin(32), LimitConfig::address(128)].into_iter().chain(odd) {
+            let mut limit = Limit::new(&config, 1, Instant::ZERO);
+            limit.idle(Instant::ZERO);
+            let told = (limit.allowed(), limit.keeps(), limit.explain());
+            let Way::Adaptive(search) = &mut limit.0 else { unreachable!("it is no fixed one") };
+            assert!(search.made.is_none());
+            search.awake();
+            assert_eq!((limit.allowed(), limit.keeps(), limit.explain()), told, "{config:?}");
+        }
+    }
+}
