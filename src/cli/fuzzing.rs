@@ -6,12 +6,12 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
+use super::earlier::Done;
 use super::entry::{self, Entry};
 use super::glob::Glob;
 use super::lexer::config_line;
 use super::lines::{Lines, Next};
 use super::plan::{Resume, StatusClass};
-use super::results::Done;
 use super::template::{Template, Values};
 use super::values::ResumeKey;
 use crate::fetch::Field;

@@ -7,7 +7,7 @@
 //! | `lines`, `entry`, `prompt`, `wait`, `signals` | what comes in |
 //! | `run` | the two ways to run, over the fetcher |
 //! | `template`, `names`, `sink`, `stdio` | where bodies go |
-//! | `record`, `results`, `writeout`, `summary`, `progress` | what is said |
+//! | `record`, `results`, `earlier`, `writeout`, `summary`, `progress` | what is said, and what an earlier run said |
 //! | `json`, `date`, `hash` | forms of output |
 //! | `demo`, `replay` | the other commands |
 //! | `exit` | the exit status |
@@ -43,6 +43,7 @@ mod data;
 mod date;
 mod declare;
 mod demo;
+mod earlier;
 mod entry;
 mod exit;
 #[cfg(any(test, fuzzing))]

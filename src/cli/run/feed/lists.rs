@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Common, Step, begin, go_on, is_there, refuse_url};
+use crate::cli::earlier::Done;
 use crate::cli::entry::{self, Entry, Line, More};
 use crate::cli::glob::Glob;
 use crate::cli::hash::in_shard;
 use crate::cli::lines::{Lines, Next};
 use crate::cli::names;
 use crate::cli::plan::{Continue, List, Where};
-use crate::cli::results::Done;
 use crate::cli::run::desk::Desk;
 use crate::cli::run::job::{Dest, Dump, Job};
 use crate::cli::run::kind::Kind;
