@@ -207,7 +207,7 @@ impl Done {
             first = start;
             merged.sum = merged.sum.wrapping_add(interval.sum);
         }
-        if let Some(after) = self.intervals.remove(&(n + 1)) {
+        if let Some(after) = n.checked_add(1).and_then(|next| self.intervals.remove(&next)) {
             merged.last = after.last;
             merged.sum = merged.sum.wrapping_add(after.sum);
         }
@@ -309,6 +309,13 @@ mod tests {
             );
         }
         assert_eq!(done.rest(), None);
+    }
+
+    #[test]
+    fn numbers_may_be_as_large_as_they_like() {
+        let text = line(u64::MAX, "http://a/", None, 200) + &line(0, "http://b/", None, 200);
+        let done = read(&text, &resume(ResumeKey::N)).0.unwrap();
+        assert_eq!((done.count, done.intervals.len()), (2, 2));
     }
 
     #[test]
