@@ -17,6 +17,15 @@ const BLOCK: usize = 64 * 1024;
 /// How often is asked whether anybody still reads.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// What records look like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// JSON Lines.
+    Json,
+    /// Columns, for people at a terminal.
+    Columns,
+}
+
 /// Where records go.
 pub struct Results {
     out: Box<dyn Write>,
@@ -24,8 +33,7 @@ pub struct Results {
     synced: Option<File>,
     /// The name for messages.
     pub name: String,
-    /// For people: columns instead of JSON.
-    pub columns: bool,
+    pub form: Form,
     /// Lines that are not written yet.
     pub buffer: Vec<u8>,
     since: Option<Instant>,
@@ -72,12 +80,16 @@ impl Results {
             }
             (Box::new(file), name)
         };
-        let columns = records.results.is_none() && super::stdio::stdout_is_terminal();
+        let form = if records.results.is_none() && super::stdio::stdout_is_terminal() {
+            Form::Columns
+        } else {
+            Form::Json
+        };
         Ok(Some(Self {
             out,
             synced,
             name,
-            columns,
+            form,
             buffer: Vec::with_capacity(BLOCK + 4096),
             since: None,
             each: records.unbuffered,

@@ -18,7 +18,7 @@ use crate::cli::entry::Entry;
 use crate::cli::exit::{BatchEnd, Exit};
 use crate::cli::plan::{Batch, Continue, List, Where};
 use crate::cli::progress::Progress;
-use crate::cli::results::Results;
+use crate::cli::results::{Form, Results};
 use crate::cli::stdio;
 use crate::cli::template::Template;
 use crate::cli::values::When;
@@ -61,7 +61,7 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     if keep.output == Where::Nowhere
         && !setting.records.sha256
         && setting.records.body.is_none()
-        && results.as_ref().is_some_and(|results| results.columns)
+        && results.as_ref().is_some_and(|results| results.form == Form::Columns)
     {
         setting
             .warnings

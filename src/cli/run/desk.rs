@@ -7,9 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-
-use super::job::{Dest, Job, Place, Sink, Terms};
+use super::job::{Asked, Dest, Job, Place, Sink, Terms};
 use super::kind::Kind;
 use super::memory::Bounds as Held;
 use super::output::Output;
@@ -80,7 +78,7 @@ impl Desk {
         });
         let job = &mut self.jobs[index];
         job.clear();
-        job.started = *self.round.get_or_insert_with(date::now_millis);
+        job.asked.started = *self.round.get_or_insert_with(date::now_millis);
         job.place = Place::Taken(Rc::clone(terms));
         index
     }
@@ -88,10 +86,7 @@ impl Desk {
     /// The job's line is all there: it counts from now on.
     pub fn weigh(&mut self, index: usize) {
         let job = &mut self.jobs[index];
-        let more = job.more.as_deref().map_or(0, crate::cli::entry::More::weight);
-        job.weight =
-            (job.url.len() + job.typed().len() + job.host.len() + job.path.len()) as u64 + more;
-        self.lines_held += job.weight;
+        self.lines_held += job.asked.weigh();
     }
 
     /// Lifts a job out, so that it can be looked at beside everything else; [`put_back`](Self::put_back)
@@ -120,7 +115,7 @@ impl Desk {
         // Progress counts what arrives for those under way; this one is counted elsewhere.
         job.place = Place::Free;
         job.trim();
-        self.lines_held = self.lines_held.saturating_sub(job.weight);
+        self.lines_held = self.lines_held.saturating_sub(job.asked.weight());
         self.free.push(index);
     }
 
@@ -138,9 +133,8 @@ impl Desk {
 
     /// A digest is wanted for the record, or to compare.
     #[inline]
-    pub fn hash_for(&self, job: &Job) -> Option<Box<Sha256>> {
-        let expected = job.more.as_deref().is_some_and(|more| more.sha256.is_some());
-        (self.records.sha256 || expected).then(Box::default)
+    pub fn wants_digest(&self, asked: &Asked) -> bool {
+        self.records.sha256 || asked.more.as_deref().is_some_and(|more| more.sha256.is_some())
     }
 
     /// The end of a transfer as only the command line knows it: what was received is judged, and
@@ -148,14 +142,14 @@ impl Desk {
     pub(super) fn conclude(&mut self, index: usize, ok: bool, exhausted: bool) -> Option<[u8; 32]> {
         let job = &mut self.jobs[index];
         let terms = job.terms()?;
-        let digest = job.hash.take().map(|hash| <[u8; 32]>::from(hash.finalize()));
+        let digest = job.received.digest();
         if ok && job.trouble.is_none() {
             verdict::on_body(job, digest);
         }
         let kept = verdict::is_kept(job, &terms, self.batch, ok, exhausted);
-        if !self.batch && matches!(job.dest, Dest::Stdout) {
+        if !self.batch && matches!(job.out.dest, Dest::Stdout) {
             // Redirects that led nowhere.
-            job.sink = Sink::Stdout;
+            job.out.sink = Sink::Stdout;
             self.output.pour_heads(job, &terms);
         }
         if !job.spares_part() {
@@ -182,24 +176,23 @@ impl Visitor for Desk {
     fn interim(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, head: &Head<'_>) {
         let job = &mut self.jobs[ticket.tag as usize];
         let Some(terms) = job.terms() else { return };
-        job.keep_lines(&terms, &self.records.headers, head);
+        job.heads.keep(&terms, &self.records.headers, head);
     }
 
     fn redirect(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, redirect: &Redirect<'_>) {
         let job = &mut self.jobs[ticket.tag as usize];
         let Some(terms) = job.terms() else { return };
-        job.keep_lines(&terms, &self.records.headers, redirect.head);
-        job.keep_etag(&terms, redirect.head);
-        redirect.to.as_str().clone_into(&mut job.redirect_to);
+        job.heads.keep(&terms, &self.records.headers, redirect.head);
+        job.heads.keep_etag(&terms, redirect.head);
+        redirect.to.as_str().clone_into(&mut job.heads.redirect_to);
     }
 
     fn head(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, answer: &Answer<'_>) -> Want {
         let job = &mut self.jobs[ticket.tag as usize];
         let Some(terms) = job.terms() else { return Want::NoBody };
-        job.keep_head(answer.head.status, answer.head.fields.iter());
-        job.decoded = answer.decoded;
-        job.keep_etag(&terms, answer.head);
-        job.keep_lines(&terms, &self.records.headers, answer.head);
+        job.head.keep(answer.head.status, answer.decoded, answer.head.fields.iter());
+        job.heads.keep_etag(&terms, answer.head);
+        job.heads.keep(&terms, &self.records.headers, answer.head);
         if !self.batch {
             self.output.dump(job, &terms);
         }
@@ -222,12 +215,12 @@ impl Visitor for Desk {
     fn body(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, bytes: &[u8]) {
         let most = self.records.body.map(|_| self.records.body_max);
         let job = &mut self.jobs[ticket.tag as usize];
-        job.note_body(bytes, most);
+        job.received.note(bytes, most);
         if !self.output.write(job, bytes) {
             ctl.cancel(ticket);
         }
         if !self.rates.is_free()
-            && self.rates.has_received(&mut job.pace, ticket, bytes.len() as u64)
+            && self.rates.has_received(&mut job.received.pace, ticket, bytes.len() as u64)
         {
             ctl.pause(ticket);
         }
@@ -237,14 +230,14 @@ impl Visitor for Desk {
         let job = &mut self.jobs[ticket.tag as usize];
         let Some(terms) = job.terms() else { return };
         if terms.shows_heads() || terms.dump.is_some() {
-            job.keep_trailers(fields);
+            job.heads.keep_trailers(fields);
             self.output.pour_heads(job, &terms);
         }
     }
 
     fn restart(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, _: engine::Kind) {
         let job = &mut self.jobs[ticket.tag as usize];
-        if job.poured > 0 {
+        if job.out.poured > 0 {
             // It was the last answer, and what it was stays true.
             job.fail(Kind::EofInBody, "", "the connection was lost, and what has left for standard output can't be taken back");
             ctl.cancel(ticket);
@@ -252,9 +245,7 @@ impl Visitor for Desk {
         }
         job.begin_again();
         // The head comes again, and with it the name; or an error that must not cost what is here.
-        if !job.part_waits {
-            self.output.void(job);
-        }
+        self.output.begin_again(job);
     }
 
     fn upload(
@@ -266,15 +257,15 @@ impl Visitor for Desk {
         room: usize,
     ) -> Upload {
         let job = &mut self.jobs[ticket.tag as usize];
-        let Some(room) = self.rates.room(&mut job.sent, ticket, room) else {
+        let Some(room) = self.rates.room(&mut job.sent.used, ticket, room) else {
             return Upload::Pending;
         };
-        match self.sending.read(job, ticket, at, out, room) {
+        match self.sending.read(&job.sent, ticket, at, out, room) {
             Ok(None) => Upload::Pending,
             Ok(Some(0)) => Upload::End,
             Ok(Some(read)) => {
-                job.uploaded = at + read as u64;
-                self.rates.has_sent(&mut job.sent, read as u64);
+                job.sent.bytes = at + read as u64;
+                self.rates.has_sent(&mut job.sent.used, read as u64);
                 Upload::More
             }
             Err(error) => {
@@ -293,6 +284,6 @@ impl Visitor for Desk {
 /// Heads alone are output too, where they are shown and a file that fails gets no name.
 fn shows_head_alone(job: &Job, terms: &Terms) -> bool {
     terms.shows_heads()
-        && job.dest != Dest::Nowhere
-        && (job.trouble.is_none() || matches!(job.dest, Dest::Stdout | Dest::Whole))
+        && job.out.dest != Dest::Nowhere
+        && (job.trouble.is_none() || matches!(job.out.dest, Dest::Stdout | Dest::Whole))
 }

@@ -218,7 +218,7 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
     rates.go_on(now, |ticket| {
         let index = ticket.tag as usize;
         if tickets.get(index).copied().flatten() == Some(ticket) {
-            jobs[index].pace.paused = false;
+            jobs[index].received.pace.go_on();
         }
         fetcher.resume(ticket);
     });
@@ -231,7 +231,7 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
         };
         let alone = desk.jobs.iter().find(|job| job.is_taken()).filter(|_| !desk.batch);
         let arriving: u64 =
-            desk.jobs.iter().filter(|job| job.is_taken()).map(|job| job.received).sum();
+            desk.jobs.iter().filter(|job| job.is_taken()).map(|job| job.received.bytes).sum();
         State {
             done: counts.ok + counts.failed,
             failed: counts.failed,
@@ -251,7 +251,7 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
                 .iter()
                 .max_by_key(|(_, count)| **count)
                 .map(|(kind, count)| (kind.as_str(), *count)),
-            total: alone.and_then(|job| job.content_length),
+            total: alone.and_then(|job| job.head.content_length),
         }
     });
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use sha2::Digest;
 
-use super::job::{Dest, Dump, GoOn, Job, Sink, Terms};
+use super::job::{Dest, Dump, GoOn, Job, Outlet, Sink, Terms};
 use super::kind::Kind;
 use crate::cli::part::Note;
 use crate::cli::plan::Existing;
-use crate::cli::sink::{FileError, Files};
+use crate::cli::sink::{FileError, FileSink, Files};
 use crate::cli::stdio::Stdout;
 use crate::cli::{date, names};
 use crate::fetch::Answer;
@@ -34,6 +34,13 @@ pub struct Output {
     held: u64,
     /// and how many may.
     may_hold: u64,
+}
+
+/// What can't be written to, and why.
+enum Unwritten {
+    Stdout(io::Error),
+    Spool(io::Error),
+    File(FileError),
 }
 
 impl Output {
@@ -61,30 +68,29 @@ impl Output {
 
     /// Opens where the body goes, now that the head is known.
     fn open(&mut self, job: &mut Job, terms: &Terms, answer: &Answer<'_>) -> Result<(), FileError> {
-        let (path, shared, fresh) = match &job.dest {
+        let (path, shared, fresh) = match &job.out.dest {
             Dest::Nowhere => return Ok(()),
             Dest::Stdout => {
-                job.sink = Sink::Stdout;
+                job.out.sink = Sink::Stdout;
                 return Ok(());
             }
             Dest::Whole => {
-                job.sink = Sink::Whole(Default::default());
+                job.out.sink = Sink::Whole(Default::default());
                 return Ok(());
             }
             Dest::Named => {
                 let Some(template) = &terms.template else { return Ok(()) };
-                let content_type = String::from_utf8_lossy(job.content_type().unwrap_or(b""));
-                (in_dir(terms, &job.name(template, &content_type)), !template.is_unique(), false)
+                (in_dir(terms, &job.name(template)), !template.is_unique(), false)
             }
-            Dest::File { path, header_name: true, shared, fresh } if job.status < 400 => {
+            Dest::File { path, header_name: true, shared, fresh } if job.head.status < 400 => {
                 let field = answer.head.fields.get("content-disposition");
                 match field.and_then(names::disposition_name) {
                     Some(name) => {
                         (in_dir(terms, &name), true, terms.keep.existing != Existing::Clobber)
                     }
                     // As curl since 8.19: where a redirect led, there is a name, too.
-                    None if !job.redirect_to.is_empty() => {
-                        let name = names::redirect_name(&job.redirect_to);
+                    None if !job.heads.redirect_to.is_empty() => {
+                        let name = names::redirect_name(&job.heads.redirect_to);
                         let path = name.map_or_else(|| path.clone(), |name| in_dir(terms, &name));
                         (path, true, *fresh)
                     }
@@ -96,41 +102,41 @@ impl Output {
                 (path.clone(), *shared, *fresh && !header_name)
             }
         };
-        let mut sink = match std::mem::replace(&mut job.go_on, GoOn::No) {
+        let mut sink = match std::mem::replace(&mut job.out.go_on, GoOn::No) {
             GoOn::No => self.files.begin(&path, shared, fresh)?,
             GoOn::Part(left) => {
                 let sink = self.files.go_on(&path, left.offset)?;
-                if let Some(hash) = &mut job.hash {
+                if let Some(hash) = job.received.hash() {
                     sink.read_back(|bytes| hash.update(bytes))
                         .map_err(|error| FileError::Io(path.clone(), error))?;
                 }
-                job.received = left.offset;
-                job.go_on = GoOn::Part(left);
+                job.received.bytes = left.offset;
+                job.out.go_on = GoOn::Part(left);
                 sink
             }
             GoOn::At { offset, typed, before } => {
-                job.go_on = GoOn::At { offset, typed, before };
+                job.out.go_on = GoOn::At { offset, typed, before };
                 let sink = self.files.append(&path, before)?;
-                job.go_on = GoOn::At { offset, typed, before: sink.appended() };
-                if let Some(hash) = &mut job.hash {
+                job.out.go_on = GoOn::At { offset, typed, before: sink.appended() };
+                if let Some(hash) = job.received.hash() {
                     sink.read_back(|bytes| hash.update(bytes))
                         .map_err(|error| FileError::Io(path.clone(), error))?;
                 }
                 sink
             }
         };
-        if !job.decoded && job.status == 200 {
+        if !job.head.decoded && job.head.status == 200 {
             let text = |value: Option<&[u8]>| {
                 value.and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned)
             };
             sink.note(Some(Note {
-                url: job.url.clone(),
-                etag: text(job.etag()).filter(|etag| !etag.starts_with("W/")),
-                last_modified: text(job.last_modified()),
+                url: job.asked.url.clone(),
+                etag: text(job.head.etag()).filter(|etag| !etag.starts_with("W/")),
+                last_modified: text(job.head.last_modified()),
             }));
         }
-        job.output = Some(sink.path().display().to_string());
-        job.sink = Sink::File(Box::new(sink));
+        job.out.output = Some(sink.path().display().to_string());
+        job.out.sink = Sink::File(Box::new(sink));
         Ok(())
     }
 
@@ -140,63 +146,71 @@ impl Output {
         if !terms.shows_heads() {
             return true;
         }
-        let raw = std::mem::take(&mut job.raw);
-        let from = std::mem::replace(&mut job.shown, raw.len()).min(raw.len());
-        let result = self.write(job, &raw[from..]);
-        job.raw = raw;
-        result
+        let Job { heads, out, .. } = job;
+        let result = self.put(out, heads.unshown());
+        self.has_put(job, result)
     }
 
     /// Bytes to where the body goes; false: that failed, and was noted.
     pub fn write(&mut self, job: &mut Job, bytes: &[u8]) -> bool {
-        let failed = match &mut job.sink {
-            Sink::None => None,
+        let result = self.put(&mut job.out, bytes);
+        self.has_put(job, result)
+    }
+
+    fn put(&mut self, out: &mut Outlet, bytes: &[u8]) -> Result<(), Unwritten> {
+        match &mut out.sink {
+            Sink::None | Sink::Waiting(_) => Ok(()),
             Sink::Stdout => {
-                job.poured += bytes.len() as u64;
-                Stdout.write_all(bytes).err().map(|error| (error, true))
+                out.poured += bytes.len() as u64;
+                Stdout.write_all(bytes).map_err(Unwritten::Stdout)
             }
             Sink::Whole(spool) => {
                 let before = spool.held();
                 let may_hold = self.held + bytes.len() as u64 <= self.may_hold;
                 let result = spool.write(bytes, may_hold);
                 self.held = self.held + spool.held() - before;
-                result.err().map(|error| (error, false))
+                result.map_err(Unwritten::Spool)
             }
-            Sink::File(file) => match file.write(bytes) {
-                Ok(()) => None,
-                Err(error) => {
-                    self.file_failed(job, &error);
-                    return false;
-                }
-            },
-        };
-        match failed {
-            None => true,
-            Some((error, stdout)) => {
-                self.stdout_failed(job, &error, stdout);
+            Sink::File(file) => file.write(bytes).map_err(Unwritten::File),
+        }
+    }
+
+    #[inline]
+    fn has_put(&mut self, job: &mut Job, result: Result<(), Unwritten>) -> bool {
+        match result {
+            Ok(()) => true,
+            Err(unwritten) => {
+                self.note(job, &unwritten);
                 false
             }
         }
     }
 
+    /// What came so far counts no more, and comes again; a part waits for the head of that.
+    pub fn begin_again(&mut self, job: &mut Job) {
+        let sink = job.out.begin_again();
+        self.void(sink, &job.out.go_on);
+    }
+
     /// What came is void: a part is removed, a body in memory is forgotten. A file that went on
     /// from where it ended keeps what came until there is something better, as with curl's `-C -`.
-    pub fn void(&mut self, job: &mut Job) {
-        match std::mem::take(&mut job.sink) {
-            Sink::File(sink) => {
-                let typed = matches!(job.go_on, GoOn::At { typed: true, .. });
+    fn void(&mut self, sink: Sink, go_on: &GoOn) {
+        match sink {
+            Sink::File(sink) | Sink::Waiting(Some(sink)) => {
+                let typed = matches!(go_on, GoOn::At { typed: true, .. });
                 let stays = sink.appended().is_some() && !typed;
                 self.files.give_up(*sink, !stays);
             }
             Sink::Whole(spool) => self.held -= spool.held(),
-            Sink::None | Sink::Stdout => {}
+            Sink::None | Sink::Stdout | Sink::Waiting(None) => {}
         }
     }
 
     /// The part that waited for a head is given up after all.
     pub fn void_part(&mut self, job: &mut Job) {
-        if std::mem::take(&mut job.part_waits) {
-            self.void(job);
+        if job.out.part_waits() {
+            let sink = std::mem::take(&mut job.out.sink);
+            self.void(sink, &job.out.go_on);
         }
     }
 
@@ -208,12 +222,17 @@ impl Output {
         }
     }
 
-    fn stdout_failed(&mut self, job: &mut Job, error: &io::Error, stdout: bool) {
+    /// Notes why something can't be written, for the run and for the job.
+    fn note(&mut self, job: &mut Job, unwritten: &Unwritten) {
+        let (error, what) = match unwritten {
+            Unwritten::File(error) => return self.file_failed(job, error),
+            Unwritten::Stdout(error) => {
+                self.stdout_is_gone(error);
+                (error, "standard output")
+            }
+            Unwritten::Spool(error) => (error, "the spool file"),
+        };
         self.failed = true;
-        if stdout {
-            self.stdout_is_gone(error);
-        }
-        let what = if stdout { "standard output" } else { "the spool file" };
         job.fail(Kind::WriteFailed, "", format!("can't write to {what}: {error}"));
     }
 
@@ -245,24 +264,21 @@ impl Output {
 
     /// Ends the sink; a file gets its name or stays a part.
     pub fn settle(&mut self, job: &mut Job, whole: bool, terms: &Terms) {
-        match std::mem::take(&mut job.sink) {
-            Sink::None | Sink::Stdout => {}
+        match std::mem::take(&mut job.out.sink) {
+            Sink::None | Sink::Stdout | Sink::Waiting(None) => {}
             Sink::Whole(mut spool) => {
                 self.held -= spool.held();
                 if whole && let Err(error) = spool.pour() {
-                    self.stdout_failed(job, &error, true);
+                    self.note(job, &Unwritten::Stdout(error));
                 }
             }
+            // A part that waits still was spared by an error: nothing came for it.
+            Sink::Waiting(Some(sink)) => self.give_up(job, *sink, terms),
+            Sink::File(sink) if !whole => self.give_up(job, *sink, terms),
             Sink::File(sink) => {
-                if !whole {
-                    let void =
-                        job.trouble.as_ref().is_some_and(|trouble| trouble.kind == Kind::Checksum);
-                    job.output = None;
-                    self.files.give_up(*sink, terms.keep.remove_on_error || void);
-                    return;
-                }
                 let modified = if terms.keep.remote_time {
-                    job.last_modified()
+                    job.head
+                        .last_modified()
                         .and_then(|value| date::parse(std::str::from_utf8(value).ok()?))
                 } else {
                     None
@@ -276,9 +292,9 @@ impl Output {
                     }
                 });
                 match self.files.finish(*sink, modified) {
-                    Ok(path) => job.output = Some(path.display().to_string()),
+                    Ok(path) => job.out.output = Some(path.display().to_string()),
                     Err(error) => {
-                        job.output = None;
+                        job.out.output = None;
                         self.file_failed(job, &error);
                     }
                 }
@@ -286,11 +302,18 @@ impl Output {
         }
     }
 
+    /// A file that did not become whole: it stays a part, unless that is worth nothing.
+    fn give_up(&mut self, job: &mut Job, sink: FileSink, terms: &Terms) {
+        let void = job.trouble.as_ref().is_some_and(|trouble| trouble.kind == Kind::Checksum);
+        job.out.output = None;
+        self.files.give_up(sink, terms.keep.remove_on_error || void);
+    }
+
     /// `-D`: the heads that were not written yet, before the body.
     pub fn dump(&mut self, job: &mut Job, terms: &Terms) {
         let Some(dump) = &terms.dump else { return };
-        let from = std::mem::replace(&mut job.dumped, job.raw.len()).min(job.raw.len());
-        let heads = &job.raw[from..];
+        let Job { asked, head, heads, .. } = job;
+        let heads = heads.undumped();
         if heads.is_empty() && !matches!(dump, Dump::File(path) if !self.dumped.contains(path)) {
             return;
         }
@@ -316,8 +339,7 @@ impl Output {
                 written.map_err(|error| (file_name(path), error))
             }
             Dump::Template(template) => {
-                let content_type = String::from_utf8_lossy(job.content_type().unwrap_or(b""));
-                let path = in_dir(terms, &job.name(template, &content_type));
+                let path = in_dir(terms, &asked.name(template, &head.media_type()));
                 // A name that several URLs come to holds the heads of all, as with transfers.
                 let again = !template.is_unique() && (self.files.shares(&path) || self.resumes);
                 let mut options = std::fs::OpenOptions::new();
@@ -349,7 +371,7 @@ impl Output {
             });
             if let Err(error) = opened {
                 self.failed = true;
-                job.dest = Dest::Nowhere;
+                job.out.dest = Dest::Nowhere;
                 return Err(format!("can't write {}: {error}", path.display()));
             }
         }
@@ -360,7 +382,7 @@ impl Output {
     pub fn save_etag(&mut self, job: &mut Job, terms: &Terms) {
         let Some(path) = &terms.etag_save else { return };
         // Without an ETag the file is empty, or stays as it was, as curl has it.
-        let mut line = std::mem::take(&mut job.last_etag);
+        let mut line = job.heads.take_etag();
         if line.is_empty() {
             return;
         }

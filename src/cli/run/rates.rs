@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::job::Pace;
 use crate::fetch::Ticket;
 
 /// Bytes that a limited transfer may be ahead of its rate.
@@ -28,9 +27,24 @@ pub struct Rates {
 
 /// Bytes since a moment.
 #[derive(Clone, Copy, Debug, Default)]
-struct Used {
+pub struct Used {
     since: Option<Instant>,
     bytes: u64,
+}
+
+/// How a body comes under a limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    used: Used,
+    /// It is among those who wait.
+    paused: bool,
+}
+
+impl Pace {
+    /// Its time has come.
+    pub const fn go_on(&mut self) {
+        self.paused = false;
+    }
 }
 
 impl Rates {
@@ -59,7 +73,7 @@ impl Rates {
     }
 
     /// How much of a body may leave now; `None`: nothing yet, its time was noted.
-    pub fn room(&mut self, sent: &mut Pace, ticket: Ticket, room: usize) -> Option<usize> {
+    pub fn room(&mut self, sent: &mut Used, ticket: Ticket, room: usize) -> Option<usize> {
         if self.is_free() {
             return Some(room);
         }
@@ -85,7 +99,7 @@ impl Rates {
     }
 
     /// Bytes of a body have left.
-    pub const fn has_sent(&mut self, sent: &mut Pace, bytes: u64) {
+    pub const fn has_sent(&mut self, sent: &mut Used, bytes: u64) {
         sent.bytes += bytes;
         self.sent.bytes += bytes;
     }
@@ -95,9 +109,9 @@ impl Rates {
         let now = Instant::now();
         let mut until = None;
         if let Some(rate) = self.each {
-            let since = *pace.since.get_or_insert(now);
-            pace.bytes += bytes;
-            until = ahead(since, pace.bytes, rate, now);
+            let since = *pace.used.since.get_or_insert(now);
+            pace.used.bytes += bytes;
+            until = ahead(since, pace.used.bytes, rate, now);
         }
         if let Some(rate) = self.all {
             self.received.bytes += bytes;

@@ -9,12 +9,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::job::Job;
+use super::rates::Used;
 use crate::cli::plan::Upload;
 use crate::cli::wait;
 use crate::fetch::{Body, Request, Ticket};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 * 1024;
+
+/// What a request carries, and how much of it has left.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Where it comes from, if not ready-made with the request.
+    pub source: Option<Upload>,
+    /// Where in the file it begins.
+    pub from: u64,
+    pub bytes: u64,
+    /// For `--limit-rate`.
+    pub used: Used,
+}
 
 /// What is open.
 #[derive(Debug, Default)]
@@ -30,14 +43,14 @@ impl Sending {
     /// `None`: standard input has nothing yet.
     pub fn read(
         &mut self,
-        job: &Job,
+        sent: &Sent,
         ticket: Ticket,
         at: u64,
         out: &mut Vec<u8>,
         room: usize,
     ) -> io::Result<Option<usize>> {
         let from = out.len();
-        let read = match &job.upload {
+        let read = match &sent.source {
             None => return Ok(Some(0)),
             Some(Upload::Bytes(bytes)) => {
                 let rest = bytes.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or(&[]);
@@ -56,7 +69,7 @@ impl Sending {
             Some(Upload::File(path)) => {
                 out.resize(from + room.min(PIECE), 0);
                 self.file(ticket, path).and_then(|file| {
-                    file.seek(SeekFrom::Start(job.upload_from + at))?;
+                    file.seek(SeekFrom::Start(sent.from + at))?;
                     file.read(&mut out[from..])
                 })
             }
@@ -103,5 +116,5 @@ pub fn in_pieces(job: &mut Job, request: &mut Request) {
     let mut profile = (*request.profile).clone();
     profile.body = Body::Stream { length: Some(bytes.len() as u64), replayable: true };
     request.profile = Arc::new(profile);
-    job.upload = Some(Upload::Bytes(bytes));
+    job.sent.source = Some(Upload::Bytes(bytes));
 }

@@ -3,7 +3,7 @@
 //!
 //! Judges jobs, and writes into them why they failed. Opens nothing and writes nowhere.
 
-use super::job::{Dest, GoOn, Job, Terms};
+use super::job::{Dest, GoOn, Job, News, Terms};
 use super::kind::Kind;
 use crate::cli::date;
 use crate::cli::plan::Fail;
@@ -25,23 +25,23 @@ pub enum Verdict {
 /// The verdict on an answer, when its head is there.
 pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -> Verdict {
     let status = answer.head.status;
-    if job.poured > 0 {
+    if job.out.poured > 0 {
         // Something else has left for standard output, and this one is called off.
         return Verdict::Off;
     }
     // Of a file that goes on, 416 may say that it was whole already.
-    let beyond = status == 416 && matches!(job.go_on, GoOn::At { .. });
+    let beyond = status == 416 && matches!(job.out.go_on, GoOn::At { .. });
     if status >= 400 && terms.keep.fail != Fail::No && !beyond {
         job.fail(Kind::HttpError, "", format!("the server answered {status}"));
         if terms.keep.fail == Fail::Quietly {
             return Verdict::HeadAlone;
         }
     }
-    if status >= 400 && job.part_waits && terms.continues {
+    if status >= 400 && job.out.part_waits() && terms.continues {
         refuse_to_go_on(job, status);
         return Verdict::Off;
     }
-    if let (Some(most), Some(length)) = (terms.most_announced, job.content_length)
+    if let (Some(most), Some(length)) = (terms.most_announced, job.head.content_length)
         && length > most
     {
         let message = format!("the body is larger than {most} bytes");
@@ -51,15 +51,18 @@ pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -
     if let Some(verdict) = continued(job, answer) {
         return verdict;
     }
-    if !wanted_type(terms, job.content_type().unwrap_or(b"")) {
+    if !wanted_type(terms, job.head.content_type().unwrap_or(b"")) {
         return Verdict::Off;
     }
-    job.unmet = status < 300 && unmet(terms, job);
-    if status == 304 || job.unmet {
-        job.unchanged = true;
+    if status == 304 {
+        job.news = News::Unchanged;
         return Verdict::HeadAlone;
     }
-    if batch && status >= 400 && !terms.keep.errors && !matches!(job.dest, Dest::Nowhere) {
+    if status < 300 && unmet(terms, job) {
+        job.news = News::Unmet;
+        return Verdict::HeadAlone;
+    }
+    if batch && status >= 400 && !terms.keep.errors && !matches!(job.out.dest, Dest::Nowhere) {
         return Verdict::Nothing;
     }
     Verdict::Body
@@ -67,13 +70,13 @@ pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -
 
 /// The verdict on a whole body: its size and digest are those of its line, or the job says why not.
 pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
-    let Some(more) = job.more.as_deref() else { return };
-    if job.unchanged || job.status >= 300 {
+    let Some(more) = job.asked.more.as_deref() else { return };
+    if job.news != News::New || job.head.status >= 300 {
         return;
     }
     let (size, sha256) = (more.size, more.sha256);
-    let before = if let GoOn::At { offset, .. } = job.go_on { offset } else { 0 };
-    let whole = before + job.received;
+    let before = if let GoOn::At { offset, .. } = job.out.go_on { offset } else { 0 };
+    let whole = before + job.received.bytes;
     if let Some(size) = size.filter(|size| *size != whole) {
         let message = format!("the body has {whole} bytes, the list says {size}");
         job.fail(Kind::Checksum, "the file on the server is not the expected one", message);
@@ -93,7 +96,8 @@ pub fn is_kept(job: &Job, terms: &Terms, batch: bool, ok: bool, exhausted: bool)
     let with_body = job.trouble.as_ref().is_none_or(|trouble| {
         trouble.kind == Kind::HttpError
             && terms.keep.fail == Fail::WithBody
-            && !(terms.keep.remove_on_error && matches!(job.dest, Dest::File { .. } | Dest::Named))
+            && !(terms.keep.remove_on_error
+                && matches!(job.out.dest, Dest::File { .. } | Dest::Named))
     });
     counts && with_body
 }
@@ -102,7 +106,7 @@ pub fn is_kept(job: &Job, terms: &Terms, batch: bool, ok: bool, exhausted: bool)
 fn unmet(terms: &Terms, job: &Job) -> bool {
     let Some(condition) = &terms.time_cond else { return false };
     let modified =
-        job.last_modified().and_then(|value| date::parse(std::str::from_utf8(value).ok()?));
+        job.head.last_modified().and_then(|value| date::parse(std::str::from_utf8(value).ok()?));
     match modified {
         None => false,
         Some(modified) if condition.unless => modified > condition.date,
@@ -151,7 +155,7 @@ fn fits_glob(glob: &[u8], text: &[u8]) -> bool {
 
 /// Whether this answer to `-C` says that the file here was whole already.
 fn continued_whole(job: &Job, answer: &Answer<'_>) -> bool {
-    let GoOn::At { offset, .. } = job.go_on else { return false };
+    let GoOn::At { offset, .. } = job.out.go_on else { return false };
     let field = answer.head.fields.get("content-range");
     // Some servers leave the unit away.
     let range = field.and_then(|value| {
@@ -161,16 +165,16 @@ fn continued_whole(job: &Job, answer: &Answer<'_>) -> bool {
     match (answer.head.status, range) {
         (416, Some(ContentRange::Unsatisfied { whole })) => whole == offset,
         // It is sent once more, and is as long as what is here: curl is content with that, too.
-        (200, None) => job.content_length == Some(offset),
+        (200, None) => job.head.content_length == Some(offset),
         _ => false,
     }
 }
 
 /// `-C` on a file that has its final name, as curl judges it.
 fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
-    let GoOn::At { offset, .. } = job.go_on else { return None };
+    let GoOn::At { offset, .. } = job.out.go_on else { return None };
     if continued_whole(job, answer) {
-        job.unchanged = true;
+        job.news = News::Unchanged;
         return Some(Verdict::Nothing);
     }
     let range = answer.head.fields.get("content-range").and_then(ContentRange::parse);

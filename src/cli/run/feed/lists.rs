@@ -17,7 +17,7 @@ use crate::cli::lines::{Lines, Next};
 use crate::cli::names;
 use crate::cli::plan::{Continue, List, Where};
 use crate::cli::run::desk::Desk;
-use crate::cli::run::job::{Dest, Dump, Job};
+use crate::cli::run::job::{Asked, Dest, Dump};
 use crate::cli::run::kind::Kind;
 use crate::cli::run::output::in_dir;
 use crate::cli::run::tell::Early;
@@ -171,9 +171,9 @@ impl BatchEntries {
         }
         let index = desk.take(&self.common.terms);
         let job = &mut desk.jobs[index];
-        job.n = *n;
-        job.set_url(&self.entry.url, &masked);
-        job.more = self.entry.more.take();
+        job.asked.n = *n;
+        job.asked.set_url(&self.entry.url, &masked);
+        job.asked.more = self.entry.more.take();
         if let Some(message) = bad {
             let hint = "mend the line and run again with --resume";
             desk.early(index, &Early::new(Kind::BadLine, &message, hint));
@@ -186,13 +186,13 @@ impl BatchEntries {
         if let Some(query) = &self.common.ask.query {
             request.url.append_query(query);
         }
-        let dest = self.dest(&mut desk.jobs[index], request);
+        let dest = self.dest(&mut desk.jobs[index].asked, request);
         if is_there(desk, index, &dest) {
             return Step::Dealt;
         }
         let mut own: Option<Profile> = None;
         let base = self.common.profile_for(request.url.host());
-        if let Some(more) = desk.jobs[index].more.as_deref()
+        if let Some(more) = desk.jobs[index].asked.more.as_deref()
             && let Err(message) = personal(more, base, &mut own)
         {
             desk.early(index, &Early::new(Kind::BadLine, &message, ""));
@@ -216,15 +216,15 @@ impl BatchEntries {
     }
 
     /// Where this entry's body goes.
-    fn dest(&self, job: &mut Job, request: &Request) -> Dest {
+    fn dest(&self, asked: &mut Asked, request: &Request) -> Dest {
         let terms = &self.common.terms;
         if matches!(terms.keep.output, Where::Name(_))
             || matches!(terms.dump, Some(Dump::Template(_)))
         {
-            job.host.push_str(&request.url.authority());
-            job.path.push_str(request.url.path());
+            asked.host.push_str(&request.url.authority());
+            asked.path.push_str(request.url.path());
         }
-        if let Some(output) = job.more.as_deref().and_then(|more| more.output.clone()) {
+        if let Some(output) = asked.more.as_deref().and_then(|more| more.output.clone()) {
             return Dest::File {
                 path: in_dir(terms, &output),
                 shared: true,
@@ -252,7 +252,7 @@ impl BatchEntries {
                     return Dest::Named;
                 }
                 Dest::File {
-                    path: in_dir(terms, &job.name(template, "")),
+                    path: in_dir(terms, &asked.name(template, "")),
                     shared: !template.is_unique(),
                     fresh: false,
                     header_name: false,

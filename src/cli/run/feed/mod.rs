@@ -116,13 +116,13 @@ fn go_on(
         std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
     if also_final && let Some(length) = length.filter(|length| *length > 0) {
         own.get_or_insert_with(|| (**base).clone()).range = Some(RangeSpec::from_offset(length));
-        job.go_on = GoOn::At { offset: length, typed: false, before: None };
-    } else if let Some(left) = Files::leftover(path, &job.url) {
+        job.out.go_on = GoOn::At { offset: length, typed: false, before: None };
+    } else if let Some(left) = Files::leftover(path, &job.asked.url) {
         let profile = own.get_or_insert_with(|| (**base).clone());
         if profile.range.is_none() && !profile.compressed {
             profile.resume =
                 Some(ResumeFrom { offset: left.offset, validator: left.validator.clone() });
-            job.go_on = GoOn::Part(left);
+            job.out.go_on = GoOn::Part(left);
         }
     }
 }
@@ -140,12 +140,12 @@ fn is_there(desk: &mut Desk, index: usize, dest: &Dest) -> bool {
 
 /// A job and its request are complete.
 fn begin(desk: &mut Desk, index: usize, dest: Dest, request: &mut Request) -> Step {
-    let hash = desk.hash_for(&desk.jobs[index]);
+    let hash = desk.wants_digest(&desk.jobs[index].asked);
     let job = &mut desk.jobs[index];
-    job.hash = hash;
-    job.dest = dest;
+    job.received.begin(hash);
+    job.out.dest = dest;
     if let Body::Bytes(bytes) = &request.profile.body {
-        job.uploaded = bytes.len() as u64;
+        job.sent.bytes = bytes.len() as u64;
     }
     request.tag = index as u64;
     desk.hold_back(index, request);

@@ -111,9 +111,9 @@ impl TransferEntries {
         desk.counts.entries += 1;
         let index = desk.take(&common.terms);
         let job = &mut desk.jobs[index];
-        job.n = *n;
-        job.url_number = target.number + self.further;
-        job.set_url(typed, &mask(typed));
+        job.asked.n = *n;
+        job.asked.url_number = target.number + self.further;
+        job.asked.set_url(typed, &mask(typed));
         let terms = &common.terms;
         if let Err(message) = desk.output.make_ready(&mut desk.jobs[index], terms) {
             desk.early(index, &Early::new(Kind::WriteFailed, &message, ""));
@@ -167,7 +167,7 @@ impl TransferEntries {
             Continue::At(offset) => {
                 own.get_or_insert_with(|| (*common.profile).clone()).range =
                     Some(RangeSpec::from_offset(offset));
-                desk.jobs[index].go_on = GoOn::At { offset, typed: true, before: None };
+                desk.jobs[index].out.go_on = GoOn::At { offset, typed: true, before: None };
             }
         }
         if let Some(upload) = &target.upload {
@@ -179,8 +179,9 @@ impl TransferEntries {
                 desk.early(index, &early);
                 return Step::Dealt;
             }
-            desk.jobs[index].upload = Some(upload.clone());
-            desk.jobs[index].upload_from = upload_from.unwrap_or(0);
+            let sent = &mut desk.jobs[index].sent;
+            sent.source = Some(upload.clone());
+            sent.from = upload_from.unwrap_or(0);
         }
         // Behind the name that a folder's URL has got.
         if let Some(query) = &common.ask.query {

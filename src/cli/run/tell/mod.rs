@@ -1,21 +1,25 @@
-//! What is said of a URL that is at its end: its record, its line for people, its `-w`.
+//! What is said of a URL that is at its end: its record and its line for people, and `-w` behind them
+//! ([`format`]).
+//!
+//! Owns the order in which that is said. Never decides whether the URL was fetched well.
+
+mod format;
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Write as _;
 use std::time::Duration;
 
 use super::advice;
 use super::desk::Desk;
-use super::job::{Dest, Job};
+use super::job::{Job, News};
 use super::kind::Kind;
 use crate::cli::plan::RecordHeaders;
 use crate::cli::record::{Body, Conn, Error, Record};
-use crate::cli::stdio::{Stdout, Tone, colours, painted, safe};
+use crate::cli::results::Form;
+use crate::cli::stdio::{Tone, colours, painted, safe};
 use crate::cli::values::BodyForm;
 use crate::cli::{date, manual, summary, writeout};
 use crate::engine::{self, Try};
-use crate::fetch::{ErrorKind, Outcome, RedirectError, redirect};
+use crate::fetch::{ErrorKind, Outcome};
 
 /// An end without an outcome of the fetcher: a bad line, a URL that can't be begun.
 pub struct Early<'a> {
@@ -77,8 +81,7 @@ impl Desk {
             self.release(index);
             return;
         }
-        let mut job = self.lift(index);
-        job.truncated = outcome.truncated;
+        let job = self.lift(index);
         let (message, hint);
         let error = match (&job.trouble, outcome.result) {
             (Some(trouble), _) => Some(Error {
@@ -116,7 +119,7 @@ impl Desk {
                 self.ends_with(exit);
                 if self.display.errors && !self.output.closed {
                     let colour = colours(self.display.color);
-                    self.said.push(complaint(exit, &job.url, error.as_ref(), colour));
+                    self.said.push(complaint(exit, &job.asked.url, error.as_ref(), colour));
                 }
             }
             self.transfers += 1;
@@ -145,11 +148,11 @@ impl Desk {
         if let Some(status) = outcome.status {
             counts.status(status);
             counts.error_pages += u64::from(status >= 400 && kind.is_none());
-            if (300..400).contains(&status) && job.location().is_some() && kind.is_none() {
+            if (300..400).contains(&status) && job.head.location().is_some() && kind.is_none() {
                 counts.redirects += 1;
             }
         }
-        counts.body_bytes += job.received;
+        counts.body_bytes += job.received.bytes;
         counts.wire_bytes += outcome.wire_bytes;
         counts.repeats += repeats(outcome);
         counts.resumed += u64::from(outcome.resumed_at.is_some());
@@ -162,17 +165,15 @@ impl Desk {
         error: Option<&Error<'_>>,
         sha256: Option<[u8; 32]>,
     ) {
-        let Some(results) = &mut self.results else { return };
-        if results.columns {
-            let colour = colours(self.display.color);
-            let line = columns(job, outcome.status, error, outcome.times.total, colour);
-            self.said.push(line);
+        let Some(results) = &self.results else { return };
+        if results.form == Form::Columns {
+            self.say_columns(job, outcome.status, error, outcome.times.total);
             return;
         }
         let headers = match &self.records.headers {
             RecordHeaders::None => None,
-            RecordHeaders::All => Some(last_head(&job.heads).to_vec()),
-            RecordHeaders::These(names) => Some(only(last_head(&job.heads), names)),
+            RecordHeaders::All => Some(last_head(&job.heads.lines).to_vec()),
+            RecordHeaders::These(names) => Some(only(last_head(&job.heads.lines), names)),
         };
         let tls;
         let conn = match &outcome.conn {
@@ -193,14 +194,9 @@ impl Desk {
             }
             _ => &[],
         };
-        let more = job.more.as_deref();
         let tries: &[Try] =
             if outcome.attempts > 1 || outcome.tries.len() > 1 { outcome.tries } else { &[] };
         let record = Record {
-            n: job.n,
-            id: more.and_then(|more| more.id.as_deref()),
-            meta: more.and_then(|more| more.meta.as_deref()),
-            url: &job.url,
             final_url: Some(outcome.final_url.as_str()),
             method: outcome.method,
             status: outcome.status,
@@ -208,30 +204,46 @@ impl Desk {
             attempts: outcome.attempts,
             tries,
             redirects: outcome.redirects,
-            body_bytes: job.received,
+            body_bytes: job.received.bytes,
             wire_bytes: outcome.wire_bytes,
-            content_type: job.content_type(),
-            content_length: job.content_length,
-            etag: job.etag(),
-            last_modified: job.last_modified(),
-            location: job.location(),
-            output: job.output.as_deref(),
-            sha256: sha256.filter(|_| self.records.sha256 && job.status != 0),
+            content_type: job.head.content_type(),
+            content_length: job.head.content_length,
+            etag: job.head.etag(),
+            last_modified: job.head.last_modified(),
+            location: job.head.location(),
+            output: job.out.output.as_deref(),
+            sha256: sha256.filter(|_| self.records.sha256 && job.head.status != 0),
             headers: headers.as_deref(),
             body: self.records.body.map(|form| match form {
-                BodyForm::Text => Body::Text(&job.body),
-                BodyForm::Base64 => Body::Base64(&job.body),
+                BodyForm::Text => Body::Text(&job.received.recorded),
+                BodyForm::Base64 => Body::Base64(&job.received.recorded),
             }),
-            truncated: job.truncated || job.body_cut,
-            unchanged: job.unchanged,
+            truncated: outcome.truncated || job.received.is_cut,
+            unchanged: job.news != News::New,
             warnings,
-            started: job.started,
             times: Some(outcome.times),
             dns_stale: outcome.conn.is_some_and(|conn| conn.dns_stale),
             conn,
             resumed_at: outcome.resumed_at,
+            ..record_of(job)
         };
-        self.writer.write(&record, &mut results.buffer);
+        self.write_down(&record);
+    }
+
+    fn say_columns(
+        &mut self,
+        job: &Job,
+        status: Option<u16>,
+        error: Option<&Error<'_>>,
+        total: Duration,
+    ) {
+        let colour = colours(self.display.color);
+        self.said.push(columns(job, status, error, total, colour));
+    }
+
+    fn write_down(&mut self, record: &Record<'_>) {
+        let Some(results) = &mut self.results else { return };
+        self.writer.write(record, &mut results.buffer);
         let result = results.written();
         self.results_done(result);
     }
@@ -260,36 +272,27 @@ impl Desk {
             reused: None,
             hint: early.hint,
         };
-        if self.results.as_ref().is_some_and(|results| results.columns) {
-            let colour = colours(self.display.color);
-            self.said.push(columns(&job, None, Some(&error), Duration::ZERO, colour));
-        } else if let Some(results) = &mut self.results {
-            let more = job.more.as_deref();
-            let record = Record {
-                n: job.n,
-                id: more.and_then(|more| more.id.as_deref()),
-                meta: more.and_then(|more| more.meta.as_deref()),
-                url: &job.url,
-                method: more.and_then(|more| more.method.as_deref()).unwrap_or("GET"),
-                error: Some(error),
-                started: job.started,
-                ..Record::default()
-            };
-            self.writer.write(&record, &mut results.buffer);
-            let result = results.written();
-            self.results_done(result);
+        match self.results.as_ref().map(|results| results.form) {
+            None => {}
+            Some(Form::Columns) => self.say_columns(&job, None, Some(&error), Duration::ZERO),
+            Some(Form::Json) => {
+                let method = job.asked.more.as_deref().and_then(|more| more.method.as_deref());
+                let method = method.unwrap_or("GET");
+                let record = Record { method, error: Some(error), ..record_of(&job) };
+                self.write_down(&record);
+            }
         }
         if !self.batch {
             self.ends_with(early.exit);
             if self.display.errors {
                 let colour = colours(self.display.color);
-                self.said.push(complaint(early.exit, &job.url, Some(&error), colour));
+                self.said.push(complaint(early.exit, &job.asked.url, Some(&error), colour));
             }
             self.transfers += 1;
             let facts = writeout::Facts {
-                url: job.typed(),
-                url_effective: job.typed(),
-                url_number: job.url_number,
+                url: job.asked.typed(),
+                url_effective: job.asked.typed(),
+                url_number: job.asked.url_number,
                 transfer: self.transfers - 1,
                 exit_code: early.exit,
                 error: Some(early.message),
@@ -307,151 +310,20 @@ impl Desk {
     pub fn skipped(&mut self, index: usize, path: String) {
         let job = self.lift(index);
         self.counts.ok += 1;
-        if let Some(results) = &mut self.results {
-            let more = job.more.as_deref();
-            let record = Record {
-                n: job.n,
-                id: more.and_then(|more| more.id.as_deref()),
-                meta: more.and_then(|more| more.meta.as_deref()),
-                url: &job.url,
-                method: "GET",
-                output: Some(&path),
-                started: job.started,
-                warnings: &["not fetched: the file is there (--skip-existing)"],
-                ..Record::default()
-            };
-            self.writer.write(&record, &mut results.buffer);
-            let result = results.written();
-            self.results_done(result);
+        match self.results.as_ref().map(|results| results.form) {
+            None => {}
+            Some(Form::Columns) => self.say_columns(&job, None, None, Duration::ZERO),
+            Some(Form::Json) => {
+                let warnings = &["not fetched: the file is there (--skip-existing)"];
+                let output = Some(path.as_str());
+                self.write_down(&Record { method: "GET", output, warnings, ..record_of(&job) });
+            }
         }
         if !self.batch && self.display.errors {
             self.said.push(format!("gannet: {} is there and was not fetched again", safe(&path)));
         }
         self.put_back(index, job);
         self.release(index);
-    }
-
-    fn write_format(&mut self, job: &Job, outcome: &Outcome<'_>, exit: u8, error: Option<&str>) {
-        let Some(terms) = job.terms() else { return };
-        let mut local = None;
-        let mut connection = None;
-        let mut certificates = Vec::new();
-        let mut sent = 0;
-        if let Some(watch) = &self.watch {
-            let mut watch = watch.borrow();
-            local = outcome.conn.and_then(|conn| watch.local(conn.id));
-            connection = outcome.conn.map(|conn| watch.number(conn.id).saturating_sub(1));
-            certificates = outcome.conn.map(|conn| watch.certificates(conn.id)).unwrap_or_default();
-            // Asked for each, so that it is of this one.
-            sent = watch.sent_since();
-        }
-        if terms.format.is_none() {
-            return;
-        }
-        let times = outcome.times;
-        // As curl: a version of which the second number is 0 is told without it.
-        let version = if last_head(&job.heads).starts_with(b"HTTP/1.0") { "1" } else { "1.1" };
-        let location = job.location().and_then(|value| std::str::from_utf8(value).ok());
-        let redirect = location.filter(|_| (300..400).contains(&job.status)).map(|text| {
-            let to = redirect::resolve(outcome.final_url, text.as_bytes());
-            to.map_or_else(|_| text.to_owned(), |to| to.as_str().to_owned())
-        });
-        let too_large =
-            outcome.result.is_err_and(|error| matches!(error.kind, ErrorKind::FileTooLarge(_)));
-        // One that was one too many.
-        let too_many = matches!(
-            outcome.result,
-            Err(error) if matches!(error.kind, ErrorKind::Redirect(RedirectError::TooMany(_) | RedirectError::Loop(_)))
-        );
-        let redirect = redirect.or_else(|| too_many.then(|| job.redirect_to.clone()));
-        let queue = times.queue + outcome.redirect_time;
-        let lookup = queue + times.dns;
-        let connected = lookup + times.connect;
-        let secured = if times.tls.is_zero() { Duration::ZERO } else { connected + times.tls };
-        let ready = connected + times.tls;
-        let content_type = job.content_type().map(String::from_utf8_lossy);
-        let remote = outcome.conn.map(|conn| conn.remote);
-        // The name that it would have had is told, too.
-        let wanted_name = match &job.dest {
-            Dest::File { path, .. } => Some(path.display().to_string()),
-            _ => None,
-        };
-        let facts = writeout::Facts {
-            url: job.typed(),
-            url_effective: outcome.final_url.as_str(),
-            url_number: job.url_number,
-            transfer: self.transfers - 1,
-            exit_code: exit,
-            error: if exit == 0 { None } else { error },
-            file_name: job.output.as_deref().or(wanted_name.as_deref()),
-            method: outcome.method,
-            status: if job.unmet { 304 } else { outcome.status.unwrap_or(0) },
-            http_version: if job.heads.is_empty() { "" } else { version },
-            content_type: content_type.as_deref(),
-            redirect_url: redirect.as_deref(),
-            referer: outcome.referer,
-            heads: &job.heads,
-            header_bytes: job.raw.len() as u64,
-            connects: u64::from(outcome.connects),
-            connection,
-            redirects: u64::from(outcome.redirects),
-            retries: repeats(outcome),
-            local_ip: local.map(|local| local.ip().to_string()).unwrap_or_default(),
-            local_port: local.map_or(0, |local| local.port()),
-            remote_ip: remote.map(|remote| remote.ip().to_string()).unwrap_or_default(),
-            remote_port: remote.map_or(0, |remote| remote.port()),
-            scheme: outcome.final_url.scheme().name(),
-            body_bytes: match (job.decoded, too_large) {
-                // What came beyond the bound was let go.
-                (false, true) => job.received,
-                (false, false) => outcome.content_bytes.max(job.received),
-                (true, _) => outcome.content_bytes,
-            },
-            delivered_bytes: job.received,
-            request_bytes: sent.saturating_sub(job.uploaded),
-            upload_bytes: job.uploaded,
-            verify_result: verify_result(outcome, self.insecure),
-            certificates: &certificates,
-            now: date::now(),
-            times: writeout::Times {
-                queue: times.queue,
-                name_lookup: lookup,
-                connect: connected,
-                app_connect: secured,
-                pre_transfer: ready,
-                start_transfer: ready + times.first_byte,
-                redirect: outcome.redirect_time,
-                // As curl: never less than its parts. What earlier attempts took is in the time
-                // before the last one, and in the total.
-                total: {
-                    let parts = ready + times.first_byte + times.body;
-                    let one = if outcome.attempts > 1 { times.total } else { queue + times.total };
-                    one.max(parts)
-                },
-            },
-        };
-        self.print_format(job, &facts);
-    }
-
-    /// `-w`, behind what there is to say of the transfer, as with curl.
-    fn print_format(&mut self, job: &Job, facts: &writeout::Facts<'_>) {
-        let Some(terms) = job.terms() else { return };
-        let Some(format) = &terms.format else { return };
-        let said = std::mem::take(&mut self.said);
-        let mut result = Ok(());
-        self.above.write(|| {
-            for text in said {
-                say_line!("{text}");
-            }
-            result = print_format(format, facts);
-        });
-        // As curl: what goes wrong here is no failure of the transfer. But nobody is left to work for.
-        if let Err(error) = result {
-            self.output.stdout_is_gone(&error);
-            if self.output.closed {
-                self.ends_with(Kind::WriteFailed.exit());
-            }
-        }
     }
 
     /// Says what has gathered, above the progress line.
@@ -462,47 +334,16 @@ impl Desk {
     }
 }
 
-/// `-w` of one transfer. What is said of is standard output alone.
-fn print_format(format: &writeout::Format, facts: &writeout::Facts<'_>) -> std::io::Result<()> {
-    let mut result = Ok(());
-    let mut out: Box<dyn std::io::Write> = Box::new(Stdout);
-    let mut stdout = true;
-    for (target, text) in format.render(facts) {
-        match &target {
-            writeout::Target::Stdout => (out, stdout) = (Box::new(Stdout), true),
-            writeout::Target::Stderr => (out, stdout) = (Box::new(std::io::stderr()), false),
-            writeout::Target::File { name, append } => {
-                let opened = File::options()
-                    .create(true)
-                    .append(*append)
-                    .write(true)
-                    .truncate(!*append)
-                    .open(name);
-                // As curl: where that can't be, the text goes where it went before.
-                if let Ok(file) = opened {
-                    (out, stdout) = (Box::new(file), false);
-                }
-            }
-        }
-        let written = out.write_all(text.as_bytes());
-        if stdout {
-            result = result.and(written);
-        }
-    }
-    result
-}
-
-/// `%{ssl_verify_result}` in OpenSSL's numbers, as curl's: 0 where all is well or there was no TLS, 1 for what has no
-/// better number.
-fn verify_result(outcome: &Outcome<'_>, insecure: bool) -> u8 {
-    match outcome.result.map_err(crate::fetch::Error::name) {
-        Err("tls_certificate_not_yet_valid") => 9,
-        Err("tls_certificate_expired") => 10,
-        Err("tls_self_signed") => 18,
-        Err("tls_unknown_issuer") => 20,
-        Err("tls_certificate_name" | "tls_certificate_invalid" | "tls_certificate_purpose") => 1,
-        // With -k nobody looked.
-        _ => u8::from(insecure && outcome.conn.is_some_and(|conn| conn.tls.is_some())),
+/// What a record says of a URL before anything is known of its answer.
+fn record_of(job: &Job) -> Record<'_> {
+    let more = job.asked.more.as_deref();
+    Record {
+        n: job.asked.n,
+        id: more.and_then(|more| more.id.as_deref()),
+        meta: more.and_then(|more| more.meta.as_deref()),
+        url: &job.asked.url,
+        started: job.asked.started,
+        ..Record::default()
     }
 }
 
@@ -569,9 +410,9 @@ fn columns(
     let _ = write!(
         text,
         " {:>8} {:>8}  {}",
-        summary::bytes(job.received),
+        summary::bytes(job.received.bytes),
         summary::time(total),
-        safe(&job.url)
+        safe(&job.asked.url)
     );
     if let Some(error) = error {
         let kind = format!("[{}]", error.kind);
