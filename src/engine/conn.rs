@@ -65,7 +65,16 @@ pub(super) enum State {
     Busy(Exchange),
     /// Our end was sent; the peer's is awaited. Or it came, and the server is given a moment to take
     /// note: where that makes room for another, which it would refuse else.
-    Closing { until: Instant, makes_room: bool },
+    Closing { until: Instant, leaves: Leaves },
+}
+
+/// What is to come after a connection that is closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leaves {
+    /// Nothing: it was the server's wish, or its answer could not be kept on.
+    Nothing,
+    /// Another connection, for which it makes room.
+    Room,
 }
 
 /// One request and its response.

@@ -15,7 +15,7 @@
 
 use core::time::Duration;
 
-use super::conn::{ConnKey, Delivery, Exchange, Greeting, Sending, State, Window};
+use super::conn::{ConnKey, Delivery, Exchange, Greeting, Leaves, Sending, State, Window};
 use super::host::HostKey;
 use super::job::{JobKey, JobState, Queue};
 use super::limit::Sample;
@@ -136,7 +136,7 @@ impl Engine {
         if surplus {
             self.drop_conn(key, true, now);
         } else {
-            self.close_politely(key, false, now);
+            self.close_politely(key, Leaves::Nothing, now);
         }
     }
 
@@ -162,7 +162,7 @@ impl Engine {
             && host.slots() >= host.limit.allowed();
         let unfair = served > 0 && self.starving && self.unfair(host_key, served);
         if used_up || too_many || moved_waits || unfair || self.gives_way(key) {
-            self.close_politely(key, true, now);
+            self.close_politely(key, Leaves::Room, now);
             self.ring_host(host_key);
             return;
         }
@@ -325,13 +325,13 @@ impl Engine {
         self.leave_idle(key);
         let conn = &self.conns[key];
         self.notes.push(now, conn.host, What::Retired { conn: conn.serial });
-        self.close_politely(key, true, now);
+        self.close_politely(key, Leaves::Room, now);
     }
 
     /// Sends our end and waits for the peer's, counted in the caps until it is there.
-    pub(super) fn close_politely(&mut self, key: ConnKey, makes_room: bool, now: Instant) {
+    pub(super) fn close_politely(&mut self, key: ConnKey, leaves: Leaves, now: Instant) {
         let until = now + self.config.closing_timeout;
-        self.conns[key].state = State::Closing { until, makes_room };
+        self.conns[key].state = State::Closing { until, leaves };
         self.closing += 1;
         self.actions.push_back(Action::Finish(key));
         self.arm(key);
@@ -343,7 +343,7 @@ impl Engine {
         let conn = &mut self.conns[key];
         let group = &self.groups[conn.group as usize];
         match &mut conn.state {
-            State::Closing { until, makes_room: true }
+            State::Closing { until, leaves: Leaves::Room }
                 if !group.waiting.is_empty() && group.limit.is_bounded() =>
             {
                 *until = (*until).min(now + FORGETS);
