@@ -235,7 +235,7 @@ impl Engine {
         if idle != self.idle.len() {
             return Err(format!("{} idle in all, counted {idle}", self.idle.len()));
         }
-        let mut groups: Vec<u32> = vec![0; self.groups.len()];
+        let mut groups: Vec<u32> = vec![0; self.groups.iter().len()];
         for (_, conn) in self.conns.iter() {
             groups[conn.group as usize] += 1;
         }

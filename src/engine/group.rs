@@ -16,7 +16,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
-use core::ops::{Deref, DerefMut, Index, IndexMut};
+use core::ops::{Index, IndexMut};
 
 use super::host::{HostKey, Names};
 use super::limit::{Limit, LimitConfig};
@@ -49,16 +49,21 @@ pub(super) struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Groups(Vec<Group>);
 
-impl Deref for Groups {
-    type Target = Vec<Group>;
-    fn deref(&self) -> &Vec<Group> {
-        &self.0
+impl Groups {
+    pub(super) fn get(&self, number: usize) -> Option<&Group> {
+        self.0.get(number)
     }
-}
 
-impl DerefMut for Groups {
-    fn deref_mut(&mut self) -> &mut Vec<Group> {
-        &mut self.0
+    /// All of them, in the order of their numbers.
+    #[cfg(any(test, debug_assertions, feature = "sim"))]
+    pub(super) fn iter(&self) -> core::slice::Iter<'_, Group> {
+        self.0.iter()
+    }
+
+    /// One more; its number.
+    fn add(&mut self, group: Group) -> u32 {
+        self.0.push(group);
+        self.0.len() as u32 - 1
     }
 }
 
@@ -115,13 +120,12 @@ impl Engine {
         };
         let config =
             LimitConfig { start: config.start.max(config.floor).min(config.ceiling), ..config };
-        let group = self.groups.len() as u32;
         let limit = if self.config.max_connections <= FEW {
             Limit::fixed(self.config.max_connections as u16)
         } else {
             Limit::new(&config, self.random.u64(..), Instant::ZERO)
         };
-        self.groups.push(Group {
+        let group = self.groups.add(Group {
             limit,
             conns: 0,
             busy: 0,
