@@ -750,3 +750,16 @@ fn a_body_that_is_gone_tells_what_failed_first() {
     let words = Kind::ResetBeforeResponse.sentence();
     assert!(failure.to_string().ends_with(words), "{failure}");
 }
+
+/// A body that is shorter than was said of it is nothing that could be sent again: it could not be read.
+#[test]
+fn a_body_that_ends_early_is_named_as_such() {
+    let mut keep = Keep::default();
+    let mut driver = driver(Config::default(), net(Server::new(|_| Answer::ok("0123456789"))));
+    let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
+    let body = Payload::Stream { length: Some(10), replayable: true };
+    driver.submit(&Request { method: "PUT", body, ..Request::get(host, "/") }).unwrap();
+    sim::run(&mut driver, &mut keep, HOUR).unwrap();
+    let failure = keep.ends[0].1.as_ref().unwrap_err();
+    assert_eq!((failure.kind, failure.kind.name()), (Kind::ReadFailed, "read_failed"));
+}

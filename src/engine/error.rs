@@ -170,6 +170,8 @@ pub enum Kind {
     BudgetExhausted,
     /// The request's body can't be sent a second time.
     BodyNotReplayable,
+    /// The request's body ended before the length that was announced for it.
+    ReadFailed,
     /// The body is larger than allowed.
     BodyTooLarge,
     /// The embedder or the user called it off.
@@ -213,6 +215,7 @@ impl Kind {
             Self::AddressRefused => "address_refused",
             Self::BudgetExhausted => "budget_exhausted",
             Self::BodyNotReplayable => "body_not_replayable",
+            Self::ReadFailed => "read_failed",
             Self::BodyTooLarge => "body_too_large",
             Self::Cancelled => "cancelled",
             Self::Aborted => "aborted",
@@ -253,13 +256,14 @@ impl Kind {
                 "the server spoke before it was asked: this is no HTTP server"
             }
             Self::StatusExhausted => {
-                "the server kept answering with a status that asks to come back later"
+                "the server's status asks to come back later, and no further attempt is allowed"
             }
             Self::HostDown => "the host is down: none of its addresses accepts a connection",
             Self::HostClosed => "the host asked to be left alone for longer than gannet waits",
             Self::AddressRefused => "the address is one that gannet was told not to speak to",
             Self::BudgetExhausted => "the budget for further attempts is used up",
             Self::BodyNotReplayable => "the request's body can't be sent a second time",
+            Self::ReadFailed => "what was to be sent ended before the length that was announced",
             Self::BodyTooLarge => "the body is larger than allowed",
             Self::Cancelled => "called off",
             Self::Aborted => "not wanted after the head was seen",

@@ -77,10 +77,7 @@ impl Engine {
                 let complete = length.is_some_and(|length| next == length);
                 match piece.then {
                     Upload::End if length.is_some() && !complete => {
-                        let failing = Failing {
-                            detail: Some("its body was shorter than announced".into()),
-                            ..Failing::new(Kind::BodyNotReplayable)
-                        };
+                        let failing = Failing::new(Kind::ReadFailed);
                         // Nothing of it goes out any more, its head included.
                         out.truncate(before);
                         self.fail_exchange(key, failing, now, handler);

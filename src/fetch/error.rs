@@ -262,6 +262,7 @@ fn engine_exit(kind: engine::Kind) -> CurlCode {
         E::ServerSpokeFirst => CurlCode::UnsupportedProtocol,
         E::StatusExhausted | E::HostClosed => CurlCode::HttpReturnedError,
         E::BodyNotReplayable => CurlCode::SendFailRewind,
+        E::ReadFailed => CurlCode::ReadError,
         E::BodyTooLarge => CurlCode::FilesizeExceeded,
         // Cancelled, aborted, and whatever an engine adds that nobody has given a number yet.
         _ => CurlCode::AbortedByCallback,
@@ -376,6 +377,7 @@ fn engine_hint(kind: engine::Kind) -> Option<&'static str> {
             "too many attempts failed; try again later, or allow more time for them"
         }
         E::BodyNotReplayable => "send the body from a file instead of a pipe",
+        E::ReadFailed => "a file that is being written can't be sent yet; a pipe needs no length",
         E::BodyTooLarge => "a larger body can be allowed",
         _ => return None,
     })
@@ -462,6 +464,7 @@ mod tests {
             (engine(E::ServerSpokeFirst), "server_spoke_first", 1),
             (engine(E::StatusExhausted), "status_exhausted", 22),
             (engine(E::BodyTooLarge), "body_too_large", 63),
+            (engine(E::ReadFailed), "read_failed", 26),
             (engine(E::Cancelled), "cancelled", 42),
         ] {
             assert_eq!((kind.name(), kind.exit().code()), (name, code), "{kind:?}");
