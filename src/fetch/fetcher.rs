@@ -29,7 +29,7 @@ use crate::net::Driver;
 use crate::net::Net as _;
 use crate::net::mio::Mio;
 #[cfg(feature = "remote")]
-use crate::net::remote::Command;
+use crate::net::remote::TagCommand;
 use crate::tls;
 
 /// Fetches URLs: one thread, any number at once.
@@ -291,13 +291,13 @@ impl Fetcher {
         let Some(orders) = self.orders.take() else { return };
         for command in orders.commands() {
             let tag = match command {
-                Command::Resume(tag) | Command::Cancel(tag) => Some(tag),
-                Command::CancelAll => None,
+                TagCommand::Resume(tag) | TagCommand::Cancel(tag) => Some(tag),
+                TagCommand::CancelAll => None,
             };
             for ticket in self.state.tickets_of(tag) {
                 match command {
-                    Command::Resume(_) => self.resume(ticket),
-                    Command::Cancel(_) | Command::CancelAll => self.cancel(ticket),
+                    TagCommand::Resume(_) => self.resume(ticket),
+                    TagCommand::Cancel(_) | TagCommand::CancelAll => self.cancel(ticket),
                 }
             }
         }

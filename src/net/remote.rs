@@ -193,7 +193,7 @@ impl<T> Remote<T> {
     /// many resumes and cancels wait for a turn as requests may: nothing was noted then, and it is to be said again.
     pub fn resume(&self, tag: u64) -> Result<(), RemoteError> {
         self.change(|queue| {
-            let command = Command::Resume(tag);
+            let command = TagCommand::Resume(tag);
             if queue.commands.contains(&command) {
                 return Ok(());
             }
@@ -219,7 +219,7 @@ impl<T> Remote<T> {
             if tag.is_none() {
                 queue.commands.clear();
             }
-            queue.command(tag.map_or(Command::CancelAll, Command::Cancel))
+            queue.command(tag.map_or(TagCommand::CancelAll, TagCommand::Cancel))
         })
     }
 
@@ -259,13 +259,13 @@ struct Channel<T> {
 
 struct Queue<T> {
     requests: VecDeque<Waiting<T>>,
-    commands: Vec<Command>,
+    commands: Vec<TagCommand>,
     most: usize,
     open: bool,
 }
 
 impl<T> Queue<T> {
-    fn command(&mut self, command: Command) -> Result<(), RemoteError> {
+    fn command(&mut self, command: TagCommand) -> Result<(), RemoteError> {
         if self.commands.len() >= self.most {
             return Err(RemoteError::Full);
         }
@@ -276,7 +276,7 @@ impl<T> Queue<T> {
 
 /// What is to be done with requests that the loop has already, by their tags.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Command {
+pub(crate) enum TagCommand {
     Resume(u64),
     Cancel(u64),
     CancelAll,
@@ -335,7 +335,7 @@ impl<T> Inbox<T> {
     }
 
     /// What is to be done; requests to call off that waited here are marked already.
-    pub(crate) fn commands(&self) -> Vec<Command> {
+    pub(crate) fn commands(&self) -> Vec<TagCommand> {
         if self.channel.commands.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
@@ -389,9 +389,9 @@ impl<N: Net> Driver<N> {
         let now: Instant = self.now;
         for command in inbox.commands() {
             match command {
-                Command::Resume(tag) => self.engine.resume_tag(tag),
-                Command::Cancel(tag) => self.engine.cancel_tag(tag, now, handler),
-                Command::CancelAll => self.engine.cancel_all(now, handler),
+                TagCommand::Resume(tag) => self.engine.resume_tag(tag),
+                TagCommand::Cancel(tag) => self.engine.cancel_tag(tag, now, handler),
+                TagCommand::CancelAll => self.engine.cancel_all(now, handler),
             }
             any = true;
         }
