@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::job::{Asked, Dest, Job, Place, Sink, Terms};
+use super::job::{Asked, Dest, Job, Sink, Terms};
+use super::jobs::Jobs;
 use super::kind::Kind;
 use super::memory::Bounds as Held;
 use super::output::Output;
@@ -27,12 +28,7 @@ use crate::fetch::{Upload, Visitor, Want};
 
 /// The desk.
 pub struct Desk {
-    #[expect(clippy::vec_box, reason = "jobs are lifted out and put back, and they are large")]
-    pub jobs: Vec<Box<Job>>,
-    /// Stands where a job is lifted out.
-    pub blank: Option<Box<Job>>,
-    pub free: Vec<usize>,
-    pub tickets: Vec<Option<Ticket>>,
+    pub jobs: Jobs,
     pub output: Output,
     pub rates: Rates,
     pub sending: Sending,
@@ -71,15 +67,8 @@ pub struct Desk {
 impl Desk {
     /// A job to fill in.
     pub fn take(&mut self, terms: &Rc<Terms>) -> usize {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.jobs.push(Box::default());
-            self.tickets.push(None);
-            self.jobs.len() - 1
-        });
-        let job = &mut self.jobs[index];
-        job.clear();
-        job.asked.started = *self.round.get_or_insert_with(date::now_millis);
-        job.place = Place::Taken(Rc::clone(terms));
+        let index = self.jobs.take(terms);
+        self.jobs[index].asked.started = *self.round.get_or_insert_with(date::now_millis);
         index
     }
 
@@ -89,39 +78,15 @@ impl Desk {
         self.lines_held += job.asked.weigh();
     }
 
-    /// Lifts a job out, so that it can be looked at beside everything else; [`put_back`](Self::put_back)
-    /// puts it back.
-    pub(super) fn lift(&mut self, index: usize) -> Box<Job> {
-        let blank = self.blank.take().unwrap_or_default();
-        std::mem::replace(&mut self.jobs[index], blank)
-    }
-
-    /// The job is where it was.
-    #[inline]
-    pub(super) fn put_back(&mut self, index: usize, job: Box<Job>) {
-        self.blank = Some(std::mem::replace(&mut self.jobs[index], job));
-    }
-
-    /// Jobs under way.
-    pub fn in_flight(&self) -> usize {
-        self.jobs.len() - self.free.len()
-    }
-
     /// The job is over.
     pub fn release(&mut self, index: usize) {
         self.sending.release(index as u64);
-        self.tickets[index] = None;
-        let job = &mut self.jobs[index];
-        // Progress counts what arrives for those under way; this one is counted elsewhere.
-        job.place = Place::Free;
-        job.trim();
-        self.lines_held = self.lines_held.saturating_sub(job.asked.weight());
-        self.free.push(index);
+        self.lines_held = self.lines_held.saturating_sub(self.jobs.release(index));
     }
 
     /// Whether another request may begin under `--limit-rate-total`, else when.
     pub fn feed_due(&self, now: Instant) -> Result<(), Option<Instant>> {
-        self.rates.may_begin(self.in_flight(), now)
+        self.rates.may_begin(self.jobs.in_flight(), now)
     }
 
     /// With a limit of bytes a second a body in memory is sent piece by piece as well.

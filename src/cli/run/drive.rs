@@ -77,14 +77,14 @@ pub fn drive(
         desk.round = None;
         while feeding
             && fetcher.reaches() > 0
-            && desk.in_flight() < bounds.window
-            && (desk.lines_held < desk.held.lines || desk.in_flight() == 0)
+            && desk.jobs.in_flight() < bounds.window
+            && (desk.lines_held < desk.held.lines || desk.jobs.in_flight() == 0)
             && desk.feed_due(now).is_ok()
-            && !(bounds.alone && desk.in_flight() > 0)
+            && !(bounds.alone && desk.jobs.in_flight() > 0)
         {
             match feed.step(desk) {
                 Step::Job(index) => match fetcher.submit(&feed.request) {
-                    Ok(ticket) => desk.tickets[index] = Some(ticket),
+                    Ok(ticket) => desk.jobs.begin(index, ticket),
                     Err(error) => {
                         let (message, hint) = (error.to_string(), advice::of(&error));
                         let early = Early {
@@ -118,7 +118,7 @@ pub fn drive(
                 break;
             }
         }
-        let full = feeding && (fetcher.wants() == 0 || desk.in_flight() >= bounds.window);
+        let full = feeding && (fetcher.wants() == 0 || desk.jobs.in_flight() >= bounds.window);
         if desk.batch
             && let Some(warning) = clump.look(now, full, || clump::fullest(fetcher.host_stats()))
             && !desk.display.silent
@@ -126,7 +126,7 @@ pub fn drive(
             desk.said.push(format!("gannet: warning: {}", stdio::safe(&warning)));
         }
         desk.speak(progress);
-        if !feeding && desk.in_flight() == 0 {
+        if !feeding && desk.jobs.in_flight() == 0 {
             break;
         }
         if called_off.is_some_and(|since| now.duration_since(since) > GRACE) {
@@ -214,11 +214,10 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
     if let Some(ticket) = desk.sending.ready() {
         fetcher.resume(ticket);
     }
-    let Desk { rates, jobs, tickets, .. } = desk;
+    let Desk { rates, jobs, .. } = desk;
     rates.go_on(now, |ticket| {
-        let index = ticket.tag as usize;
-        if tickets.get(index).copied().flatten() == Some(ticket) {
-            jobs[index].received.pace.go_on();
+        if let Some(job) = jobs.of(ticket) {
+            job.received.pace.go_on();
         }
         fetcher.resume(ticket);
     });
@@ -229,9 +228,9 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
             (Some(one), None) => Some(one.limit),
             _ => None,
         };
-        let alone = desk.jobs.iter().find(|job| job.is_taken()).filter(|_| !desk.batch);
+        let alone = desk.jobs.under_way().next().filter(|_| !desk.batch);
         let arriving: u64 =
-            desk.jobs.iter().filter(|job| job.is_taken()).map(|job| job.received.bytes).sum();
+            desk.jobs.under_way().map(|job| job.received.bytes).sum();
         State {
             done: counts.ok + counts.failed,
             failed: counts.failed,

@@ -6,7 +6,7 @@
 //! | `drive` | the loop and what ends it |
 //! | `setup`, `memory` | the fetcher's options, and what may be held at once |
 //! | `feed` | what to fetch next |
-//! | `desk`, `job`, `verdict`, `kind` | what happens to each URL, what its answer means, why it failed |
+//! | `desk`, `jobs`, `job`, `verdict`, `kind` | what happens to each URL, what its answer means, why it failed |
 //! | `output`, `sending`, `rates` | where bodies go, where they come from, how fast |
 //! | `tell`, `watch`, `clump` | what is said |
 //!
@@ -20,6 +20,7 @@ mod drive;
 mod feed;
 mod found;
 mod job;
+mod jobs;
 mod kind;
 mod memory;
 mod output;
@@ -35,6 +36,7 @@ use std::time::Instant;
 
 use desk::Desk;
 use drive::Ended;
+use jobs::Jobs;
 use output::Output;
 use rates::Rates;
 use sending::Sending;
@@ -119,10 +121,7 @@ impl Setting {
     ) -> Desk {
         let files = Files::new(keep.existing, keep.create_dirs || batch, keep.fsync);
         Desk {
-            jobs: Vec::new(),
-            blank: None,
-            free: Vec::new(),
-            tickets: Vec::new(),
+            jobs: Jobs::default(),
             output: Output::new(files, held.bodies),
             rates: Rates::new(engine.limit_rate, engine.limit_rate_total),
             sending: Sending::default(),

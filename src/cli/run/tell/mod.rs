@@ -81,7 +81,7 @@ impl Desk {
             self.release(index);
             return;
         }
-        let job = self.lift(index);
+        let job = self.jobs.lift(index);
         let (message, hint);
         let error = match (&job.trouble, outcome.result) {
             (Some(trouble), _) => Some(Error {
@@ -125,7 +125,7 @@ impl Desk {
             self.transfers += 1;
             self.write_format(&job, outcome, exit, error.as_ref().map(|error| error.message));
         }
-        self.put_back(index, job);
+        self.jobs.put_back(index, job);
         self.release(index);
     }
 
@@ -262,7 +262,7 @@ impl Desk {
 
     /// A URL that never came to the fetcher.
     pub fn early(&mut self, index: usize, early: &Early<'_>) {
-        let job = self.lift(index);
+        let job = self.jobs.lift(index);
         self.counts.failed(early.kind);
         let error = Error {
             kind: early.kind,
@@ -302,13 +302,13 @@ impl Desk {
             };
             self.print_format(&job, &facts);
         }
-        self.put_back(index, job);
+        self.jobs.put_back(index, job);
         self.release(index);
     }
 
     /// A URL whose file is there already.
     pub fn skipped(&mut self, index: usize, path: String) {
-        let job = self.lift(index);
+        let job = self.jobs.lift(index);
         self.counts.ok += 1;
         match self.results.as_ref().map(|results| results.form) {
             None => {}
@@ -322,7 +322,7 @@ impl Desk {
         if !self.batch && self.display.errors {
             self.said.push(format!("gannet: {} is there and was not fetched again", safe(&path)));
         }
-        self.put_back(index, job);
+        self.jobs.put_back(index, job);
         self.release(index);
     }
 

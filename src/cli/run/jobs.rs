@@ -1,0 +1,101 @@
+//! The places of the desk: which are taken, which are free, and what is lifted out for a moment.
+//!
+//! Owns the jobs and the fetcher's name for each. Never knows what happens to them.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a place is never taken away: who has a number got it from `take`, by way of the request's tag"
+)]
+
+use std::ops::{Index, IndexMut};
+use std::rc::Rc;
+
+use super::job::{Job, Place, Terms};
+use crate::fetch::Ticket;
+
+/// All places.
+#[derive(Default)]
+pub struct Jobs {
+    #[expect(clippy::vec_box, reason = "jobs are lifted out and put back, and they are large")]
+    places: Vec<Box<Job>>,
+    /// Of those that the fetcher has.
+    tickets: Vec<Option<Ticket>>,
+    free: Vec<usize>,
+    /// Stands where a job is lifted out.
+    blank: Option<Box<Job>>,
+}
+
+impl Jobs {
+    /// The number of a job to fill in.
+    pub fn take(&mut self, terms: &Rc<Terms>) -> usize {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Box::default());
+            self.tickets.push(None);
+            self.places.len() - 1
+        });
+        let job = &mut self[number];
+        job.clear();
+        job.place = Place::Taken(Rc::clone(terms));
+        number
+    }
+
+    /// The fetcher has it.
+    pub fn begin(&mut self, number: usize, ticket: Ticket) {
+        self.tickets[number] = Some(ticket);
+    }
+
+    /// The job of a ticket, if it is that one's still.
+    pub fn of(&mut self, ticket: Ticket) -> Option<&mut Job> {
+        let number = ticket.tag as usize;
+        let is_its = self.tickets.get(number).copied().flatten() == Some(ticket);
+        if is_its { Some(&mut self[number]) } else { None }
+    }
+
+    /// Lifts a job out, so that it can be looked at beside everything else; [`put_back`](Self::put_back)
+    /// puts it back.
+    pub fn lift(&mut self, number: usize) -> Box<Job> {
+        let blank = self.blank.take().unwrap_or_default();
+        std::mem::replace(&mut self.places[number], blank)
+    }
+
+    /// The job is where it was.
+    #[inline]
+    pub fn put_back(&mut self, number: usize, job: Box<Job>) {
+        self.blank = Some(std::mem::replace(&mut self.places[number], job));
+    }
+
+    /// The job is over; what its line weighed.
+    pub fn release(&mut self, number: usize) -> u64 {
+        self.tickets[number] = None;
+        self.free.push(number);
+        let job = &mut self[number];
+        // Progress counts what arrives for those under way; this one is counted elsewhere.
+        job.place = Place::Free;
+        job.trim();
+        job.asked.weight()
+    }
+
+    /// How many are under way.
+    pub fn in_flight(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// Those under way.
+    pub fn under_way(&self) -> impl Iterator<Item = &Job> {
+        self.places.iter().map(|job| &**job).filter(|job| job.is_taken())
+    }
+}
+
+impl Index<usize> for Jobs {
+    type Output = Job;
+    #[inline]
+    fn index(&self, number: usize) -> &Job {
+        &self.places[number]
+    }
+}
+
+impl IndexMut<usize> for Jobs {
+    #[inline]
+    fn index_mut(&mut self, number: usize) -> &mut Job {
+        &mut self.places[number]
+    }
+}
