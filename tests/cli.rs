@@ -411,6 +411,29 @@ fn a_list_may_come_through_a_named_pipe() {
     }
 }
 
+/// What is sent may be a pipe with a name, and a shell's `<(…)` is one: it is read as it comes.
+#[cfg(unix)]
+#[test]
+fn what_is_sent_may_come_through_a_named_pipe() {
+    let server = spawn(Script::new()).unwrap();
+    let gannet = Gannet::new();
+    let pipe = gannet.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let url = server.url("/echo");
+    let mut child = gannet.args(["-sS", "-T", "pipe", &url]).spawn(Stdio::null());
+    let mut writer = fs::File::options().write(true).open(&pipe).unwrap();
+    writer.write_all(b"one ").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    writer.write_all(b"and another").unwrap();
+    drop(writer);
+    assert!(common::wait(&mut child, Duration::from_secs(20)).success());
+    let mut out = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    assert!(out.contains("one and another"), "{out}");
+    let run = gannet.args(["-sS", "-C", "3", "-T", "pipe", &url]).run();
+    assert_eq!(run.code, 36, "{}", run.err);
+}
+
 /// A name of any bytes is a name.
 #[cfg(target_os = "linux")]
 #[test]

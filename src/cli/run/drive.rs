@@ -15,7 +15,7 @@ use super::tell::Early;
 use crate::cli::progress::{Progress, State};
 use crate::cli::results::Results;
 use crate::cli::signals::Signals;
-use crate::cli::{stdio, wait};
+use crate::cli::stdio;
 use crate::fetch::Fetcher;
 
 /// No wait is longer: a signal that falls between the look at its flag and the wait must not stay
@@ -57,7 +57,6 @@ pub fn drive(
     let mut ended = Ended::default();
     let mut feeding = true;
     let mut called_off: Option<Instant> = None;
-    let mut watched = false;
     let mut clump = Clump::default();
     let mut found = Found::default();
     fetcher.reach_ahead();
@@ -136,10 +135,7 @@ pub fn drive(
         if starved {
             feed.watch(fetcher.registry());
         }
-        if !watched && desk.sending.waits() {
-            watched = true;
-            wait::watch_stdin(fetcher.registry());
-        }
+        desk.sending.watch(fetcher.registry());
         let turned = fetcher.turn(Some(timeout), desk);
         while fetcher.next_foreign().is_some() {}
         if let Err(error) = turned
@@ -211,7 +207,7 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
         let result = results.tick(now);
         desk.results_done(result);
     }
-    if let Some(ticket) = desk.sending.ready() {
+    while let Some(ticket) = desk.sending.ready() {
         fetcher.resume(ticket);
     }
     let Desk { rates, jobs, .. } = desk;
@@ -229,8 +225,7 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
             _ => None,
         };
         let alone = desk.jobs.under_way().next().filter(|_| !desk.batch);
-        let arriving: u64 =
-            desk.jobs.under_way().map(|job| job.received.bytes).sum();
+        let arriving: u64 = desk.jobs.under_way().map(|job| job.received.bytes).sum();
         State {
             done: counts.ok + counts.failed,
             failed: counts.failed,

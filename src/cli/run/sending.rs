@@ -1,6 +1,6 @@
-//! What requests carry: bytes of the command line, files, standard input.
+//! What requests carry: bytes of the command line, files, pipes, standard input.
 //!
-//! Owns the file that is being read and who waits for standard input. How fast it may leave is
+//! Owns what is being read, and who waits for standard input or a pipe. How fast it may leave is
 //! [`Rates`](super::rates::Rates)' to say.
 
 use std::fs::File;
@@ -29,18 +29,28 @@ pub struct Sent {
     pub used: Used,
 }
 
-/// What is open.
+/// What is open, and who waits for more of it.
 #[derive(Debug, Default)]
 pub struct Sending {
     /// Whose file is open: uploads come one after another, mostly.
     file: Option<(u64, File)>,
-    /// Waits for standard input.
-    waits: Option<Ticket>,
+    /// Pipes, by whose they are: what has been read of one is gone, so it stays open.
+    pipes: Vec<(u64, Pipe)>,
+    /// Those for whom standard input or a pipe had nothing.
+    waiting: Vec<Ticket>,
+    stdin_is_watched: bool,
+}
+
+/// A pipe with a name.
+#[derive(Debug)]
+struct Pipe {
+    end: File,
+    is_watched: bool,
 }
 
 impl Sending {
     /// The next bytes of a body from `at` on, appended to `out`; none of them: that was all.
-    /// `None`: standard input has nothing yet.
+    /// `None`: there is nothing yet.
     pub fn read(
         &mut self,
         sent: &Sent,
@@ -50,41 +60,72 @@ impl Sending {
         room: usize,
     ) -> io::Result<Option<usize>> {
         let from = out.len();
+        let most = room.min(PIECE);
         let read = match &sent.source {
             None => return Ok(Some(0)),
             Some(Upload::Bytes(bytes)) => {
-                let rest = bytes.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or(&[]);
-                let piece = &rest[..rest.len().min(room)];
+                let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..));
+                let rest = rest.unwrap_or_default();
+                let piece = rest.get(..room).unwrap_or(rest);
                 out.extend_from_slice(piece);
                 return Ok(Some(piece.len()));
             }
             Some(Upload::Stdin) => {
                 if !wait::stdin_ready() {
-                    self.waits = Some(ticket);
+                    self.waiting.push(ticket);
                     return Ok(None);
                 }
-                out.resize(from + room.min(PIECE), 0);
-                wait::read_stdin(&mut out[from..])
+                append(out, most, wait::read_stdin)
             }
-            Some(Upload::File(path)) => {
-                out.resize(from + room.min(PIECE), 0);
-                self.file(ticket, path).and_then(|file| {
+            Some(Upload::File(path)) => match self.source(ticket.tag, path)? {
+                Source::File(file) => {
                     file.seek(SeekFrom::Start(sent.from + at))?;
-                    file.read(&mut out[from..])
-                })
-            }
+                    append(out, most, |room| file.read(room))
+                }
+                Source::Pipe(pipe) => {
+                    let ready = wait::is_ready(&pipe.end);
+                    let read = ready.then(|| append(out, most, |room| pipe.end.read(room)));
+                    match read {
+                        None => {
+                            self.waiting.push(ticket);
+                            return Ok(None);
+                        }
+                        // Somebody else took it.
+                        Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                            out.truncate(from);
+                            self.waiting.push(ticket);
+                            return Ok(None);
+                        }
+                        Some(read) => read,
+                    }
+                }
+            },
         };
         out.truncate(from + *read.as_ref().unwrap_or(&0));
         read.map(Some)
     }
 
-    fn file(&mut self, ticket: Ticket, path: &Path) -> io::Result<&mut File> {
-        if self.file.as_ref().is_none_or(|(of, _)| *of != ticket.tag) {
-            self.file = Some((ticket.tag, File::open(path)?));
-        }
-        match &mut self.file {
-            Some((_, file)) => Ok(file),
-            None => Err(io::Error::other("the file to send is gone")),
+    /// What is open for the job of this tag, or is opened for it now.
+    fn source(&mut self, tag: u64, path: &Path) -> io::Result<Source<'_>> {
+        let place = match self.pipes.iter().position(|(of, _)| *of == tag) {
+            None if self.file.as_ref().is_some_and(|(of, _)| *of == tag) => None,
+            None => match wait::open_pipe(path, File::options().read(true))? {
+                Some(end) => {
+                    self.pipes.push((tag, Pipe { end, is_watched: false }));
+                    Some(self.pipes.len() - 1)
+                }
+                None => {
+                    self.file = Some((tag, File::open(path)?));
+                    None
+                }
+            },
+            place => place,
+        };
+        let pipe = place.and_then(|place| self.pipes.get_mut(place));
+        match (pipe, &mut self.file) {
+            (Some((_, pipe)), _) => Ok(Source::Pipe(pipe)),
+            (None, Some((_, file))) => Ok(Source::File(file)),
+            (None, None) => Err(io::Error::other("the file to send is gone")),
         }
     }
 
@@ -93,17 +134,54 @@ impl Sending {
         if self.file.as_ref().is_some_and(|(of, _)| *of == tag) {
             self.file = None;
         }
+        self.pipes.retain(|(of, _)| *of != tag);
+        self.waiting.retain(|ticket| ticket.tag != tag);
     }
 
-    /// Somebody waits for standard input.
-    pub const fn waits(&self) -> bool {
-        self.waits.is_some()
+    /// Has what is waited for wake the fetcher's turns.
+    pub fn watch(&mut self, registry: &mio::Registry) {
+        for ticket in &self.waiting {
+            match self.pipes.iter_mut().find(|(of, _)| *of == ticket.tag) {
+                Some((_, pipe)) if pipe.is_watched => {}
+                Some((_, pipe)) => {
+                    pipe.is_watched = true;
+                    wait::watch(registry, &pipe.end);
+                }
+                None if self.stdin_is_watched => {}
+                None => {
+                    self.stdin_is_watched = true;
+                    wait::watch_stdin(registry);
+                }
+            }
+        }
     }
 
-    /// Who waited for standard input, when there is some.
+    /// One who waited, and for whom there is something now.
     pub fn ready(&mut self) -> Option<Ticket> {
-        if self.waits.is_some() && wait::stdin_ready() { self.waits.take() } else { None }
+        let is_ready = |ticket: &Ticket| {
+            let pipe = self.pipes.iter().find(|(of, _)| *of == ticket.tag);
+            pipe.map_or_else(wait::stdin_ready, |(_, pipe)| wait::is_ready(&pipe.end))
+        };
+        let place = self.waiting.iter().position(is_ready)?;
+        Some(self.waiting.swap_remove(place))
     }
+}
+
+/// What a file's name leads to.
+enum Source<'s> {
+    File(&'s mut File),
+    Pipe(&'s mut Pipe),
+}
+
+/// Makes room behind what is there, and reads into it.
+fn append(
+    out: &mut Vec<u8>,
+    room: usize,
+    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let from = out.len();
+    out.resize(from + room, 0);
+    read(out.get_mut(from..).unwrap_or_default())
 }
 
 /// Makes a body in memory one that leaves piece by piece, as a limit of bytes a second needs it.

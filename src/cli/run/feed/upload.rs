@@ -41,6 +41,10 @@ pub(super) fn prepare_upload(
                 return Err((26, format!("{} is a folder", path.display())));
             }
             let mut length = meta.is_file().then_some(meta.len());
+            if length.is_none() && from.is_some_and(|from| from > 0) {
+                let message = "-C goes on with a file: nobody knows how long a pipe is";
+                return Err((36, message.to_owned()));
+            }
             // An empty file is sent as one that is not continued: a range can't be empty.
             if let (Some(from), Some(whole)) =
                 (from.filter(|from| *from > 0 || length != Some(0)), length)
