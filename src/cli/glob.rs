@@ -3,6 +3,10 @@
 //! Owns the grammar, the order (the rightmost turns fastest) and `#1` in file names. Nothing is
 //! expanded in memory: a glob of a billion URLs is a few dozen bytes. Grammar and bounds follow
 //! curl's manual of globbing.
+#![expect(
+    clippy::string_slice,
+    reason = "cut at brackets, digits and `#`, which are one byte each, where they were found"
+)]
 
 /// A pattern: pieces of text and what varies between them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +52,9 @@ impl Values {
 
 /// Sets in one URL.
 const MAX_SETS: usize = 254;
+/// Digits of a number with zeros before it: no file system has longer names, and formatting pads no
+/// further than to 65,535.
+const MAX_WIDTH: usize = 255;
 /// Elements of one set, as curl.
 const MAX_ELEMENTS: usize = 100_000;
 
@@ -285,6 +292,9 @@ impl Parser<'_> {
             Values::Letters { first, step: step as u8, count }
         } else {
             let width = if first.starts_with('0') { first.len() } else { 0 };
+            if width > MAX_WIDTH {
+                return Err(self.bad("too many zeros"));
+            }
             let first = number(first).ok_or_else(|| self.bad("bad range"))?;
             let last = number(last.trim_start_matches([' ', '\t']))
                 .ok_or_else(|| self.bad("bad range"))?;
@@ -384,6 +394,10 @@ mod tests {
             assert!(Glob::parse(bad).is_err(), "{bad}");
         }
         assert!(Glob::parse("ab{c").unwrap_err().contains("position 5"));
+        // Wider than what is padded.
+        let zeros = "0".repeat(70_000);
+        assert!(Glob::parse(&format!("a[{zeros}-1]")).unwrap_err().contains("zeros"));
+        assert!(Glob::parse(&format!("a[{}-1]", &zeros[..255])).is_ok());
     }
 
     #[test]
