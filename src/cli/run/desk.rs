@@ -12,6 +12,7 @@ use super::jobs::Jobs;
 use super::kind::Kind;
 use super::memory::Bounds as Held;
 use super::output::Output;
+use super::proxies::Proxies;
 use super::rates::Rates;
 use super::sending::{self, Sending};
 use super::verdict::{self, Verdict};
@@ -24,7 +25,7 @@ use crate::cli::results::Results;
 use crate::cli::summary::Counts;
 use crate::engine;
 use crate::fetch::{Answer, Control, Fields, Head, Outcome, Redirect, Request, Ticket};
-use crate::fetch::{Upload, Visitor, Want};
+use crate::fetch::{Upload, Url, Visitor, Want};
 
 /// The desk.
 pub struct Desk {
@@ -56,6 +57,8 @@ pub struct Desk {
     pub watch: Option<Shared>,
     /// The network seems to be down, for so long.
     pub offline: Option<Duration>,
+    /// Proxies that somebody may rely on, until it was said that they are not used.
+    pub proxies: Option<Proxies>,
     /// What may be held.
     pub held: Held,
     /// Bytes of lines that are under way.
@@ -93,6 +96,27 @@ impl Desk {
     pub fn hold_back(&mut self, index: usize, request: &mut Request) {
         if !self.rates.is_free() {
             sending::in_pieces(&mut self.jobs[index], request);
+        }
+    }
+
+    /// Says that proxies are not used yet, with the first URL that one would have been used for.
+    #[inline]
+    pub fn heed_proxies(&mut self, url: &Url) {
+        if self.proxies.is_some() {
+            self.look_for_proxy(url);
+        }
+    }
+
+    #[cold]
+    fn look_for_proxy(&mut self, url: &Url) {
+        let Some(name) = self.proxies.as_ref().and_then(|proxies| proxies.concerns(url)) else {
+            return;
+        };
+        self.proxies = None;
+        if !self.display.silent {
+            self.said.push(format!(
+                "gannet: warning: {name} is set, but gannet does not use proxies yet: it connects directly"
+            ));
         }
     }
 

@@ -8,7 +8,7 @@
 //! | `feed` | what to fetch next |
 //! | `desk`, `jobs`, `job`, `verdict`, `kind` | what happens to each URL, what its answer means, why it failed |
 //! | `output`, `sending`, `rates` | where bodies go, where they come from, how fast |
-//! | `tell`, `watch`, `clump` | what is said |
+//! | `tell`, `watch`, `clump`, `proxies` | what is said |
 //!
 //! Here is what both ways share: the setting of a run, and its end. One thread.
 
@@ -24,6 +24,7 @@ mod jobs;
 mod kind;
 mod memory;
 mod output;
+mod proxies;
 mod rates;
 mod sending;
 mod setup;
@@ -38,6 +39,7 @@ use desk::Desk;
 use drive::Ended;
 use jobs::Jobs;
 use output::Output;
+use proxies::Proxies;
 use rates::Rates;
 use sending::Sending;
 use setup::Refusal;
@@ -67,8 +69,14 @@ pub fn run(plan: Plan) -> Exit {
             return Exit::USAGE;
         }
     };
-    let mut setting = Setting { display, records, warnings, signals, begun: Instant::now() };
-    proxy_warning(&mut setting.warnings);
+    let mut setting = Setting {
+        display,
+        records,
+        warnings,
+        proxies: Proxies::of(|name| std::env::var(name).ok()),
+        signals,
+        begun: Instant::now(),
+    };
     let result = match way {
         // A batch has its own codes: what can't be begun is a matter of usage, or of writing here.
         Way::Batch(batch) => batch::run(*batch, &mut setting).map_err(|refusal| Refusal {
@@ -96,6 +104,8 @@ struct Setting {
     display: Display,
     records: Records,
     warnings: Vec<String>,
+    /// Until it was said that they are not used.
+    proxies: Option<Proxies>,
     signals: Signals,
     begun: Instant,
 }
@@ -112,7 +122,7 @@ impl Setting {
     }
 
     fn desk(
-        &self,
+        &mut self,
         keep: &Keep,
         engine: &Engine,
         results: Option<Results>,
@@ -140,6 +150,7 @@ impl Setting {
             insecure: engine.insecure,
             watch: None,
             offline: None,
+            proxies: self.proxies.take(),
             held,
             lines_held: 0,
             round: None,
@@ -166,18 +177,6 @@ impl Setting {
         )?;
         options.engine.max_jobs = held.window;
         Ok(held)
-    }
-}
-
-/// Proxies are for a later version; who relies on one should know.
-fn proxy_warning(warnings: &mut Vec<String>) {
-    let names = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-    if let Some(name) =
-        names.iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-    {
-        warnings.push(format!(
-            "{name} is set, but gannet does not use proxies yet: it connects directly"
-        ));
     }
 }
 

@@ -141,6 +141,7 @@ pub fn run(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal>
         }
         counts = std::mem::take(&mut desk.counts);
         transfers_done = desk.transfers;
+        setting.proxies = desk.proxies.take();
         results = desk.results.take();
         last = Some((engine, fetcher, held));
     }

@@ -148,6 +148,7 @@ fn begin(desk: &mut Desk, index: usize, dest: Dest, request: &mut Request) -> St
         job.sent.bytes = bytes.len() as u64;
     }
     request.tag = index as u64;
+    desk.heed_proxies(&request.url);
     desk.hold_back(index, request);
     desk.weigh(index);
     Step::Job(index)
