@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::declare::options;
-use super::values::{self, BodyForm, Budget, Net, Offline, Rate, ResumeKey, Shard, When};
+use super::values::{self, BodyForm, Budget, Offline, Rate, ResumeKey, Shard, When};
 
 /// Networks of one occurrence of an option.
 #[derive(Clone, Debug)]
-pub struct Nets(pub Vec<Net>);
+pub struct Nets(pub Vec<crate::fetch::Network>);
 
 fn parse_nets(text: &str) -> Result<Nets, String> {
     values::nets(text).map(Nets)

@@ -2,11 +2,12 @@
 //!
 //! Owns their grammar and its errors; never knows which option they belong to.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+
+use crate::fetch::Network;
 
 /// Seconds, with a fraction as curl allows it (`2.5`).
 pub fn seconds(text: &str) -> Result<Duration, String> {
@@ -163,58 +164,34 @@ pub fn shard(text: &str) -> Result<Shard, String> {
     if index == 0 || index > of { Err(bad()) } else { Ok(Shard { index, of }) }
 }
 
-/// A network: an address and how many of its leading bits count.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Net {
-    /// The address, the other bits zero or not.
-    pub address: IpAddr,
-    /// How many leading bits count.
-    pub bits: u8,
-}
-
 /// Networks in CIDR form, bare addresses, and `private`, separated by commas.
-pub fn nets(text: &str) -> Result<Vec<Net>, String> {
+pub fn nets(text: &str) -> Result<Vec<Network>, String> {
     let mut found = Vec::new();
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         if item == "private" {
-            for (address, bits) in PRIVATE {
-                found.push(Net {
-                    address: address.parse().map_err(|_| item.to_owned())?,
-                    bits: *bits,
-                });
-            }
+            found.extend(PRIVATE.iter().filter_map(|net| Network::parse(net)));
             continue;
         }
-        let bad =
-            || format!("'{item}' is no network (as in 10.0.0.0/8, fd00::/8, 192.0.2.7, private)");
-        let (address, bits) = match item.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (item, None),
-        };
-        let address: IpAddr = address.trim_matches(['[', ']']).parse().map_err(|_| bad())?;
-        let all = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => all,
-            Some(bits) => bits.parse::<u8>().ok().filter(|&bits| bits <= all).ok_or_else(bad)?,
-        };
-        found.push(Net { address, bits });
+        found.push(Network::parse(item).ok_or_else(|| {
+            format!("'{item}' is no network (as in 10.0.0.0/8, fd00::/8, 192.0.2.7, private)")
+        })?);
     }
     if found.is_empty() { Err(format!("'{text}' names no network")) } else { Ok(found) }
 }
 
 /// What `private` stands for: loopback, link-local, RFC 1918, ULA, CGNAT and the unspecified address.
-const PRIVATE: &[(&str, u8)] = &[
-    ("127.0.0.0", 8),
-    ("169.254.0.0", 16),
-    ("10.0.0.0", 8),
-    ("172.16.0.0", 12),
-    ("192.168.0.0", 16),
-    ("100.64.0.0", 10),
-    ("0.0.0.0", 8),
-    ("::1", 128),
-    ("::", 128),
-    ("fe80::", 10),
-    ("fc00::", 7),
+const PRIVATE: &[&str] = &[
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "0.0.0.0/8",
+    "::1",
+    "::",
+    "fe80::/10",
+    "fc00::/7",
 ];
 
 /// An enum of words, each with what the help says of it.

@@ -18,8 +18,8 @@ pub use build::plan;
 
 use super::exit::Exit;
 use super::glob::Glob;
-use super::values::{BodyForm, Budget, Net, Rate, ResumeKey, Shard, When};
-use crate::fetch::{Profile, UrlRules};
+use super::values::{BodyForm, Budget, Rate, ResumeKey, Shard, When};
+use crate::fetch::{Network, Profile, UrlRules};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -347,8 +347,8 @@ pub struct Engine {
     pub dns_servers: Vec<String>,
     pub interface: Option<String>,
     pub happy_eyeballs: Option<Duration>,
-    pub deny: Vec<Net>,
-    pub allow: Vec<Net>,
+    pub deny: Vec<Network>,
+    pub allow: Vec<Network>,
     pub proto: Protos,
     pub proto_redir: Protos,
     /// Most redirects; `None`: any number.

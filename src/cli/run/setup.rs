@@ -16,7 +16,7 @@ use crate::engine::budget::BudgetConfig;
 use crate::engine::pace::{PaceConfig, Rate};
 use crate::engine::{self, LowSpeed};
 use crate::fetch::{
-    KnownHost, MAX_NETRC, Netrc, Network, Options, RedirectRules, Route, Schemes, StartError,
+    KnownHost, MAX_NETRC, Netrc, Options, RedirectRules, Route, Schemes, StartError,
 };
 use crate::tls::{self, KeyLogWriter, Roots, Version};
 
@@ -170,17 +170,13 @@ pub fn options(
     if let Some(codings) = engine.limits.codings {
         options.decode.codings = usize::from(codings);
     }
-    options.addresses.deny = engine.deny.iter().map(network).collect();
-    options.addresses.allow = engine.allow.iter().map(network).collect();
+    options.addresses.deny.clone_from(&engine.deny);
+    options.addresses.allow.clone_from(&engine.allow);
     options.addresses.guard_redirects = engine.batch;
     if let Some(time) = engine.expect_timeout {
         options.expect_timeout = time;
     }
     Ok(options)
-}
-
-fn network(net: &values::Net) -> Network {
-    Network { address: net.address, bits: net.bits }
 }
 
 fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(), Refusal> {
