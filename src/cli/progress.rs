@@ -3,6 +3,7 @@
 //! Owns the line and the moments at which it is drawn; `console` knows the terminal. Nothing here
 //! is seen when standard error is not a terminal, unless it was asked for: then it is a line of its
 //! own every second, for a log.
+#![expect(clippy::string_slice, reason = "a line is cut where two blanks or a character begin")]
 
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use console::Term;
 
+use super::plan::Meter;
 use super::stdio;
 use super::summary::bytes;
 use super::values::When;
@@ -23,8 +25,7 @@ const EVERY_LINE: Duration = Duration::from_secs(1);
 /// The line.
 pub struct Progress {
     shown: Option<Rc<Shown>>,
-    /// As a bar, where it is known how much there is to come.
-    bar: bool,
+    meter: Meter,
     every: Duration,
     begun: Instant,
     next: Instant,
@@ -111,7 +112,7 @@ pub struct State<'a> {
 
 impl Progress {
     /// A line, if it is wanted.
-    pub fn new(when: When, bar: bool, now: Instant) -> Self {
+    pub fn new(when: When, meter: Meter, now: Instant) -> Self {
         let wanted = match when {
             When::Always => true,
             When::Never => false,
@@ -124,7 +125,7 @@ impl Progress {
         };
         let shown = wanted.then(|| Rc::new(shown));
         let next = now + every;
-        Self { shown, bar, every, begun: now, next, last: (now, 0, 0), rates: (0.0, 0.0) }
+        Self { shown, meter, every, begun: now, next, last: (now, 0, 0), rates: (0.0, 0.0) }
     }
 
     /// When it wants to be drawn.
@@ -149,7 +150,7 @@ impl Progress {
         self.next = now + self.every;
         let width = stdio::stderr_width();
         let line = bar(&state, width)
-            .filter(|_| self.bar)
+            .filter(|_| self.meter == Meter::Bar)
             .unwrap_or_else(|| line(&state, self.rates, now.duration_since(self.begun)));
         shown.draw(fitting(&line, width));
     }

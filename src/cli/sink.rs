@@ -49,6 +49,14 @@ const EARLY: Duration = Duration::from_secs(1);
 /// Names for parts that are tried, while other processes write to those before.
 const PARTS: u32 = 8;
 
+/// Whose turn it is to write to a file that several URLs add to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// The first URL's of this run: what is there is an earlier run's.
+    First,
+    Further,
+}
+
 /// How files are made.
 #[derive(Debug)]
 pub struct Files {
@@ -85,13 +93,13 @@ impl Files {
         self.existing == Existing::Skip && fs::symlink_metadata(path).is_ok()
     }
 
-    /// Whether this run has written to a file of this name before, which is noted with that: for files that
-    /// several URLs add to.
-    pub fn shares(&mut self, path: &Path) -> bool {
+    /// Notes that this run writes to a file to which several URLs add: whose turn it is.
+    pub fn note(&mut self, path: &Path) -> Turn {
         let key = fingerprint(path.as_os_str().as_encoded_bytes());
         let early = self.since.elapsed().is_ok_and(|time| time <= EARLY);
         let known = if early { !self.early.insert(key) } else { self.early.contains(&key) };
-        known || fs::metadata(path).is_ok_and(|meta| changed_since(&meta, self.since))
+        let known = known || fs::metadata(path).is_ok_and(|meta| changed_since(&meta, self.since));
+        if known { Turn::Further } else { Turn::First }
     }
 
     /// Begins a file.
@@ -491,7 +499,7 @@ impl FileSink {
         loop {
             match file.read(&mut block)? {
                 0 => return Ok(()),
-                read => hash(&block[..read]),
+                read => hash(block.get(..read).unwrap_or(&block)),
             }
         }
     }

@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 
 use super::options::{ask, display, engine, is_one_file, keep, records};
 use super::{
-    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Plan, Records, Source, Target,
-    Transfers, Upload, Usage, Way, Where, no_glob, usage,
+    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Meter, Plan, Records, Source,
+    Target, Transfers, Upload, Usage, Way, Where, no_glob, usage,
 };
 use crate::cli::args::Args;
 use crate::cli::exit::Exit;
@@ -57,7 +57,7 @@ fn plain_error(error: &clap::Error, words: &[OsString]) -> String {
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => text.find("\n\nFor more"),
         _ => text.find("\n\n"),
     };
-    let text = &text[..end.unwrap_or(text.len())];
+    let text = end.and_then(|end| text.get(..end)).unwrap_or(text);
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -174,7 +174,7 @@ fn merge(one: Display, other: Display) -> Display {
         verbose: one.verbose || other.verbose,
         summary: one.summary && other.summary,
         progress: if other.progress == When::Auto { one.progress } else { other.progress },
-        bar: one.bar || other.bar,
+        meter: if one.meter == Meter::Bar { Meter::Bar } else { other.meter },
         color: if other.color == When::Auto { one.color } else { other.color },
     }
 }

@@ -422,6 +422,15 @@ pub struct Protos {
     pub https: bool,
 }
 
+/// What progress looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Meter {
+    /// Numbers alone.
+    Line,
+    /// A bar, where it is known how much there is to come.
+    Bar,
+}
+
 /// What a person sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Display {
@@ -432,8 +441,7 @@ pub struct Display {
     pub verbose: bool,
     pub summary: bool,
     pub progress: When,
-    /// Progress as a bar.
-    pub bar: bool,
+    pub meter: Meter,
     pub color: When,
 }
 

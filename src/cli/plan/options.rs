@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::build::value;
 use super::{
-    Ask, Continue, Display, Engine, Existing, Fail, Ip, Keep, Limits, Netrc, PerHost, Protos,
-    RecordHeaders, Records, Resume, StatusClass, TimeCond, Usage, Where, usage,
+    Ask, Continue, Display, Engine, Existing, Fail, Ip, Keep, Limits, Meter, Netrc, PerHost,
+    Protos, RecordHeaders, Records, Resume, StatusClass, TimeCond, Usage, Where, usage,
 };
 use crate::cli::args::Args;
 use crate::cli::exit::Exit;
@@ -449,7 +449,7 @@ pub(super) fn display(args: &Args) -> Display {
         } else {
             display.progress.unwrap_or(When::Auto)
         },
-        bar: display.progress_bar,
+        meter: if display.progress_bar { Meter::Bar } else { Meter::Line },
         color: display.color.unwrap_or(When::Auto),
     }
 }

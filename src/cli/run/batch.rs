@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::drive::{Bounds, drive};
 use super::feed::{BatchEntries, Common, Feed};
 use super::setup::{self, Refusal};
-use super::watch::Shared as Watch;
+use super::watch::{Interest, Shared as Watch};
 use super::{Setting, close, look_on};
 use crate::base::Number;
 use crate::cli::earlier::Done;
@@ -94,7 +94,7 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         read,
     );
     if setting.display.verbose || engine.record_wire.is_some() {
-        let watch = Watch::new(setting.display.verbose, false);
+        let watch = Watch::new(Interest { lines: setting.display.verbose, ..Interest::default() });
         look_on(&mut fetcher, &watch, &engine)?;
         desk.watch = Some(watch);
     }
@@ -103,7 +103,7 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     } else {
         setting.display.progress
     };
-    let mut progress = Progress::new(progress, setting.display.bar, Instant::now());
+    let mut progress = Progress::new(progress, setting.display.meter, Instant::now());
     let deadline = deadline.map(|time| setting.begun + time);
     deadline.into_iter().for_each(stdio::heed_deadline);
     let bounds =

@@ -13,7 +13,7 @@ use super::job::{Dest, Dump, GoOn, Job, Outlet, Sink, Terms};
 use super::kind::Kind;
 use crate::cli::part::Note;
 use crate::cli::plan::Existing;
-use crate::cli::sink::{FileError, FileSink, Files};
+use crate::cli::sink::{FileError, FileSink, Files, Turn};
 use crate::cli::stdio::Stdout;
 use crate::cli::{date, names};
 use crate::fetch::Answer;
@@ -341,7 +341,8 @@ impl Output {
             Dump::Template(template) => {
                 let path = in_dir(terms, &asked.name(template, &head.media_type()));
                 // A name that several URLs come to holds the heads of all, as with transfers.
-                let again = !template.is_unique() && (self.files.shares(&path) || self.resumes);
+                let again = !template.is_unique()
+                    && (self.files.note(&path) == Turn::Further || self.resumes);
                 let mut options = std::fs::OpenOptions::new();
                 options.create(true).append(again).write(true).truncate(!again);
                 let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);

@@ -11,7 +11,7 @@ use super::drive::{Bounds, drive};
 use super::feed::{Common, Feed, TransferEntries};
 use super::memory;
 use super::setup::{self, Refusal};
-use super::watch::Shared as Watch;
+use super::watch::{Interest, Shared as Watch};
 use super::{Setting, close, look_on};
 use crate::cli::certs;
 use crate::cli::exit::{BatchEnd, Exit};
@@ -43,9 +43,9 @@ pub fn run(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal>
         .any(|group| group.engine.record_wire.is_some() || group.keep.write_out.is_some())
         || (groups.len() > 1 && results.is_some());
     let asks = |group: &Group| group.keep.write_out.as_deref().is_some_and(certs::are_asked_for);
-    let certificates = groups.iter().any(asks);
-    let watch = (watched || setting.display.verbose)
-        .then(|| Watch::new(setting.display.verbose, certificates));
+    let interest =
+        Interest { lines: setting.display.verbose, certificates: groups.iter().any(asks) };
+    let watch = (watched || setting.display.verbose).then(|| Watch::new(interest));
     let mut groups = groups.into_iter().peekable();
     while let Some(group) = groups.next() {
         // Groups that connect in the same way share connections, and with -Z their time.
@@ -106,7 +106,7 @@ pub fn run(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal>
         feed.n = number;
         let mut progress = Progress::new(
             if quiet { When::Never } else { setting.display.progress },
-            setting.display.bar,
+            setting.display.meter,
             Instant::now(),
         );
         desk.above = progress.above();

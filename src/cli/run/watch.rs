@@ -27,10 +27,9 @@ pub struct Shared(Arc<Mutex<Watch>>);
 
 impl Shared {
     /// An onlooker.
-    pub fn new(verbose: bool, certificates: bool) -> Self {
+    pub fn new(interest: Interest) -> Self {
         let mut watch = Watch::default();
-        watch.verbose = verbose;
-        watch.certificates = certificates;
+        watch.interest = interest;
         Self(Arc::new(Mutex::new(watch)))
     }
 
@@ -50,12 +49,19 @@ impl Shared {
     }
 }
 
+/// What is looked for, beside what is counted always.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Interest {
+    /// What a person reads (`-v`).
+    pub lines: bool,
+    /// Certificates are kept, as long as their connection lasts.
+    pub certificates: bool,
+}
+
 /// The onlooker.
 #[derive(Default)]
 pub struct Watch {
-    verbose: bool,
-    /// Certificates are kept, as long as their connection lasts.
-    certificates: bool,
+    interest: Interest,
     folder: Option<PathBuf>,
     /// By their number in this run: those of a fetcher follow those of the one before it.
     conns: HashMap<u64, Conn>,
@@ -135,7 +141,7 @@ impl Watch {
                 self.opened += 1;
                 conn.local = local;
                 conn.remote = Some(remote);
-                if self.verbose {
+                if self.interest.lines {
                     say_line!("* #{number} connected to {remote}");
                 }
                 if let Some(folder) = folder {
@@ -152,13 +158,13 @@ impl Watch {
                 }
             }
             What::Secured(tls) => {
-                if self.verbose {
+                if self.interest.lines {
                     let again = if tls.resumed { ", resumed" } else { "" };
                     say_line!("* #{number} {} with {}{again}", tls.version, tls.cipher);
                 }
             }
             What::Certificates(chain) => {
-                if self.certificates {
+                if self.interest.certificates {
                     conn.certificates = chain.iter().map(|der| der.to_vec()).collect();
                 }
             }
@@ -173,7 +179,7 @@ impl Watch {
                     }
                 }
                 conn.out.bytes += bytes.len() as u64;
-                if self.verbose {
+                if self.interest.lines {
                     conn.out.show('>', bytes);
                 }
                 if let Some((recorder, _)) = &mut conn.record {
@@ -182,7 +188,7 @@ impl Watch {
             }
             What::Received(bytes) => {
                 conn.answered = true;
-                if self.verbose {
+                if self.interest.lines {
                     conn.back.show('<', bytes);
                 }
                 if let Some((recorder, _)) = &mut conn.record {
@@ -190,7 +196,7 @@ impl Watch {
                 }
             }
             What::End(how) => {
-                if self.verbose && conn.remote.is_some() {
+                if self.interest.lines && conn.remote.is_some() {
                     say_line!("* #{number} {}", ending(how));
                 }
                 if let Some(mut conn) = self.conns.remove(&number)
@@ -249,7 +255,7 @@ impl Half {
             let (piece, after) = rest.split_at(end.map_or(rest.len(), |at| at + 1));
             rest = after;
             let room = LONGEST.saturating_sub(self.line.len());
-            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
             if end.is_some() {
                 self.head_line(mark);
             }
@@ -314,7 +320,7 @@ mod tests {
     #[test]
     fn wires_are_recorded_by_connection() {
         let dir = tempfile::tempdir().unwrap();
-        let watch = Shared::new(false, true);
+        let watch = Shared::new(Interest { certificates: true, ..Interest::default() });
         let mut tap = watch.tap(Some(dir.path().to_owned()));
         let remote: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let mut say = |what| tap(&Tapped { conn: 1, at: Instant::ZERO, what });
