@@ -1,6 +1,11 @@
 //! Calendar dates: those that people type (`-z`) or servers write in their own way, and those in
 //! records; all in UTC unless a zone is named. HTTP's own dates, and the arithmetic between days and
 //! seconds, are those of `fetch::date`.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "what is cut is ASCII, and was measured right before; the stamp has its form"
+)]
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -3,6 +3,10 @@
 //! Owns the form of a row and how clap is told of it. clap's derive writes out a kilobyte and more
 //! of code for each option; a row is a fifth of that, and one loop reads them all. The attributes
 //! are clap's, as far as they are used here: one that is not known does not compile.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "done when this is compiled: what fails here is no program"
+)]
 
 use clap::builder::{Resettable, ValueParser};
 use clap::parser::MatchesError;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::names;
+use super::{json, names};
 use crate::fetch::Field;
 
 /// What a line says. Filled again and again, so that a plain list allocates nothing.
@@ -85,21 +85,20 @@ pub fn read(line: &[u8], entry: &mut Entry) -> Line {
     entry.url.clear();
     entry.more = None;
     let trimmed = line.trim_ascii();
-    if trimmed.is_empty() || trimmed[0] == b'#' {
-        return Line::Nothing;
-    }
-    if trimmed[0] == b'{' {
+    let first = match trimmed.first() {
+        None | Some(b'#') => return Line::Nothing,
+        Some(&first) => first,
+    };
+    if first == b'{' {
         return match object(trimmed, entry) {
             Ok(()) => Line::Entry,
             Err(why) => Line::Bad(why),
         };
     }
-    if (line[0] == b' ' || line[0] == b'\t') && aria2_option(trimmed)
-        || memchr(b'\t', trimmed).is_some_and(|at| mirrors(trimmed, at))
-    {
+    if matches!(line.first(), Some(b' ' | b'\t')) && aria2_option(trimmed) || mirrors(trimmed) {
         return Line::Aria2;
     }
-    if matches!(trimmed[0], b'"' | b'\'') {
+    if matches!(first, b'"' | b'\'') {
         entry.url.push_str(&String::from_utf8_lossy(trimmed));
         return Line::Bad(
             "a URL stands in a line as it is, without quotes, or in a JSON object: {\"url\": \"...\"}"
@@ -125,15 +124,15 @@ pub fn read(line: &[u8], entry: &mut Entry) -> Line {
 
 /// `out=name` on an indented line.
 fn aria2_option(line: &[u8]) -> bool {
-    memchr(b'=', line).is_some_and(|at| {
-        at > 0 && line[..at].iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'-')
+    json::halves(line, b'=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'-')
     })
 }
 
 /// Two URLs with a tab between.
-fn mirrors(line: &[u8], tab: usize) -> bool {
+fn mirrors(line: &[u8]) -> bool {
     let is_url = |text: &[u8]| text.windows(3).any(|three| three == b"://");
-    is_url(&line[..tab]) && is_url(&line[tab + 1..])
+    json::halves(line, b'\t').is_some_and(|(one, other)| is_url(one) && is_url(other))
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,20 @@
 
 use crate::base::decimal;
 
+/// A byte as two hexadecimal digits.
+pub const fn hex(byte: u8) -> [u8; 2] {
+    const fn digit(number: u8) -> u8 {
+        if number < 10 { b'0' + number } else { b'a' + number - 10 }
+    }
+    [digit(byte >> 4), digit(byte & 15)]
+}
+
+/// What stands before the first such byte, and what behind it.
+pub fn halves(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let (before, from) = text.split_at_checked(memchr::memchr(byte, text)?)?;
+    Some((before, from.split_first()?.1))
+}
+
 /// Appends a string with its quotes.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
@@ -88,21 +102,16 @@ const fn special(word: u64) -> u64 {
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {
         b'"' => out.extend_from_slice(b"\\\""),
         b'\\' => out.extend_from_slice(b"\\\\"),
         b'\n' => out.extend_from_slice(b"\\n"),
         b'\r' => out.extend_from_slice(b"\\r"),
         b'\t' => out.extend_from_slice(b"\\t"),
-        _ => out.extend_from_slice(&[
-            b'\\',
-            b'u',
-            b'0',
-            b'0',
-            HEX[usize::from(byte >> 4)],
-            HEX[usize::from(byte & 15)],
-        ]),
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&hex(byte));
+        }
     }
 }
 

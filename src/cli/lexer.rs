@@ -3,6 +3,11 @@
 //! Owns bundles (`-sSo FILE`, `-oFILE`), `--no-NAME`, `-:` and `--next`, `--`, `--expand-NAME` and
 //! config files in curl's syntax. What comes out is `--name` or `--name=value`, one
 //! word each, in the order typed, a list for each group; `args` gives them their types.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a bundle has its dash, and letters their places; a row of distances has one more than the name has letters"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;

@@ -3,6 +3,10 @@
 //! Owns the reading (a line is held, never a list) and the bound on a line. Never blocks on a pipe or
 //! a terminal: when nothing is there it says so, and the batch goes on. What a line means is
 //! `entry`'s.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "`start`, `searched` and `end` come in this order, and `end` within the buffer"
+)]
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -355,12 +355,12 @@ pub fn has_page(kind: &str) -> bool {
 
 fn section(kind: &str) -> Option<&'static str> {
     let mut rest = ERRORS;
-    while let Some(at) = rest.find("\n## ") {
-        rest = &rest[at + 4..];
+    while let Some((_, after)) = rest.split_once("\n## ") {
+        rest = after;
         let (title, _) = rest.split_once('\n')?;
         if title.split(", ").any(|name| name == kind) {
             let end = rest.find("\n## ").map_or(rest.len(), |end| end + 1);
-            return Some(&rest[..end]);
+            return rest.get(..end);
         }
     }
     None

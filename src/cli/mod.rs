@@ -12,6 +12,8 @@
 //! | `demo`, `replay` | the other commands |
 //! | `exit` | the exit status |
 
+// A list's bytes, a server's and the user's come here: what indexes says why that can't fail.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 #![allow(
     unreachable_pub,
     reason = "nothing here is reachable from outside; pub marks a module's face"

@@ -3,6 +3,14 @@
 //!
 //! Owns what a safe name is, and which name a URL or a `Content-Disposition` suggests. Never
 //! touches a file system.
+#![expect(
+    clippy::string_slice,
+    reason = "`from` is where a part of the path begins; a dot is one byte"
+)]
+
+use std::borrow::Cow;
+
+use super::json;
 
 /// Bytes of one part of a path. Leaves room for `.gannet-part` and the validator's suffix below
 /// the usual limit of 255.
@@ -73,17 +81,15 @@ fn shorten(path: &mut String, from: usize) {
     path.truncate(from + end);
     path.push('~');
     let hash = super::hash::sha256(part.as_bytes());
-    for byte in &hash[..8] {
-        push_hex(*byte, path);
+    for &byte in hash.iter().take(8) {
+        push_hex(byte, path);
     }
     path.push_str(&extension);
 }
 
 /// Appends two hexadecimal digits.
 pub fn push_hex(byte: u8, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(char::from(HEX[usize::from(byte >> 4)]));
-    out.push(char::from(HEX[usize::from(byte & 15)]));
+    out.extend(json::hex(byte).map(char::from));
 }
 
 /// Names that mean a device on some system, with or without an extension.
@@ -117,28 +123,30 @@ pub fn extension(name: &str) -> &str {
 
 /// Appends text with its percent-encodings undone; what is no UTF-8 then becomes `_`.
 pub fn push_decoded(text: &str, out: &mut String) {
+    push_piece(&decoded(text), out);
+}
+
+/// The text with its percent-encodings undone.
+fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
-        push_piece(text, out);
-        return;
+        return Cow::Borrowed(text);
     }
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex =
-            |offset: usize| bytes.get(at + offset).and_then(|byte| char::from(*byte).to_digit(16));
-        match (bytes[at], hex(1), hex(2)) {
-            (b'%', Some(high), Some(low)) => {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        rest = match (first, hex(0), hex(1), after) {
+            (b'%', Some(high), Some(low), [_, _, after @ ..]) => {
                 plain.push((high * 16 + low) as u8);
-                at += 3;
+                after
             }
             (byte, ..) => {
-                plain.push(byte);
-                at += 1;
+                plain.push(*byte);
+                after
             }
-        }
+        };
     }
-    push_piece(&String::from_utf8_lossy(&plain), out);
+    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
 }
 
 /// Appends a URL's path as parts of a path, without a leading separator; a folder's name is
@@ -193,10 +201,8 @@ pub fn disposition_name(value: &[u8]) -> Option<String> {
                 (parts.next(), parts.next(), parts.next())
                 && charset.eq_ignore_ascii_case("utf-8")
             {
-                let mut decoded = String::new();
                 // Separators are looked for after decoding, and before they are replaced.
-                push_decoded_raw(value, &mut decoded);
-                extended = Some(decoded);
+                extended = Some(decoded(value).into_owned());
             }
         }
     }
@@ -215,24 +221,6 @@ pub fn disposition_name(value: &[u8]) -> Option<String> {
         safe.insert(0, '_');
     }
     Some(safe)
-}
-
-fn push_decoded_raw(text: &str, out: &mut String) {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex =
-            |offset: usize| bytes.get(at + offset).and_then(|byte| char::from(*byte).to_digit(16));
-        if let (b'%', Some(high), Some(low)) = (bytes[at], hex(1), hex(2)) {
-            plain.push((high * 16 + low) as u8);
-            at += 3;
-        } else {
-            plain.push(bytes[at]);
-            at += 1;
-        }
-    }
-    out.push_str(&String::from_utf8_lossy(&plain));
 }
 
 /// Splits at semicolons outside quotes.

@@ -182,8 +182,7 @@ impl Writer {
             key(key!("sha256"), out);
             out.push(b'"');
             for byte in digest {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                out.extend_from_slice(&json::hex(*byte));
             }
             out.push(b'"');
         }
@@ -335,14 +334,15 @@ fn write_headers(lines: &[u8], out: &mut Vec<u8>) {
     let fields: Vec<(&[u8], &[u8])> = lines
         .split(|&byte| byte == b'\n')
         .filter_map(|line| {
-            let colon = line.iter().position(|&byte| byte == b':')?;
-            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+            let (name, value) = json::halves(line, b':')?;
+            Some((name, value.trim_ascii()))
         })
         .collect();
     out.extend_from_slice(b",\"headers\":{");
     let mut first = true;
     for (at, (name, _)) in fields.iter().enumerate() {
-        if fields[..at].iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+        let (before, from_here) = fields.split_at(at);
+        if before.iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
             continue;
         }
         if !std::mem::take(&mut first) {
@@ -350,7 +350,7 @@ fn write_headers(lines: &[u8], out: &mut Vec<u8>) {
         }
         json::string(&name.to_ascii_lowercase(), out);
         out.extend_from_slice(b":[");
-        let same = fields[at..].iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let same = from_here.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         for (at, (name, value)) in same.enumerate() {
             if at > 0 {
                 out.push(b',');

@@ -1,6 +1,10 @@
 //! Hides what a server's header fields must not tell a record or the terminal: names and passwords in URLs.
 //!
 //! Fields that are secrets as a whole are [`is_secret`](crate::fetch::is_secret)'s.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "`authority` and `userinfo_ends` tell places in what they are given"
+)]
 
 use std::borrow::Cow;
 
@@ -85,14 +89,13 @@ mod tests {
         }
     }
 
+    /// Were each of them read from every place in it on, this would take minutes.
     #[test]
     fn long_values_are_read_once() {
-        let begun = std::time::Instant::now();
         for piece in ["@:/a:b/", ":/a/", "//", ":/@", "http:", "a:b@"] {
             let value = format!("@{}@", piece.repeat(262_144 / piece.len()));
             assert!(hide(value.as_bytes()).len() <= 3 * value.len());
             assert!(hide(&value.as_bytes()[..value.len() - 1]).len() <= 3 * value.len());
         }
-        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 }

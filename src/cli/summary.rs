@@ -204,8 +204,8 @@ impl Summary<'_> {
         for host in worst.iter().take(3) {
             host.line(&mut out);
         }
-        if worst.is_empty() && self.hosts.len() == 1 {
-            self.hosts[0].line(&mut out);
+        if let ([], [only]) = (&worst[..], &self.hosts[..]) {
+            only.line(&mut out);
         }
         for shared in self.shared.iter().filter(|shared| shared.is_found()).take(2) {
             shared.line(&mut out);
@@ -327,21 +327,19 @@ pub fn most_shared(all: impl Iterator<Item = AddressStats>, most: usize) -> Vec<
 
 /// `1.2 MB`.
 pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if bytes < 1000 {
         return format!("{bytes} B");
     }
     let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
+    let mut unit = "kB";
+    for larger in ["MB", "GB", "TB", "PB"] {
+        if value < 999.5 {
+            break;
+        }
         value /= 1000.0;
-        unit += 1;
+        unit = larger;
     }
-    if value < 10.0 {
-        format!("{value:.1} {}", UNITS[unit])
-    } else {
-        format!("{value:.0} {}", UNITS[unit])
-    }
+    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
 /// `1.2 s`, `3 min 20 s`, `2 h 5 min`.

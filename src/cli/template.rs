@@ -73,10 +73,11 @@ impl Template {
                 parts.push(Part::Pieces(std::mem::take(pieces)));
             }
         };
-        while let Some(c) = rest.chars().next() {
+        let mut chars = rest.chars();
+        while let Some(c) = chars.next() {
             if c == '/' {
                 end_part(&mut fixed, &mut pieces, &mut parts);
-                rest = &rest[1..];
+                rest = chars.as_str();
             } else if let Some(after) = rest.strip_prefix("{{") {
                 fixed.push('{');
                 rest = after;
@@ -93,8 +94,9 @@ impl Template {
                 rest = after;
             } else {
                 fixed.push(c);
-                rest = &rest[c.len_utf8()..];
+                rest = chars.as_str();
             }
+            chars = rest.chars();
         }
         end_part(&mut fixed, &mut pieces, &mut parts);
         if let Some(Part::Fixed(last)) = parts.last()

@@ -3,6 +3,11 @@
 //! Owns curl's grammar of both: names, byte ranges, `{{name:function}}`. Reads the environment and the
 //! files that a variable is set from. Never knows what an option means; what a variable holds, and what
 //! is typed around it, stands in no message, since it may be a secret.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "braces and brackets are found before they are cut off; what is cut of a value is clamped to it"
+)]
 
 use std::io::{self, Read};
 

@@ -130,13 +130,13 @@ fn wanted_type(terms: &Terms, content_type: &[u8]) -> bool {
 fn fits_glob(glob: &[u8], text: &[u8]) -> bool {
     let (mut g, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
+    while let Some(&letter) = text.get(t) {
         match glob.get(g) {
             Some(b'*') => {
                 star = Some((g + 1, t));
                 g += 1;
             }
-            Some(&byte) if byte == b'?' || byte == text[t] => {
+            Some(&byte) if byte == b'?' || byte == letter => {
                 g += 1;
                 t += 1;
             }
@@ -150,7 +150,7 @@ fn fits_glob(glob: &[u8], text: &[u8]) -> bool {
             },
         }
     }
-    glob[g..].iter().all(|&byte| byte == b'*')
+    glob.iter().skip(g).all(|&byte| byte == b'*')
 }
 
 /// Whether this answer to `-C` says that the file here was whole already.

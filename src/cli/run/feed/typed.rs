@@ -1,6 +1,10 @@
 //! The URLs of the command line, one after another.
 //!
 //! Owns the pairing of URLs with their `-o`, `-O` and `-T`, lists of them (`--url @FILE`) included.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "the group of a target is one of those it was made with"
+)]
 
 use std::collections::VecDeque;
 use std::rc::Rc;

@@ -351,7 +351,8 @@ fn record_of(job: &Job) -> Record<'_> {
 fn complaint(exit: u8, url: &str, error: Option<&Error<'_>>, colour: bool) -> String {
     let code = format!("({exit})");
     // One that is longer than a screen hides what is said about it.
-    let shown = url.char_indices().nth(1000).map_or(url, |(end, _)| &url[..end]);
+    let end = url.char_indices().nth(1000).map(|(end, _)| end);
+    let shown = end.and_then(|end| url.get(..end)).unwrap_or(url);
     let dots = if shown.len() < url.len() { "..." } else { "" };
     let mut text = format!("gannet: {} {}{dots}", painted(colour, Tone::Bad, &code), safe(shown));
     if let Some(error) = error {
@@ -372,7 +373,7 @@ fn complaint(exit: u8, url: &str, error: Option<&Error<'_>>, colour: bool) -> St
 fn last_head(heads: &[u8]) -> &[u8] {
     let body = heads.strip_suffix(b"\r\n\r\n").unwrap_or(heads);
     let start = body.windows(4).rposition(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
-    &heads[start..]
+    heads.get(start..).unwrap_or_default()
 }
 
 fn only(head: &[u8], names: &[String]) -> Vec<u8> {
