@@ -101,7 +101,25 @@ pub(super) struct Exchange {
     pub(super) in_flight: (u32, u32),
     /// What came is no HTTP; it may be the front of another protocol's greeting.
     pub(super) greeting: Greeting,
+    /// On a fresh connection: whether others overtake it.
+    pub(super) overtaking: Option<Overtaking>,
 }
+
+/// What is looked at while a fresh connection says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overtaking {
+    /// Answers of the host when the request was sent.
+    pub(super) before: u64,
+    /// How often that was looked at.
+    pub(super) looks: u32,
+}
+
+/// A fresh connection that has said nothing for so long, or twice as long and so on, may be one that
+/// nobody has accepted: what drops connections without a word (firewalls, a full listen queue) leaves
+/// them so for ever.
+const UNHEARD_FOR: Duration = Duration::from_secs(5);
+/// That is believed where on each of the others, at least so many, as many were answered meanwhile.
+const OVERTAKEN_BY: u64 = 8;
 
 /// The first bytes of an answer that does not begin as HTTP does.
 #[derive(Clone, Copy, Default, Debug)]
@@ -284,6 +302,8 @@ pub(super) enum Overdue {
     Gone,
     /// The rest of a body that nobody wants is not awaited any longer.
     Enough,
+    /// A fresh connection has said nothing for a while: perhaps nobody has accepted it.
+    Unheard,
 }
 
 impl Exchange {
@@ -345,11 +365,25 @@ impl Exchange {
             // With a first byte, the head's own deadline holds.
             Sending::Starved { .. } | Sending::Withheld => (false, None),
             Sending::Sent { at } => {
-                let timeout = config.first_byte_timeout;
-                let until = timeout.and_then(|timeout| fails(at + timeout, Kind::FirstByteTimeout));
+                let until = config.first_byte_timeout.and_then(|timeout| {
+                    let unheard = self.overtaking.filter(|_| self.first_byte.is_none());
+                    let looks = unheard.map(|it| UNHEARD_FOR * (it.looks + 1));
+                    match looks.filter(|look| *look < timeout) {
+                        Some(look) => Some((at + look, Overdue::Unheard)),
+                        None => fails(at + timeout, Kind::FirstByteTimeout),
+                    }
+                });
                 (false, until)
             }
         }
+    }
+
+    /// Whether this host answered others over and over while it said nothing to this one: not one
+    /// that is slow, but one that nobody works on.
+    pub(super) fn is_overtaken(&self, answers: u64) -> bool {
+        let others = u64::from(self.in_flight.0).max(OVERTAKEN_BY);
+        let unheard = self.overtaking.filter(|_| self.first_byte.is_none());
+        unheard.is_some_and(|it| answers - it.before >= others * OVERTAKEN_BY)
     }
 
     /// Moves everything that deadlines are counted from: the process slept.

@@ -10,7 +10,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::conn::{self, ConnKey, Overdue, State};
+use super::conn::{self, ConnKey, Overdue, Overtaking, State};
 use super::error::Kind;
 use super::handler::Handler;
 use super::job::Queue;
@@ -153,6 +153,7 @@ impl Engine {
                 self.arm(key);
             }
             Overdue::Enough => self.complete_cut(key, now, handler),
+            Overdue::Unheard => self.unheard(key, now, handler),
             Overdue::Fails(Kind::TooSlow) => {
                 let config = &self.config;
                 let fast = self.conns[key]
@@ -166,6 +167,26 @@ impl Engine {
             }
             Overdue::Fails(kind) => self.fail_conn(key, Failing::new(kind), now, handler),
         }
+    }
+
+    /// A fresh connection has said nothing for a while. Where others were answered over and over
+    /// meanwhile, its request goes to one of those, if it may be sent twice; once, and free of charge.
+    fn unheard(&mut self, key: ConnKey, now: Instant, handler: &mut dyn Handler) {
+        let conn = &mut self.conns[key];
+        let answers = self.hosts[conn.host].stats.responses;
+        let Some(exchange) = conn.exchange_mut() else { return };
+        let job = &self.jobs[exchange.job];
+        let may_move = job.repeatable && job.replayable() && !job.moved;
+        if may_move && exchange.is_overtaken(answers) {
+            self.fail_exchange(key, Failing::new(Kind::FirstByteTimeout), now, handler);
+            return;
+        }
+        // The list may be at its end, and it is known later that this was left out.
+        exchange.overtaking = exchange
+            .overtaking
+            .filter(|_| may_move)
+            .map(|it| Overtaking { looks: it.looks + 1, ..it });
+        self.arm(key);
     }
 
     pub(super) fn deadline_of(&self, key: ConnKey) -> Option<(Instant, Overdue)> {

@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) last: bool,
     /// It timed out before the first byte once before.
     pub(super) slow_once: bool,
+    /// Others were answered over and over on connections of the host, and not a byte came here.
+    pub(super) overtaken: bool,
     /// The user asked for every failure to be tried again.
     pub(super) all_errors: bool,
     /// The user asked for attempts that used up their time to be tried again.
@@ -63,6 +65,11 @@ pub(super) fn verdict(kind: Kind, facts: Facts) -> Verdict {
                 return Verdict::Free;
             }
             facts.reused && !facts.sent
+        }
+        Kind::FirstByteTimeout
+            if facts.overtaken && !facts.moved && facts.repeatable && facts.replayable =>
+        {
+            return Verdict::Free;
         }
         Kind::FirstByteTimeout => facts.repeatable && !facts.slow_once,
         Kind::ResetInHead
@@ -139,6 +146,7 @@ mod tests {
         replayable: true,
         last: false,
         slow_once: false,
+        overtaken: false,
         all_errors: false,
         late_ones: false,
     };
@@ -180,6 +188,12 @@ mod tests {
                 Final(FirstByteTimeout),
             ),
             ("no first byte, POST: final", FirstByteTimeout, FRESH_POST, Final(FirstByteTimeout)),
+            (
+                "no first byte, and others overtook it: free",
+                FirstByteTimeout,
+                Facts { overtaken: true, ..FRESH_GET },
+                Free,
+            ),
             ("banner, fresh: final", ServerSpokeFirst, unsent(FRESH_GET), Final(ServerSpokeFirst)),
             ("surplus on a kept one: free", ServerSpokeFirst, unsent(REUSED_GET), Free),
             ("surplus on a kept one, POST: free", ServerSpokeFirst, unsent(REUSED_POST), Free),

@@ -15,7 +15,9 @@
 
 use core::time::Duration;
 
-use super::conn::{ConnKey, Delivery, Exchange, Greeting, Leaves, Sending, State, Window};
+use super::conn::{
+    ConnKey, Delivery, Exchange, Greeting, Leaves, Overtaking, Sending, State, Window,
+};
 use super::host::HostKey;
 use super::job::{JobKey, JobState, Queue};
 use super::limit::Sample;
@@ -260,6 +262,7 @@ impl Engine {
         }
         let in_flight = (host.busy, group.busy);
         let (number, reused) = (conn.serial, conn.served > 0);
+        let overtaking = (!reused).then_some(Overtaking { before: host.stats.responses, looks: 0 });
         let record = &mut self.jobs[job];
         record.state = JobState::Running(key);
         record.started.get_or_insert(now);
@@ -279,6 +282,7 @@ impl Engine {
             paused: false,
             in_flight,
             greeting: Greeting::default(),
+            overtaking,
         });
         let (tag, attempt) = (record.tag, record.attempts);
         let job = JobRef { key: job, tag };

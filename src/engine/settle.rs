@@ -197,6 +197,8 @@ impl Engine {
             _ => Phase::Body,
         };
         let (delivery, rested) = (exchange.delivery, exchange.rested);
+        let answers = self.hosts[conn.host].stats.responses;
+        let overtaken = failing.kind == Kind::FirstByteTimeout && exchange.is_overtaken(answers);
         let attempt = self.attempt_of(key, now);
         let (host_key, served, opened, started) =
             (conn.host, conn.served, conn.opened, exchange.started);
@@ -214,6 +216,15 @@ impl Engine {
             Kind::ResetBeforeResponse | Kind::EmptyReply => {
                 host.stats.fresh_resets += 1;
                 let what = Complaint::FreshReset;
+                host.limit.complaint(now, what, opened, open);
+                let group = &mut self.groups[group as usize];
+                let open = group.conns + 1;
+                group.limit.complaint(now, what, opened, open);
+            }
+            Kind::FirstByteTimeout if overtaken => {
+                // Nobody has accepted it, as far as can be told: it was one too many.
+                host.stats.timeouts += 1;
+                let what = Complaint::ConnectTimeout;
                 host.limit.complaint(now, what, opened, open);
                 let group = &mut self.groups[group as usize];
                 let open = group.conns + 1;
@@ -252,6 +263,7 @@ impl Engine {
             replayable: job.replayable(),
             last: job.failures + 1 >= job.attempts_allowed,
             slow_once: job.slow_once,
+            overtaken,
             all_errors: self.config.retry_all_errors,
             late_ones: self.config.retry_attempt_timeouts,
         };
@@ -275,7 +287,8 @@ impl Engine {
                 job.attempts -= 1;
                 let job = JobRef { key: job_key, tag };
                 self.notes.push(now, host_key, What::Moved { job });
-                self.enqueue(job_key, Queue::Moved);
+                // What nobody accepted goes to one that has served; what was stale, to a newer one.
+                self.enqueue(job_key, if overtaken { Queue::Again } else { Queue::Moved });
             }
             Verdict::Again => {
                 job.slow_once |= failing.kind == Kind::FirstByteTimeout;
