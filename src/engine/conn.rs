@@ -212,6 +212,17 @@ impl Delivery {
     pub(super) const fn is_settled(self) -> bool {
         matches!(self, Self::Skip | Self::SkipThen(_) | Self::Again(_))
     }
+
+    /// Whether the server did no work: it asked to come back later, though that may be done no more.
+    pub(super) const fn is_refused(self) -> bool {
+        match self {
+            Self::Again(_) => true,
+            Self::DeliverThen(kind) | Self::SkipThen(kind) => {
+                matches!(kind, Kind::StatusExhausted | Kind::HostClosed)
+            }
+            Self::Undecided | Self::Deliver | Self::Skip => false,
+        }
+    }
 }
 
 /// How long a body that nobody wants is read so that its connection can be kept.

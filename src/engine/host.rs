@@ -17,6 +17,7 @@ use super::job::QUEUES;
 use super::limit::{Explanation, Finding, Limit};
 use super::pace::{Pace, PaceExplanation};
 use super::pool::Habits;
+use super::refusal::ServerErrors;
 use super::worth::Worth;
 use crate::base::{Instant, Key, Linked, Links, List, push_digits};
 
@@ -114,6 +115,7 @@ pub struct Host {
     /// The limit that whoever looks on was told last.
     pub(super) told_limit: u32,
     pub(super) pace: Pace,
+    pub(super) errors: ServerErrors,
     pub(super) budget: Budget,
     /// No new connection before this: opening one failed.
     pub(super) hold_open: Instant,
@@ -336,6 +338,7 @@ impl Host {
             told_limit: limit.allowed(),
             limit,
             pace,
+            errors: ServerErrors::default(),
             budget,
             hold_open: Instant::ZERO,
             reach: Reach::Open,

@@ -10,6 +10,7 @@ use core::time::Duration;
 
 use super::conn::Conn;
 use super::host::Host;
+use super::refusal::ServerErrors;
 use super::{Ctl, Handler, JobRef, Kind, Retry, Try};
 use crate::base::{Instant, Key, Linked, Links};
 use crate::proto::{self, Exchange, RequestBody};
@@ -312,6 +313,11 @@ impl Job {
     /// Whether nothing stands against sending the whole request once more.
     pub(super) fn replayable(&self) -> bool {
         !matches!(self.payload, Payload::Stream { replayable: false, .. })
+    }
+
+    /// Whether the last attempt was answered with an error of the server's.
+    pub(super) fn met_server_error(&self) -> bool {
+        self.tries.last().and_then(|last| last.status).is_some_and(ServerErrors::are)
     }
 
     /// What was delivered is void: the handler is told so, and the whole is asked for again.

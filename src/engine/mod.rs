@@ -54,6 +54,7 @@ pub mod pace;
 mod pool;
 mod pulse;
 mod receive;
+mod refusal;
 mod resume;
 mod retry;
 mod reuse;

@@ -16,9 +16,9 @@ use super::handler::{Advice, Ctl, Handler, JobRef};
 use super::host::{Host, Reach};
 use super::intake::Command;
 use super::job::Job;
-use super::limit::Complaint;
 use super::observe::What;
-use super::pace::{Blame, RateHint};
+use super::pace::RateHint;
+use super::refusal::{self, Refusal};
 use super::resume::{self, Answer};
 use super::retry::{self, Facts};
 use super::settle::quoted;
@@ -201,6 +201,7 @@ impl Engine {
                     // body stays here, and the connection is not used again.
                     let here = (rest.len() - taken) as u64;
                     let before = host.reach;
+                    let was_error = job.met_server_error();
                     let verdict = on_head(
                         config,
                         host,
@@ -225,29 +226,16 @@ impl Engine {
                     }
                     // How long the server thought says nothing about how fast it sends.
                     *window = Window { since: now, bytes: 0 };
-                    if head.status == 503 && !matches!(host.reach, Reach::Closed { .. }) {
+                    if !matches!(host.reach, Reach::Closed { .. })
+                        && (was_error || head.status >= 500)
+                    {
                         let pause = handler
                             .retry_after(&head)
                             .filter(|_| config.retry_statuses)
                             .map(|pause| pause.min(config.max_retry_after));
-                        if !host.pace.is_about_503() {
-                            let (what, at) = (Complaint::Overload503, started);
-                            host.limit.refusal_costs(pause.unwrap_or_default());
-                            host.limit.complaint(now, what, at, host.slots());
-                            // What holds this host by a pause costs the others at its address
-                            // nothing, and is their matter no more.
-                            if pause.is_none() {
-                                group.limit.complaint(now, what, at, group.conns);
-                            }
-                        }
-                        let level = host.limit.allowed();
-                        if config.retry_statuses
-                            && host.pace.unavailable(now, started, level, pause)
-                                == (Blame::Rate { found: true })
-                        {
-                            host.limit.acquit(now);
-                            group.limit.acquit(now);
-                        }
+                        let (status, is_repeated) = (head.status, config.retry_statuses);
+                        let what = Refusal { status, was_error, started, pause, is_repeated };
+                        refusal::heed(host, group, what, now);
                     }
                     if delivery.is_settled() {
                         let short = match body {

@@ -73,7 +73,7 @@ impl Engine {
             bytes: content,
             in_flight: in_flight.0,
             reused,
-            served: !matches!(delivery, Delivery::Again(429 | 503)),
+            served: !delivery.is_refused(),
             whole: true,
         };
         host.limit.done(now, &sample);

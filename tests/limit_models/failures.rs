@@ -356,7 +356,7 @@ fn whatever_happens_the_bounds_hold() {
                         then,
                     ),
                     5 => {
-                        let what = Complaint::ALL[rng.usize(0..5)];
+                        let what = Complaint::ALL[rng.usize(0..Complaint::ALL.len())];
                         let pause = Duration::from_millis(rng.u64(0..3) * 500);
                         limit.refusal_costs(pause);
                         limit.complaint(odd, what, then, rng.u32(0..300));

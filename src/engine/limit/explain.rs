@@ -16,7 +16,7 @@ use crate::base::{Instant, mul_div, nanos};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ledger {
     /// Complaints by kind, in the order of [`Complaint::ALL`].
-    pub complaints: [u32; 5],
+    pub complaints: [u32; 6],
     /// Responses that came to their end and count as served.
     pub served: u64,
     /// Bytes of responses.
@@ -300,6 +300,11 @@ mod tests {
                 20,
                 Finding::Complaint { level: 21, what: Complaint::Overload503 },
                 "settled at 20: the 21st connection was answered 503",
+            ),
+            (
+                9,
+                Finding::Complaint { level: 10, what: Complaint::ServerError },
+                "settled at 9: the 10th connection was answered with an error",
             ),
             (
                 8,

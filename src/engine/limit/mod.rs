@@ -9,7 +9,7 @@
 //!
 //! | the server | is seen by | the limit |
 //! |---|---|---|
-//! | has a hard limit | fresh connections reset, refused or left waiting, 503 at once | what survived; one probe beyond it, ever more seldom |
+//! | has a hard limit | fresh connections reset, refused or left waiting, 503 or another error at once | what survived; one probe beyond it, ever more seldom |
 //! | queues | latency grows as fast as concurrency, goodput stands still | the knee: goodput × latency without a queue |
 //! | shares a bandwidth | bytes a second stand still, time a byte grows | the knee, as above |
 //! | thrashes | goodput falls when concurrency grows | the level of the best goodput |
@@ -90,16 +90,19 @@ pub enum Complaint {
     HandshakeTimeout,
     /// A 503.
     Overload503,
+    /// A 500, 502, 504, 522 or 524, where such answers turned out to come of too much at once.
+    ServerError,
 }
 
 impl Complaint {
     /// All kinds, in the order of [`Ledger::complaints`].
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::FreshReset,
         Self::Refused,
         Self::ConnectTimeout,
         Self::HandshakeTimeout,
         Self::Overload503,
+        Self::ServerError,
     ];
 
     /// The place of this kind in [`Ledger::complaints`].
@@ -110,6 +113,7 @@ impl Complaint {
             Self::ConnectTimeout => 2,
             Self::HandshakeTimeout => 3,
             Self::Overload503 => 4,
+            Self::ServerError => 5,
         }
     }
 
@@ -121,12 +125,18 @@ impl Complaint {
             Self::ConnectTimeout => "not accepted in time",
             Self::HandshakeTimeout => "not secured in time",
             Self::Overload503 => "answered 503",
+            Self::ServerError => "answered with an error",
         }
     }
 
     /// Whether it concerns the making of connections, so that requests on old ones prove nothing.
     const fn concerns_fresh(self) -> bool {
-        !matches!(self, Self::Overload503)
+        !self.is_an_answer()
+    }
+
+    /// Whether it is an answer, which may ask for a pause.
+    const fn is_an_answer(self) -> bool {
+        matches!(self, Self::Overload503 | Self::ServerError)
     }
 }
 
@@ -142,7 +152,7 @@ pub struct Sample {
     pub in_flight: u32,
     /// Whether its connection had served another request before.
     pub reused: bool,
-    /// Whether the server did its work: any final status but 429 and 503 counts, 404 too.
+    /// Whether the server did its work: any status counts but those that ask to come back later, 404 too.
     pub served: bool,
     /// Whether the response is over. A body of many megabytes may be reported in parts (one
     /// for each megabyte or more), so that a few large bodies are seen before they end.

@@ -6,9 +6,9 @@
 
 use core::time::Duration;
 
+use super::super::Sample;
 use super::super::explain::Finding;
 use super::super::meter::{Reading, Sums, UNIT, Window};
-use super::super::{Complaint, Sample};
 use super::{
     AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, FIRM, HELD_MAX, LEAP, MANY, Mode, NOISY,
     PAUSES_APART, PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE,
@@ -21,9 +21,7 @@ impl Adaptive {
     pub(super) fn hold(&mut self, now: Instant) {
         let soon = Duration::from_nanos(self.time) * 4;
         let costly = match self.wall {
-            Some(wall) if wall.what == Complaint::Overload503 => {
-                self.pause.saturating_mul(PAUSES_APART)
-            }
+            Some(wall) if wall.what.is_an_answer() => self.pause.saturating_mul(PAUSES_APART),
             _ => Duration::ZERO,
         };
         if self.at_wall() && costly.is_zero() && self.wall.is_some_and(|wall| wall.times <= 1) {

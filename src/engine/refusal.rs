@@ -1,0 +1,163 @@
+//! Answers that say "not now": which of them are about how much is asked for at once.
+//!
+//! A 503 says so itself. 500, 502, 504, 522 and 524 are said of a program that fails on this one URL
+//! as well as of one that has no worker, no place in its queue or no connection to its database left.
+//! What tells them apart is the same URL, asked again: where it is answered then, the failure was not
+//! the URL's. Once that was seen a few times, such an answer is taken for the complaint that a 503 is;
+//! and no longer, when those that fail again by far outnumber the others.
+//!
+//! Owns that judgement, and what the limits and the pace are told of such an answer. Whether the request
+//! is made again is `retry`'s.
+
+use core::time::Duration;
+
+use super::group::Group;
+use super::host::Host;
+use super::limit::{Complaint, Finding};
+use super::pace::Blame;
+use crate::base::Instant;
+
+/// So many requests were answered when they were made again, before that is believed.
+const BELIEVED: u32 = 3;
+/// And of those that were made again one in so many at least: who is asked for far too much has an answer
+/// for few of them, too.
+const PART: u32 = 16;
+/// So many are remembered; then both count half.
+const REMEMBERED: u32 = 512;
+
+/// What became of requests that were made again after such an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ServerErrors {
+    /// They were answered.
+    healed: u32,
+    /// They met the like again.
+    stayed: u32,
+}
+
+impl ServerErrors {
+    /// Whether a status is one of those that may be about the URL.
+    pub(super) const fn are(status: u16) -> bool {
+        matches!(status, 500 | 502 | 504 | 522 | 524)
+    }
+
+    const fn are_about_load(self) -> bool {
+        self.healed >= BELIEVED && self.healed.saturating_mul(PART) >= self.stayed
+    }
+
+    fn learn(&mut self, status: u16) {
+        match status {
+            // Those are about something else.
+            408 | 429 | 503 => {}
+            status if Self::are(status) => self.stayed += 1,
+            _ => self.healed += 1,
+        }
+        if self.healed + self.stayed >= REMEMBERED {
+            self.healed /= 2;
+            self.stayed /= 2;
+        }
+    }
+}
+
+/// An answer to a request that was sent at `started`.
+#[derive(Clone, Copy)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    /// The last attempt for it ended in one of [`ServerErrors`].
+    pub(super) was_error: bool,
+    pub(super) started: Instant,
+    /// What it asks to be left alone for.
+    pub(super) pause: Option<Duration>,
+    /// Whether such answers are tried again at all.
+    pub(super) is_repeated: bool,
+}
+
+/// Tells the limits and the pace what an answer says of them, if it does.
+pub(super) fn heed(host: &mut Host, group: &mut Group, what: Refusal, now: Instant) {
+    if what.was_error {
+        let before = host.errors.are_about_load();
+        host.errors.learn(what.status);
+        if before && !host.errors.are_about_load() && is_for_errors(host.limit.explain().finding) {
+            // They fail at any level: nothing that a higher one is to blame for.
+            host.limit.acquit(now);
+            group.limit.acquit(now);
+        }
+    }
+    let complaint = match what.status {
+        503 if !host.pace.is_about_503() => Complaint::Overload503,
+        503 => {
+            pace(host, group, what, now);
+            return;
+        }
+        status if ServerErrors::are(status) && host.errors.are_about_load() => {
+            Complaint::ServerError
+        }
+        _ => return,
+    };
+    host.limit.refusal_costs(what.pause.unwrap_or_default());
+    host.limit.complaint(now, complaint, what.started, host.slots());
+    // What holds this host by a pause costs the others at its address nothing, and is their matter no
+    // more.
+    if what.pause.is_none() {
+        group.limit.complaint(now, complaint, what.started, group.conns);
+    }
+    if what.status == 503 {
+        pace(host, group, what, now);
+    }
+}
+
+/// A 503 may be about the rate.
+fn pace(host: &mut Host, group: &mut Group, what: Refusal, now: Instant) {
+    let level = host.limit.allowed();
+    if what.is_repeated
+        && host.pace.unavailable(now, what.started, level, what.pause)
+            == (Blame::Rate { found: true })
+    {
+        host.limit.acquit(now);
+        group.limit.acquit(now);
+    }
+}
+
+fn is_for_errors(finding: Finding) -> bool {
+    matches!(
+        finding,
+        Finding::Complaint { what: Complaint::ServerError, .. }
+            | Finding::Outage { what: Complaint::ServerError }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(healed: u32, stayed: u32) -> ServerErrors {
+        let mut errors = ServerErrors::default();
+        (0..healed).for_each(|_| errors.learn(200));
+        (0..stayed).for_each(|_| errors.learn(500));
+        errors
+    }
+
+    #[test]
+    fn what_is_answered_the_next_time_was_not_the_urls_fault() {
+        assert!(!after(2, 0).are_about_load());
+        assert!(after(3, 0).are_about_load());
+        assert!(after(3, 48).are_about_load());
+        assert!(!after(3, 49).are_about_load());
+        // URLs that never work say nothing, however many they are.
+        assert!(!after(0, 100_000).are_about_load());
+        // What was learned long ago counts for less.
+        assert!(!after(400, 6_000).are_about_load());
+        assert!(after(100_000, 400).are_about_load());
+    }
+
+    #[test]
+    fn other_refusals_say_nothing_of_it() {
+        let mut errors = ServerErrors::default();
+        for status in [408, 429, 503] {
+            errors.learn(status);
+        }
+        assert_eq!((errors.healed, errors.stayed), (0, 0));
+        // That it is not there is an answer.
+        errors.learn(404);
+        assert_eq!((errors.healed, errors.stayed), (1, 0));
+    }
+}
