@@ -18,6 +18,7 @@ use super::limit::{Explanation, Finding, Limit};
 use super::pace::{Pace, PaceExplanation};
 use super::pool::Habits;
 use super::refusal::ServerErrors;
+use super::spurned::Spurned;
 use super::worth::Worth;
 use crate::base::{Instant, Key, Linked, Links, List, push_digits};
 
@@ -119,6 +120,8 @@ pub struct Host {
     pub(super) budget: Budget,
     /// No new connection before this: opening one failed.
     pub(super) hold_open: Instant,
+    /// Nor before what follows from connections that were reset one after the other.
+    pub(super) spurned: Spurned,
     pub(super) reach: Reach,
     pub(super) habits: Habits,
     pub(super) worth: Worth,
@@ -341,6 +344,7 @@ impl Host {
             errors: ServerErrors::default(),
             budget,
             hold_open: Instant::ZERO,
+            spurned: Spurned::default(),
             reach: Reach::Open,
             habits: Habits::default(),
             worth: Worth::default(),

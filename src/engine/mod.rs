@@ -61,6 +61,7 @@ mod reuse;
 mod schedule;
 mod send;
 mod settle;
+mod spurned;
 mod worth;
 
 use alloc::boxed::Box;

@@ -66,6 +66,7 @@ impl Engine {
         host.elsewhere -= 1;
         host.proven += u32::from(served == 1);
         host.stats.responses += 1;
+        host.spurned.end();
         host.habits.outlived(served);
         host.worth.served(now - sent_at.unwrap_or(started), now);
         let mut sample = Sample {

@@ -125,8 +125,8 @@ impl Engine {
         if probing && host.coming() > 0 {
             return Step::Blocked;
         }
-        if host.hold_open > now {
-            let at = host.hold_open;
+        let at = host.hold_open.max(host.spurned.until());
+        if at > now {
             self.host_timers.set(key.index(), at);
             return Step::Blocked;
         }

@@ -215,6 +215,8 @@ impl Engine {
             }
             Kind::ResetBeforeResponse | Kind::EmptyReply => {
                 host.stats.fresh_resets += 1;
+                let patience = host.has_served().then_some(self.config.host_down_after);
+                host.spurned.another(now, patience);
                 let what = Complaint::FreshReset;
                 host.limit.complaint(now, what, opened, open);
                 let group = &mut self.groups[group as usize];
