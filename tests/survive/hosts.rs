@@ -4,7 +4,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use gannet::origin::{Action, At, Cut, How, Script, When, pattern, spawn};
+use gannet::origin::presets::hard_limit_with;
+use gannet::origin::traffic::{Arrival, Full, KeepAlive, Welcome};
+use gannet::origin::{Action, At, Cut, How, Script, Span, When, pattern, spawn};
 
 use super::common::{Gannet, Run, records};
 
@@ -51,6 +53,84 @@ fn a_host_that_wants_to_be_left_alone_is() {
     let all = records(&fs::read_to_string(run.path("r")).unwrap());
     assert_eq!(all.iter().filter(|record| record["ok"] == true).count(), 200);
     assert_eq!(sick.stats().requests - asked, closed as u64);
+}
+
+/// What was found of the only host, and how many URLs arrived.
+fn found(script: Script, list: impl Fn(u32) -> String, count: u32) -> (serde_json::Value, usize) {
+    let server = spawn(script).unwrap();
+    let gannet = Gannet::new();
+    let list: String = (1..=count).map(|n| format!("{}\n", server.url(&list(n)))).collect();
+    fs::write(gannet.path("list"), list).unwrap();
+    let run = gannet.args(["-i", "list", "--results", "r", "--summary", "s"]).run();
+    let all = records(&fs::read_to_string(run.path("r")).unwrap());
+    assert_eq!(all.len(), count as usize, "{}", run.err);
+    let summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.path("s")).unwrap()).unwrap();
+    (summary["hosts"][0].clone(), all.iter().filter(|one| one["ok"] == true).count())
+}
+
+/// A program that has no worker or no place in its queue left says 500 or 502 as often as 503 (mod_qos,
+/// a gateway whose backend accepts no more). The same URL is answered a moment later: that is a limit.
+#[test]
+fn errors_that_come_of_too_much_at_once_are_a_limit() {
+    for status in [500, 502, 504] {
+        let full = Full::Answer { status, retry_after: None, at_once: false };
+        let (host, ok) = found(hard_limit_with(8, full), |n| format!("/bytes/{n}"), 1_500);
+        assert_eq!(ok, 1_500, "{status}: {host}");
+        assert_eq!(host["finding"], "hard_limit", "{status}: {host}");
+        let limit = host["limit"].as_u64().unwrap();
+        assert!((5..=10).contains(&limit), "{status}: {host}");
+        let repeats = host["repeats"].as_u64().unwrap();
+        assert!(repeats < 750, "{status}: {host}");
+    }
+}
+
+/// A connection that nobody accepted (a firewall that drops without a word, a full listen queue) does not
+/// hold its URL up for the whole time-out while others are answered all along.
+#[test]
+fn what_waits_on_a_connection_that_nobody_accepted_moves_on() {
+    let silent = |nth| Arrival {
+        nth: Some(Span::One(nth)),
+        probability: None,
+        then: Welcome::End(How::Stall),
+    };
+    let script = Script { latency_ms: 20, arrivals: vec![silent(3), silent(6)], ..Script::new() };
+    let begun = Instant::now();
+    let (host, ok) = found(script, |n| format!("/bytes/{n}"), 400);
+    assert_eq!(ok, 400, "{host}");
+    assert_eq!(host["timeouts"], 2, "{host}");
+    assert!(host["repeats"].is_null() || host["repeats"] == 0, "{host}");
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+/// What resets every connection is not thrown a whole list at within a second: neither a server that is
+/// away behind something that accepts for it, nor one that counts new connections, is helped by that.
+#[test]
+fn a_host_that_resets_every_connection_is_asked_ever_more_seldom() {
+    let reset =
+        |nth: Span| Arrival { nth: Some(nth), probability: None, then: Welcome::End(How::Reset) };
+    let keep_alive = KeepAlive { max_requests: Some(1), ..KeepAlive::default() };
+    let script = Script { keep_alive, arrivals: vec![reset((31..).into())], ..Script::new() };
+    let server = spawn(script).unwrap();
+    let gannet = Gannet::new();
+    let list: String =
+        (1..=2_000).map(|n| format!("{}\n", server.url(&format!("/bytes/{n}")))).collect();
+    fs::write(gannet.path("list"), list).unwrap();
+    let run = gannet.args(["-i", "list", "--results", "r", "--deadline", "4"]).run();
+    let asked = server.stats().accepted;
+    assert!((40..=120).contains(&asked), "{asked} connections: {}", run.err);
+}
+
+/// URLs that never work are no reason to ask for less at once.
+#[test]
+fn errors_of_single_urls_are_no_limit() {
+    let script = Script { latency_ms: 20, ..Script::new() }
+        .rule(When::prefix("/sick/"), [Action::Status(500)]);
+    let list = |n| if n % 20 == 0 { format!("/sick/{n}") } else { format!("/bytes/{n}") };
+    let (host, ok) = found(script, list, 600);
+    assert_eq!(ok, 570, "{host}");
+    assert_ne!(host["finding"], "hard_limit", "{host}");
+    assert!(host["limit"].as_u64().unwrap() >= 16, "{host}");
 }
 
 /// A retry that sleeps wakes by its own timer, though nothing else is under way.
