@@ -384,6 +384,20 @@ impl Limit {
 mod tests {
     use super::*;
 
+    /// A firewall drops what is too many: when that is known, the level has long fallen to what it lets in.
+    #[test]
+    fn what_fails_beyond_the_level_takes_nothing_from_it() {
+        let start = Instant::ZERO;
+        let mut limit = Limit::new(&LimitConfig::origin(32), 7, start);
+        for open in (5..=15).rev() {
+            limit.complaint(start, Complaint::ConnectTimeout, start, open);
+        }
+        assert_eq!(limit.allowed(), 4);
+        // One more, and one less survived.
+        limit.complaint(start, Complaint::ConnectTimeout, start, 4);
+        assert_eq!(limit.allowed(), 3);
+    }
+
     #[test]
     fn what_a_search_says_before_it_is_made_it_says_afterwards() {
         let config = |start, floor, ceiling| LimitConfig { start, floor, ceiling };

@@ -126,8 +126,9 @@ impl Adaptive {
             survivors.min(self.level - self.level.div_ceil(10))
         };
         self.proven = 0;
-        // Of those that were open then, as many fail as do not survive.
-        let top = if growing || probing { survivors + 1 } else { open };
+        // Of those that were open then, as many fail as do not survive: also where the level fell while
+        // more were being opened.
+        let top = if growing || probing { open.max(survivors + 1) } else { open };
         self.burst = Some(Burst { cut: now, top, count: 1, growing });
         let was_probe = matches!(self.mode, Mode::Probe { .. });
         self.cut(now, what, survivors);
