@@ -8,6 +8,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::{Gannet, records};
 use gannet::origin::{Action, At, Cut, How, Script, When, pattern, presets, spawn};
 
@@ -236,7 +238,7 @@ fn a_cut_file_goes_on_in_the_next_run() {
 }
 
 #[test]
-fn digests_cover_what_an_earlier_run_left() {
+fn digests_and_recorded_bodies_cover_what_an_earlier_run_left() {
     let cut = Cut { at: At::Body(300_000), how: How::Fin };
     let server =
         spawn(Script::new().rule(When::prefix("/range/").nth(1), [Action::Cut(cut)])).unwrap();
@@ -250,12 +252,16 @@ fn digests_cover_what_an_earlier_run_left() {
     let second = first
         .gannet()
         .args(["-i", "-", "-o", "{n}", "--results", "r", "--resume", "--sha256"])
+        .args(["--record-body", "base64", "--record-body-max", "1M"])
         .stdin(&list)
         .run();
     assert_eq!(second.code, 0, "{}", second.err);
     let record = &records(&fs::read_to_string(second.path("r")).unwrap())[0];
-    let want = common::sha256(&pattern::body("/range/500000", 500_000));
-    assert_eq!(record["sha256"], want, "{record}");
+    let body = pattern::body("/range/500000", 500_000);
+    assert_eq!(record["sha256"], common::sha256(&body), "{record}");
+    // So does a body that is recorded.
+    let recorded = STANDARD.decode(record["body_base64"].as_str().unwrap()).unwrap();
+    assert!(recorded == body, "{} bytes", recorded.len());
     assert!(record["resumed_at"].as_u64().unwrap() > 0, "{record}");
     assert_eq!(second.files("."), ["1", "r"]);
 }

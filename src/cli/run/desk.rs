@@ -202,9 +202,8 @@ impl Visitor for Desk {
     }
 
     fn body(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, bytes: &[u8]) {
-        let most = self.records.body.map(|_| self.records.body_max);
         let job = &mut self.jobs[ticket.tag as usize];
-        job.received.note(bytes, most);
+        job.received.note(bytes);
         if !self.output.write(job, bytes) {
             ctl.cancel(ticket);
         }

@@ -106,11 +106,9 @@ impl Output {
             GoOn::No => self.files.begin(&path, shared, fresh)?,
             GoOn::Part(left) => {
                 let sink = self.files.go_on(&path, left.offset)?;
-                if let Some(hash) = job.received.hash() {
-                    sink.read_back(|bytes| hash.update(bytes))
-                        .map_err(|error| FileError::Io(path.clone(), error))?;
-                }
-                job.received.bytes = left.offset;
+                job.received
+                    .take_up(left.offset, |note| sink.read_back(note))
+                    .map_err(|error| FileError::Io(path.clone(), error))?;
                 job.out.go_on = GoOn::Part(left);
                 sink
             }

@@ -141,8 +141,9 @@ fn is_there(desk: &mut Desk, index: usize, dest: &Dest) -> bool {
 /// A job and its request are complete.
 fn begin(desk: &mut Desk, index: usize, dest: Dest, request: &mut Request) -> Step {
     let hash = desk.wants_digest(&desk.jobs[index].asked);
+    let record_max = desk.records.body.map(|_| desk.records.body_max);
     let job = &mut desk.jobs[index];
-    job.received.begin(hash);
+    job.received.begin(hash, record_max);
     job.out.dest = dest;
     if let Body::Bytes(bytes) = &request.profile.body {
         job.sent.bytes = bytes.len() as u64;
