@@ -974,3 +974,29 @@ fn a_batch_that_cant_be_begun_ends_with_the_code_for_usage() {
         assert!(run.err.contains(option[1]), "{option:?}: {}", run.err);
     }
 }
+
+/// A proxy that is not used is named once, and only where curl would use it.
+#[test]
+fn a_proxy_is_named_where_one_would_be_used() {
+    let server = spawn(Script::new()).unwrap();
+    let url = server.url("/bytes/1");
+    for (variables, times) in [
+        (&[("http_proxy", "http://p.example")][..], 1),
+        (&[("all_proxy", "http://p.example")], 1),
+        (&[("https_proxy", "http://p.example")], 0),
+        (&[("http_proxy", "http://p.example"), ("no_proxy", "a.example,127.0.0.0/8")], 0),
+    ] {
+        let mut gannet = Gannet::new();
+        for (name, value) in variables {
+            gannet = gannet.env(name, value);
+        }
+        let run = gannet.args(["-o", "a", &url, "-o", "b", &url, "--next", "-o", "c", &url]).run();
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert_eq!(
+            run.err.matches("does not use proxies").count(),
+            times,
+            "{variables:?} {}",
+            run.err
+        );
+    }
+}
