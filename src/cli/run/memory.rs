@@ -77,9 +77,10 @@ pub fn fit(
     if low == 0 || fitting == 0 {
         // With little the window is narrow.
         let least = (2 * most(1, window.min(1024), options))
-            .max(6 * record_body.unwrap_or(0))
+            .max(record_body.unwrap_or(0).saturating_mul(6))
             .max(16 * JOB);
-        return Err((PROGRAM + least).next_multiple_of(1 << 20));
+        let least = PROGRAM.saturating_add(least);
+        return Err(least.checked_next_multiple_of(1 << 20).unwrap_or(u64::MAX));
     }
     if low < asked {
         warnings.push(format!(
@@ -114,5 +115,6 @@ mod tests {
         assert_eq!(fitted(least, None).map(|(connections, _)| connections >= 1), Ok(true));
         let least = fitted(16 << 20, Some(64 << 20)).unwrap_err();
         assert!(fitted(least, Some(64 << 20)).is_ok());
+        assert_eq!(fitted(16 << 20, Some(u64::MAX)), Err(u64::MAX));
     }
 }
