@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 
-use super::options::{ask, display, engine, is_one_file, keep, records};
+use super::options::{ask, display, engine, is_one_file, keep, records, value};
 use super::{
     Ask, Batch, Command, Continue, Display, Group, Hosts, List, Meter, Plan, Records, Source,
     Target, Transfers, Upload, Usage, Way, Where, no_glob, usage,
@@ -93,11 +93,6 @@ fn printed(args: &Args) -> Result<Option<String>, Usage> {
         return Ok(Some(String::from_utf8_lossy(&out).into_owned()));
     }
     Ok(None)
-}
-
-/// The value of a word, if it is this option.
-pub(super) fn value<'a>(word: &'a OsString, option: &str) -> Option<&'a str> {
-    word.to_str()?.strip_prefix("--")?.strip_prefix(option)?.strip_prefix('=')
 }
 
 fn transfers(

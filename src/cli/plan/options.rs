@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::build::value;
 use super::{
     Ask, Continue, Display, Engine, Existing, Fail, Ip, Keep, Limits, Meter, Netrc, PerHost,
     Protos, RecordHeaders, Records, Resume, StatusClass, TimeCond, Usage, Where, usage,
@@ -452,6 +451,11 @@ pub(super) fn display(args: &Args) -> Display {
         meter: if display.progress_bar { Meter::Bar } else { Meter::Line },
         color: display.color.unwrap_or(When::Auto),
     }
+}
+
+/// The value of a word, if it is this option.
+pub(super) fn value<'a>(word: &'a OsString, option: &str) -> Option<&'a str> {
+    word.to_str()?.strip_prefix("--")?.strip_prefix(option)?.strip_prefix('=')
 }
 
 /// Whether what goes to one of them would overwrite the other. Devices and pipes hold nothing.

@@ -95,7 +95,7 @@ impl Desk {
     /// With a limit of bytes a second a body in memory is sent piece by piece as well.
     pub fn hold_back(&mut self, index: usize, request: &mut Request) {
         if !self.rates.is_free() {
-            sending::in_pieces(&mut self.jobs[index], request);
+            sending::in_pieces(&mut self.jobs[index].sent, request);
         }
     }
 

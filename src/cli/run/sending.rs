@@ -8,7 +8,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::job::Job;
 use super::rates::Used;
 use crate::cli::plan::Upload;
 use crate::cli::wait;
@@ -185,7 +184,7 @@ fn append(
 }
 
 /// Makes a body in memory one that leaves piece by piece, as a limit of bytes a second needs it.
-pub fn in_pieces(job: &mut Job, request: &mut Request) {
+pub fn in_pieces(sent: &mut Sent, request: &mut Request) {
     let Body::Bytes(bytes) = &request.profile.body else { return };
     if bytes.is_empty() {
         return;
@@ -194,5 +193,5 @@ pub fn in_pieces(job: &mut Job, request: &mut Request) {
     let mut profile = (*request.profile).clone();
     profile.body = Body::Stream { length: Some(bytes.len() as u64), replayable: true };
     request.profile = Arc::new(profile);
-    job.sent.source = Some(Upload::Bytes(bytes));
+    sent.source = Some(Upload::Bytes(bytes));
 }
