@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 
 use super::options::{ask, display, engine, is_one_file, keep, records, value};
 use super::{
-    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Meter, Plan, Records, Source,
+    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Meter, Mode, Plan, Records, Source,
     Target, Transfers, Upload, Usage, Way, Where, no_glob, usage,
 };
 use crate::cli::args::Args;
@@ -122,7 +122,7 @@ fn transfers(
         if targets.is_empty() {
             return usage("no URL was given (gannet URL, gannet -i LIST, gannet --help)");
         }
-        let ask = ask(&args, words, false, &mut warnings)?;
+        let ask = ask(&args, words, Mode::Transfers, &mut warnings)?;
         if (ask.etag_save.is_some() || ask.etag_compare.is_some())
             && (targets.len() > 1 || targets.iter().any(|target| target.url.is_several()))
         {
@@ -140,7 +140,7 @@ fn transfers(
         }
         let remote_all = args.output.remote_name_all;
         let keep = keep(&args, if remote_all { Where::Remote } else { Where::Stdout })?;
-        let mut engine = engine(&args, false)?;
+        let mut engine = engine(&args, Mode::Transfers)?;
         if let Some(earlier) = groups.last() {
             // As curl: what was said of a name is known from then on.
             let said = earlier.engine.resolve.iter().cloned();
@@ -366,7 +366,7 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
     if lists.iter().filter(|list| **list == List::Stdin).count() > 1 {
         return usage("standard input can be read as a list only once");
     }
-    let ask = ask(&args, words, true, &mut warnings)?;
+    let ask = ask(&args, words, Mode::Batch, &mut warnings)?;
     if matches!(ask.resume, Continue::At(_)) {
         return usage("-C with an offset is for transfers; with -i use -C - or --resume");
     }
@@ -395,7 +395,7 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
         return usage("--max-line is at least 64: no list has shorter URLs only");
     }
     let keep = keep(&args, output)?;
-    let engine = engine(&args, true)?;
+    let engine = engine(&args, Mode::Batch)?;
     let batch = Batch {
         lists,
         ask,

@@ -298,7 +298,7 @@ pub enum Fail {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Engine {
     /// Whether this is a batch, with a batch's defaults.
-    pub batch: bool,
+    pub mode: Mode,
     pub per_host: PerHost,
     pub max_per_host: Option<u16>,
     pub max_connections: Option<u32>,
@@ -420,6 +420,15 @@ pub enum Ip {
 pub struct Protos {
     pub http: bool,
     pub https: bool,
+}
+
+/// Which of the two ways to run it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// URLs of the command line, as curl has them.
+    Transfers,
+    /// Lists, with a record a URL.
+    Batch,
 }
 
 /// What progress looks like.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Ask, Continue, Display, Engine, Existing, Fail, Ip, Keep, Limits, Meter, Netrc, PerHost,
+    Ask, Continue, Display, Engine, Existing, Fail, Ip, Keep, Limits, Meter, Mode, Netrc, PerHost,
     Protos, RecordHeaders, Records, Resume, StatusClass, TimeCond, Usage, Where, usage,
 };
 use crate::cli::args::Args;
@@ -18,7 +18,7 @@ use crate::fetch::{Auth, Body, Field, Follow, Profile, RangeSpec, Scheme, UrlRul
 pub(super) fn ask(
     args: &Args,
     words: &[OsString],
-    batch: bool,
+    mode: Mode,
     warnings: &mut Vec<String>,
 ) -> Result<Ask, Usage> {
     let request = &args.request;
@@ -88,14 +88,16 @@ pub(super) fn ask(
         if !token {
             return usage(format!("{method:?} is no method"));
         }
-        if method.eq_ignore_ascii_case("head") && !request.head && !batch {
+        if method.eq_ignore_ascii_case("head") && !request.head && mode == Mode::Transfers {
             warnings.push(
                 "-X HEAD waits for a body that never comes on some servers: -I is meant for it"
                     .to_owned(),
             );
         }
     }
-    if !batch && request.request.is_some() && !fields.iter().any(|field| field.is("content-length"))
+    if mode == Mode::Transfers
+        && request.request.is_some()
+        && !fields.iter().any(|field| field.is("content-length"))
     {
         // As curl: -X changes the word only, and a POST by that name says nothing of a length.
         fields.push(Field::Remove { name: "Content-Length".into() });
@@ -185,7 +187,7 @@ pub(super) fn ask(
             default_scheme: scheme(request.proto_default.as_deref())?,
             path_as_is: request.path_as_is,
             // A brace that a glob has left over was escaped: it is sent as it is, as by curl.
-            braces: args.input.globoff || !batch,
+            braces: args.input.globoff || mode == Mode::Transfers,
         },
         query,
         netrc,
@@ -284,7 +286,8 @@ pub(super) fn keep(args: &Args, output: Where) -> Result<Keep, Usage> {
     })
 }
 
-pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
+pub(super) fn engine(args: &Args, mode: Mode) -> Result<Engine, Usage> {
+    let batch = mode == Mode::Batch;
     let (pace, retry, time, net) = (&args.pace, &args.retry, &args.time, &args.network);
     let per_host = match pace.per_host.as_deref() {
         None | Some("auto") => PerHost::Auto,
@@ -320,7 +323,7 @@ pub(super) fn engine(args: &Args, batch: bool) -> Result<Engine, Usage> {
     }
     let first_byte = time.first_byte_timeout.or(batch.then_some(Duration::from_secs(60)));
     Ok(Engine {
-        batch,
+        mode,
         per_host,
         max_per_host: pace.max_per_host,
         max_connections: pace.parallel_max,

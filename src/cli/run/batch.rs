@@ -16,7 +16,7 @@ use crate::base::Number;
 use crate::cli::earlier::Done;
 use crate::cli::entry::Entry;
 use crate::cli::exit::{BatchEnd, Exit};
-use crate::cli::plan::{Batch, Continue, List, Where};
+use crate::cli::plan::{Batch, Continue, List, Mode, Where};
 use crate::cli::progress::Progress;
 use crate::cli::results::{Form, Results};
 use crate::cli::stdio;
@@ -74,9 +74,9 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         std::thread::sleep(FILE_CLOCK);
     }
     let go_on = setting.records.resume.is_some() || ask.resume == Continue::Auto;
-    let mut desk = setting.desk(&keep, &engine, results, held, true);
+    let mut desk = setting.desk(&keep, &engine, results, held, Mode::Batch);
     desk.output.resumes = setting.records.resume.is_some();
-    let common = Common::new(ask, keep, auth_hosts, true).map_err(usage)?;
+    let common = Common::new(ask, keep, auth_hosts, Mode::Batch).map_err(usage)?;
     let constant = common.terms.template.as_ref().is_some_and(Template::is_constant).then_some(0);
     let mut feed = Feed::batch(
         BatchEntries {

@@ -15,10 +15,10 @@ use super::output::Output;
 use super::proxies::Proxies;
 use super::rates::Rates;
 use super::sending::{self, Sending};
-use super::verdict::{self, Verdict};
+use super::verdict::{self, End, Verdict};
 use super::watch::Shared;
 use crate::cli::date;
-use crate::cli::plan::{Display, Ip, Records};
+use crate::cli::plan::{Display, Ip, Mode, Records};
 use crate::cli::progress::Above;
 use crate::cli::record;
 use crate::cli::results::Results;
@@ -38,7 +38,7 @@ pub struct Desk {
     pub writer: record::Writer,
     pub counts: Counts,
     pub display: Display,
-    pub batch: bool,
+    pub mode: Mode,
     /// Things to say, each a line; said after the turn,
     pub said: Vec<String>,
     /// above the progress line.
@@ -128,15 +128,15 @@ impl Desk {
 
     /// The end of a transfer as only the command line knows it: what was received is judged, and
     /// gets its name or not.
-    pub(super) fn conclude(&mut self, index: usize, ok: bool, exhausted: bool) -> Option<[u8; 32]> {
+    pub(super) fn conclude(&mut self, index: usize, end: End) -> Option<[u8; 32]> {
         let job = &mut self.jobs[index];
         let terms = job.terms()?;
         let digest = job.received.digest();
-        if ok && job.trouble.is_none() {
+        if end == End::Whole && job.trouble.is_none() {
             verdict::on_body(job, digest);
         }
-        let kept = verdict::is_kept(job, &terms, self.batch, ok, exhausted);
-        if !self.batch && matches!(job.out.dest, Dest::Stdout) {
+        let kept = verdict::is_kept(job, &terms, end);
+        if self.mode == Mode::Transfers && matches!(job.out.dest, Dest::Stdout) {
             // Redirects that led nowhere.
             job.out.sink = Sink::Stdout;
             self.output.pour_heads(job, &terms);
@@ -146,7 +146,7 @@ impl Desk {
         }
         self.output.settle(job, kept, &terms);
         self.output.dump(job, &terms);
-        if ok && job.trouble.is_none() {
+        if end == End::Whole && job.trouble.is_none() {
             self.output.save_etag(job, &terms);
         }
         digest
@@ -182,10 +182,10 @@ impl Visitor for Desk {
         job.head.keep(answer.head.status, answer.decoded, answer.head.fields.iter());
         job.heads.keep_etag(&terms, answer.head);
         job.heads.keep(&terms, &self.records.headers, answer.head);
-        if !self.batch {
+        if self.mode == Mode::Transfers {
             self.output.dump(job, &terms);
         }
-        let verdict = verdict::on_head(job, &terms, self.batch, answer);
+        let verdict = verdict::on_head(job, &terms, answer);
         if verdict == Verdict::Body || !job.spares_part() {
             self.output.void_part(job);
         }

@@ -12,6 +12,7 @@ use super::desk::Desk;
 use super::feed::{Feed, Step};
 use super::found::Found;
 use super::tell::Early;
+use crate::cli::plan::Mode;
 use crate::cli::progress::{Progress, State};
 use crate::cli::results::Results;
 use crate::cli::signals::Signals;
@@ -118,7 +119,7 @@ pub fn drive(
             }
         }
         let full = feeding && (fetcher.wants() == 0 || desk.jobs.in_flight() >= bounds.window);
-        if desk.batch
+        if desk.mode == Mode::Batch
             && let Some(warning) = clump.look(now, full, || clump::fullest(fetcher.host_stats()))
             && !desk.display.silent
         {
@@ -145,7 +146,7 @@ pub fn drive(
             break;
         }
         after_turn(fetcher, feed, desk, progress);
-        if desk.batch && desk.display.verbose {
+        if desk.mode == Mode::Batch && desk.display.verbose {
             found.look(fetcher.host_stats());
         }
     }
@@ -224,7 +225,7 @@ fn after_turn(fetcher: &mut Fetcher, feed: &Feed, desk: &mut Desk, progress: &mu
             (Some(one), None) => Some(one.limit),
             _ => None,
         };
-        let alone = desk.jobs.under_way().next().filter(|_| !desk.batch);
+        let alone = desk.jobs.under_way().next().filter(|_| desk.mode == Mode::Transfers);
         let arriving: u64 = desk.jobs.under_way().map(|job| job.received.bytes).sum();
         State {
             done: counts.ok + counts.failed,

@@ -46,7 +46,7 @@ use setup::Refusal;
 use watch::Shared as Watch;
 
 use super::exit::{BatchEnd, Exit};
-use super::plan::{Display, Engine, Keep, Plan, Records, Way};
+use super::plan::{Display, Engine, Keep, Mode, Plan, Records, Way};
 use super::progress::{Above, Progress};
 use super::record::Writer;
 use super::results::Results;
@@ -127,9 +127,9 @@ impl Setting {
         engine: &Engine,
         results: Option<Results>,
         held: memory::Bounds,
-        batch: bool,
+        mode: Mode,
     ) -> Desk {
-        let files = Files::new(keep.existing, keep.create_dirs || batch, keep.fsync);
+        let files = Files::new(keep.existing, keep.create_dirs || mode == Mode::Batch, keep.fsync);
         Desk {
             jobs: Jobs::default(),
             output: Output::new(files, held.bodies),
@@ -140,7 +140,7 @@ impl Setting {
             writer: Writer::default(),
             counts: Counts::default(),
             display: self.display,
-            batch,
+            mode,
             said: Vec::new(),
             above: Above::default(),
             last_exit: 0,
@@ -232,7 +232,7 @@ fn close(
         ended: ended.why.as_deref(),
         colour: stdio::colours(setting.display.color),
     };
-    if desk.batch && setting.display.summary && !desk.output.closed {
+    if desk.mode == Mode::Batch && setting.display.summary && !desk.output.closed {
         say!("{}", stdio::wrapped(&summary.text(), stdio::stderr_width()));
     }
     if let Some(path) = &setting.records.summary {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::rates;
 use crate::cli::exit::Exit;
-use crate::cli::plan::{self, Ip, PerHost};
+use crate::cli::plan::{self, Ip, Mode, PerHost};
 use crate::cli::values;
 use crate::dns;
 use crate::engine::budget::BudgetConfig;
@@ -172,7 +172,7 @@ pub fn options(
     }
     options.addresses.deny.clone_from(&engine.deny);
     options.addresses.allow.clone_from(&engine.allow);
-    options.addresses.guard_redirects = engine.batch;
+    options.addresses.guard_redirects = engine.mode == Mode::Batch;
     if let Some(time) = engine.expect_timeout {
         options.expect_timeout = time;
     }
@@ -217,7 +217,7 @@ fn fill_engine(config: &mut engine::Config, engine: &plan::Engine) -> Result<(),
     }
     config.first_byte_timeout = engine.first_byte_timeout;
     config.stall_timeout = engine.stall_timeout;
-    if !engine.batch {
+    if engine.mode == Mode::Transfers {
         config.send_timeout = LONG;
         config.head_timeout = LONG;
         config.waiting_is_slow = true;

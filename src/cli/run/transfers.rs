@@ -15,7 +15,7 @@ use super::watch::{Interest, Shared as Watch};
 use super::{Setting, close, look_on};
 use crate::cli::certs;
 use crate::cli::exit::{BatchEnd, Exit};
-use crate::cli::plan::{Engine, Group, Hosts, Transfers, Where};
+use crate::cli::plan::{Engine, Group, Hosts, Mode, Transfers, Where};
 use crate::cli::progress::Progress;
 use crate::cli::results::Results;
 use crate::cli::stdio;
@@ -71,13 +71,13 @@ pub fn run(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal>
             }
         };
         setting.warn();
-        let mut desk = setting.desk(&keep, &engine, results.take(), held, false);
+        let mut desk = setting.desk(&keep, &engine, results.take(), held, Mode::Transfers);
         desk.counts = counts;
         desk.transfers = transfers_done;
         desk.last_exit = exit;
         desk.watch.clone_from(&watch);
         let netrc = ask.netrc.clone();
-        let first = Common::new(ask, keep, Hosts::All, false).map_err(usage)?;
+        let first = Common::new(ask, keep, Hosts::All, Mode::Transfers).map_err(usage)?;
         for unknown in first.terms.format.iter().flat_map(|format| &format.unknown) {
             setting.warnings.push(format!("unknown variable in -w: '{unknown}'"));
         }
@@ -96,8 +96,9 @@ pub fn run(transfers: Transfers, setting: &mut Setting) -> Result<Exit, Refusal>
             let mut next = next;
             next.ask.profile.attempts = Some(next.engine.attempts);
             all.extend(next.targets.into_iter().map(|target| (at, target)));
-            commons
-                .push(Rc::new(Common::new(next.ask, next.keep, Hosts::All, false).map_err(usage)?));
+            commons.push(Rc::new(
+                Common::new(next.ask, next.keep, Hosts::All, Mode::Transfers).map_err(usage)?,
+            ));
         }
         setting.warn();
         let entries =

@@ -6,7 +6,7 @@
 use super::job::{Dest, GoOn, Job, News, Terms};
 use super::kind::Kind;
 use crate::cli::date;
-use crate::cli::plan::Fail;
+use crate::cli::plan::{Fail, Mode};
 use crate::fetch::{Answer, ContentRange};
 
 /// What is to be done with an answer.
@@ -23,7 +23,7 @@ pub enum Verdict {
 }
 
 /// The verdict on an answer, when its head is there.
-pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -> Verdict {
+pub fn on_head(job: &mut Job, terms: &Terms, answer: &Answer<'_>) -> Verdict {
     let status = answer.head.status;
     if job.out.poured > 0 {
         // Something else has left for standard output, and this one is called off.
@@ -62,7 +62,11 @@ pub fn on_head(job: &mut Job, terms: &Terms, batch: bool, answer: &Answer<'_>) -
         job.news = News::Unmet;
         return Verdict::HeadAlone;
     }
-    if batch && status >= 400 && !terms.keep.errors && !matches!(job.out.dest, Dest::Nowhere) {
+    if terms.mode == Mode::Batch
+        && status >= 400
+        && !terms.keep.errors
+        && !matches!(job.out.dest, Dest::Nowhere)
+    {
         return Verdict::Nothing;
     }
     Verdict::Body
@@ -89,10 +93,24 @@ pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
     }
 }
 
-/// Whether what was received is kept under its name. `exhausted`: it is the last answer of one that
-/// was told to come back later, which is an answer to look at.
-pub fn is_kept(job: &Job, terms: &Terms, batch: bool, ok: bool, exhausted: bool) -> bool {
-    let counts = ok || (exhausted && (!batch || terms.keep.errors));
+/// How it ended, for the fetcher.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// With a whole answer.
+    Whole,
+    /// With the last whole answer of one that was told to come back later, which is an answer to look
+    /// at.
+    Exhausted,
+    Failed,
+}
+
+/// Whether what was received is kept under its name.
+pub fn is_kept(job: &Job, terms: &Terms, end: End) -> bool {
+    let counts = match end {
+        End::Whole => true,
+        End::Exhausted => terms.mode == Mode::Transfers || terms.keep.errors,
+        End::Failed => false,
+    };
     let with_body = job.trouble.as_ref().is_none_or(|trouble| {
         trouble.kind == Kind::HttpError
             && terms.keep.fail == Fail::WithBody

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cli::date;
-use crate::cli::plan::{Ask, Continue, Hosts, Keep, Where};
+use crate::cli::plan::{Ask, Continue, Hosts, Keep, Mode, Where};
 use crate::cli::run::job::{Dump, Terms};
 use crate::cli::template::Template;
 use crate::cli::writeout::Format;
@@ -27,7 +27,8 @@ pub struct Common {
 
 impl Common {
     /// Of a group's or a batch's options.
-    pub fn new(ask: Ask, keep: Keep, auth_hosts: Hosts, batch: bool) -> Result<Self, String> {
+    pub fn new(ask: Ask, keep: Keep, auth_hosts: Hosts, mode: Mode) -> Result<Self, String> {
+        let batch = mode == Mode::Batch;
         let mut profile = ask.profile.clone();
         // What has left for standard output can't be looked at again.
         profile.on_trust = batch && ask.resume == Continue::Auto && keep.output != Where::Stdout;
@@ -61,6 +62,7 @@ impl Common {
         };
         let format = keep.write_out.as_deref().map(Format::parse).transpose()?;
         let terms = Terms {
+            mode,
             accept_types: ask.accept_types.clone(),
             reject_types: ask.reject_types.clone(),
             time_cond: ask.time_cond.clone(),

@@ -4,13 +4,14 @@
 
 use std::path::PathBuf;
 
-use crate::cli::plan::{Keep, TimeCond};
+use crate::cli::plan::{Keep, Mode, TimeCond};
 use crate::cli::template::Template;
 use crate::cli::writeout::Format;
 
 /// What holds for all URLs of a group.
 #[derive(Debug)]
 pub struct Terms {
+    pub mode: Mode,
     pub keep: Keep,
     pub accept_types: Vec<String>,
     pub reject_types: Vec<String>,

@@ -12,7 +12,8 @@ use super::advice;
 use super::desk::Desk;
 use super::job::{Job, News};
 use super::kind::Kind;
-use crate::cli::plan::RecordHeaders;
+use super::verdict::End;
+use crate::cli::plan::{Mode, RecordHeaders};
 use crate::cli::record::{Body, Conn, Error, Record};
 use crate::cli::results::Form;
 use crate::cli::stdio::{Tone, colours, painted, safe};
@@ -36,14 +37,18 @@ impl<'a> Early<'a> {
     }
 }
 
-/// An answer came, whole, and asked to come back later than we do: by its status or by `Retry-After`.
-fn is_exhausted(outcome: &Outcome<'_>) -> bool {
-    outcome.result.is_err_and(|error| match error.kind {
-        ErrorKind::Engine(engine::Kind::StatusExhausted) => true,
+/// How it ended for the fetcher: an answer that came whole may have asked to come back later than we do,
+/// by its status or by `Retry-After`.
+fn end_of(outcome: &Outcome<'_>) -> End {
+    let Err(error) = outcome.result else { return End::Whole };
+    match error.kind {
+        ErrorKind::Engine(engine::Kind::StatusExhausted) => End::Exhausted,
         // Those that were queued behind it had no answer.
-        ErrorKind::Engine(engine::Kind::HostClosed) => error.phase == engine::Phase::Head,
-        _ => false,
-    })
+        ErrorKind::Engine(engine::Kind::HostClosed) if error.phase == engine::Phase::Head => {
+            End::Exhausted
+        }
+        _ => End::Failed,
+    }
 }
 
 /// A URL that was only read ahead when the run came to its end: nothing was asked for.
@@ -73,9 +78,9 @@ impl Desk {
 
     /// A job is at its end.
     pub fn finished(&mut self, index: usize, outcome: &Outcome<'_>) {
-        let exhausted = is_exhausted(outcome);
-        let digest = self.conclude(index, outcome.result.is_ok(), exhausted);
-        if self.batch && self.called_off && is_unbegun(outcome) {
+        let end = end_of(outcome);
+        let digest = self.conclude(index, end);
+        if self.mode == Mode::Batch && self.called_off && is_unbegun(outcome) {
             // No record: as the rest of the list, it is left for another run.
             self.counts.unbegun += 1;
             self.release(index);
@@ -108,13 +113,13 @@ impl Desk {
         let exit = match (&job.trouble, outcome.result) {
             (Some(trouble), _) => trouble.kind.exit(),
             // curl shows the last answer and is content, unless -f says otherwise.
-            (None, Err(_)) if exhausted && !self.batch => 0,
+            (None, Err(_)) if end == End::Exhausted && self.mode == Mode::Transfers => 0,
             (None, Err(error)) => error.exit().code(),
             (None, Ok(_)) => 0,
         };
         self.count(&job, outcome, error.as_ref().map(|error| error.kind));
         self.write_record(&job, outcome, error.as_ref(), digest);
-        if !self.batch {
+        if self.mode == Mode::Transfers {
             if exit != 0 {
                 self.ends_with(exit);
                 if self.display.errors && !self.output.closed {
@@ -282,7 +287,7 @@ impl Desk {
                 self.write_down(&record);
             }
         }
-        if !self.batch {
+        if self.mode == Mode::Transfers {
             self.ends_with(early.exit);
             if self.display.errors {
                 let colour = colours(self.display.color);
@@ -319,7 +324,7 @@ impl Desk {
                 self.write_down(&Record { method: "GET", output, warnings, ..record_of(&job) });
             }
         }
-        if !self.batch && self.display.errors {
+        if self.mode == Mode::Transfers && self.display.errors {
             self.said.push(format!("gannet: {} is there and was not fetched again", safe(&path)));
         }
         self.jobs.put_back(index, job);
