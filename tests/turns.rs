@@ -3,7 +3,7 @@
 #![cfg(all(feature = "mio", feature = "sim", feature = "origin"))]
 #![allow(missing_docs)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -36,7 +36,11 @@ struct Slowed {
     /// More is let come for so long after a first thing came.
     gather: Duration,
     looks: u32,
+    steps: Steps,
 }
+
+/// What was done, in order: `r`ead, `w`ritten; a `h`ead told, an `e`nd.
+type Steps = Rc<RefCell<String>>;
 
 impl Net for Slowed {
     fn now(&mut self) -> Instant {
@@ -50,9 +54,14 @@ impl Net for Slowed {
         self.net.established(token)
     }
     fn read(&mut self, token: usize, buffer: &mut [u8]) -> Result<Read, Fault> {
-        self.net.read(token, buffer)
+        let read = self.net.read(token, buffer);
+        if matches!(read, Ok(Read::Bytes { .. })) {
+            self.steps.borrow_mut().push('r');
+        }
+        read
     }
     fn write(&mut self, token: usize, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        self.steps.borrow_mut().push('w');
         self.net.write(token, bytes)
     }
     fn finish(&mut self, token: usize) {
@@ -85,14 +94,17 @@ struct Slow {
     again: Option<HostKey>,
     left: usize,
     ends: Vec<(u64, Result<u16, Kind>)>,
+    steps: Steps,
 }
 
 impl Handler for Slow {
     fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+        self.steps.borrow_mut().push('h');
         Advice::Deliver(Resume::Never)
     }
     fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
     fn done(&mut self, ctl: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
+        self.steps.borrow_mut().push('e');
         match &self.worked {
             Some(worked) => worked.set(worked.get() + EACH),
             None => std::thread::sleep(EACH),
@@ -122,11 +134,13 @@ fn simulated(server: Server, most_turn: Duration) -> (Driver<Slowed>, HostKey, S
     let address: SocketAddr = "192.0.2.1:80".parse().unwrap();
     net.serve(address, server);
     let worked = Rc::new(Cell::new(Duration::ZERO));
-    let net = Slowed { net, worked: Rc::clone(&worked), gather: Duration::ZERO, looks: 0 };
+    let steps = Steps::default();
+    let (gather, looks) = (Duration::ZERO, 0);
+    let net = Slowed { net, worked: Rc::clone(&worked), gather, looks, steps: Rc::clone(&steps) };
     let config = DriverConfig { most_turn, ..DriverConfig::default() };
     let mut driver = Driver::new(engine(), net, config);
     let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
-    let slow = Slow { worked: Some(worked), again: Some(host), left: 0, ends: Vec::new() };
+    let slow = Slow { worked: Some(worked), again: Some(host), left: 0, ends: Vec::new(), steps };
     (driver, host, slow)
 }
 
@@ -277,6 +291,23 @@ fn a_quick_turn_reads_the_clock_three_times() {
     assert!(most <= 4, "{most}");
 }
 
+/// Each stage is longer than the processor's cache for instructions bears beside the others.
+#[test]
+fn what_is_ready_together_goes_through_each_stage_together() {
+    let mut server = Server::new(|_| Answer::ok("0123456789"));
+    server.latency = Duration::from_millis(5);
+    let (mut driver, host, mut slow) = simulated(server, MOST);
+    slow.worked = Some(Rc::default());
+    driver.net_mut().gather = Duration::from_millis(1);
+    for _ in 0..4 {
+        driver.submit(&Request::get(host, "/")).unwrap();
+    }
+    slow.left = 100;
+    turns(&mut driver, &mut slow);
+    let steps = slow.steps.take();
+    assert!(steps.contains(&"rrrrhhhheeeewwww".repeat(10)), "{steps}");
+}
+
 /// An outer loop that is told of each edge once, around a driver whose turns are short.
 struct Outer {
     driver: Driver<Mio>,
@@ -321,7 +352,8 @@ fn an_outer_loop_that_is_told_once_misses_nothing() {
         outer.driver.submit(&Request::get(outer.host, "/bytes/10")).unwrap();
     }
     let left = ALL - usize::from(CONNECTIONS);
-    let mut slow = Slow { worked: None, again: Some(outer.host), left, ends: Vec::new() };
+    let (worked, ends, steps) = (None, Vec::new(), Steps::default());
+    let mut slow = Slow { worked, again: Some(outer.host), left, ends, steps };
     let start = Clock::now();
     while slow.ends.len() < ALL {
         assert!(start.elapsed() < Duration::from_secs(60), "{} of {ALL}", slow.ends.len());
@@ -338,7 +370,8 @@ fn what_was_ready_before_the_only_edge_is_served_without_another() {
     for _ in 0..CONNECTIONS {
         outer.driver.submit(&Request::get(outer.host, "/delay/400")).unwrap();
     }
-    let mut slow = Slow { worked: None, again: None, left: 0, ends: Vec::new() };
+    let (worked, ends, steps) = (None, Vec::new(), Steps::default());
+    let mut slow = Slow { worked, again: None, left: 0, ends, steps };
     let start = Clock::now();
     while start.elapsed() < Duration::from_millis(250) {
         let soon = Some(Duration::from_millis(10));

@@ -106,6 +106,7 @@ pub use host::{AddressStats, Counts, Host, HostKey, HostStats, Origin, Remedy, S
 pub use job::{Job, JobKey, Marks, Options, Payload, Request, ResumeFrom, Unsaid, Validator};
 pub use opening::{DnsFailure, Resolved};
 pub use outage::NameServers;
+pub(crate) use receive::Outcome;
 pub use resume::ContentRange;
 pub use settle::Loss;
 
@@ -446,7 +447,7 @@ impl Engine {
 
 /// A failure on its way to a verdict.
 #[derive(Clone, Debug)]
-struct Failing {
+pub(crate) struct Failing {
     kind: Kind,
     os: i32,
     detail: Option<Box<str>>,

@@ -9,6 +9,7 @@
     reason = "`key` was looked up by `get` where the event came in, and nothing before these lines drops it; an exchange's job lives until `finish`, hosts and groups as long as the engine"
 )]
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::conn::{ConnKey, Delivery, Exchange, Sending, State, Window};
@@ -30,8 +31,9 @@ use crate::proto::{self, Body, Event, Head, Persistence};
 /// cheaper.
 const WORTH_READING: u64 = 64 * 1024;
 
-/// How the handling of input ended.
-enum Outcome {
+/// What input has come to, as far as the connection and its job are concerned. What follows from that is
+/// [`Engine::settle`]'s.
+pub(crate) enum Outcome {
     /// All of it was taken; more is to come.
     More,
     /// The response is whole; `surplus` says that bytes follow it.
@@ -43,6 +45,8 @@ enum Outcome {
     Failed(Failing),
     /// The answer to a request for the rest can't be used: ask again for the whole.
     Useless,
+    /// Nobody had asked for anything on this connection; what it begins with.
+    Unasked(Box<str>),
 }
 
 impl Engine {
@@ -54,51 +58,36 @@ impl Engine {
         now: Instant,
         handler: &mut dyn Handler,
     ) -> Next {
-        let Some(conn) = self.conns.get_mut(key) else { return Next::Gone };
-        if bytes.is_empty() {
-            return Next::Read;
-        }
-        self.outage.heard(now);
-        match &mut conn.state {
-            State::Busy(exchange) => {
-                if exchange.sending == Sending::Unsent {
-                    if conn.served > 0 {
-                        // What is left of a former answer is no answer to this request.
-                        let failing = Failing {
-                            detail: Some(quoted(bytes)),
-                            ..Failing::new(Kind::ServerSpokeFirst)
-                        };
-                        self.fail_exchange(key, failing, now, handler);
-                        return Next::Gone;
-                    }
-                    exchange.sending = Sending::Withheld;
-                }
-            }
-            // A byte that nobody asked for condemns a kept connection.
-            State::Closing { .. } => return Next::Read,
-            State::Securing { .. } => {
-                // Data before the handshake is told complete: nobody has asked for anything yet.
-                let kind = Kind::ServerSpokeFirst;
-                let failing = Failing { detail: Some(quoted(bytes)), ..Failing::new(kind) };
-                self.securing_failed(key, failing, true, now, handler);
-                return Next::Gone;
-            }
-            // Not told that it was established: whatever this is, no connection came of it.
-            &mut State::Opening(dial) => {
-                self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
-                return Next::Gone;
-            }
-            State::Idle { .. } | State::Ready => {
-                self.drop_conn(key, true, now);
-                return Next::Gone;
-            }
-        }
         let outcome = self.take(key, bytes, now, handler);
         self.settle(key, outcome, now, handler)
     }
 
+    /// The first half of [`received`](Self::received): the parser runs over the input, and the handler gets
+    /// what it finds. The second half has to follow before anything else happens on this connection;
+    /// meanwhile others may have their first half.
+    pub(crate) fn take(
+        &mut self,
+        key: ConnKey,
+        bytes: &[u8],
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) -> Outcome {
+        let Some(conn) = self.conns.get_mut(key) else { return Outcome::More };
+        if bytes.is_empty() {
+            return Outcome::More;
+        }
+        self.outage.heard(now);
+        match &mut conn.state {
+            State::Busy(exchange) if exchange.sending != Sending::Unsent => {}
+            State::Busy(exchange) if conn.served == 0 => exchange.sending = Sending::Withheld,
+            State::Closing { .. } => return Outcome::More,
+            _ => return Outcome::Unasked(quoted(bytes)),
+        }
+        self.parse(key, bytes, now, handler)
+    }
+
     /// Runs the parser over the input and hands on what it finds.
-    fn take(
+    fn parse(
         &mut self,
         key: ConnKey,
         bytes: &[u8],
@@ -271,14 +260,17 @@ impl Engine {
         }
     }
 
-    /// What follows from the way the handling of input ended.
-    fn settle(
+    /// What follows from what input has come to.
+    pub(crate) fn settle(
         &mut self,
         key: ConnKey,
         outcome: Outcome,
         now: Instant,
         handler: &mut dyn Handler,
     ) -> Next {
+        if !self.conns.contains(key) {
+            return Next::Gone;
+        }
         match outcome {
             Outcome::More => {
                 self.arm(key);
@@ -307,6 +299,28 @@ impl Engine {
                 }
                 self.fail_exchange(key, Failing::new(Kind::EofInBody), now, handler);
                 Next::Gone
+            }
+            Outcome::Unasked(bytes) => {
+                self.unasked(key, bytes, now, handler);
+                Next::Gone
+            }
+        }
+    }
+
+    /// A byte that nobody asked for condemns a connection.
+    fn unasked(&mut self, key: ConnKey, bytes: Box<str>, now: Instant, handler: &mut dyn Handler) {
+        let failing = Failing { detail: Some(bytes), ..Failing::new(Kind::ServerSpokeFirst) };
+        match self.conns[key].state {
+            // What is left of a former answer is no answer to this request.
+            State::Busy(_) => self.fail_exchange(key, failing, now, handler),
+            // Data before the handshake is told complete.
+            State::Securing { .. } => self.securing_failed(key, failing, true, now, handler),
+            // Not told that it was established: whatever this is, no connection came of it.
+            State::Opening(dial) => {
+                self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
+            }
+            State::Idle { .. } | State::Ready | State::Closing { .. } => {
+                self.drop_conn(key, true, now);
             }
         }
     }

@@ -29,9 +29,10 @@ pub struct DriverConfig {
     pub read_budget: u32,
     /// Handshakes of which messages are processed in one turn; established connections go first.
     pub handshakes_a_turn: u32,
-    /// Where tens of thousands of answers a second come in, a turn that is about to wait lets at
-    /// most so much time pass first, and an eighth of the time of an answer: one wake-up then
-    /// brings several. Never in a turn whose timeout is below a millisecond; zero: never.
+    /// Where tens of thousands of answers a second come in, a turn lets at most so much time pass before it
+    /// looks for more, and an eighth of the time of an answer: one wake-up then brings several, which are
+    /// handled together. Never where most of the requests under way had been answered already when it looked
+    /// last, nor in a turn whose timeout is below a millisecond; zero: never.
     pub most_rest: Duration,
     /// The time that one turn works, its wait not counted. A turn that has worked for so long leaves
     /// what else is ready or overdue to the next, which is then wanted at once, and which begins with
@@ -100,6 +101,7 @@ impl DriverConfig {
     /// ```text
     ///   the engine's own (Config::most_bytes)
     /// + read_buffer + one request's head and piece of body
+    /// + what 32 reads brought and came to (or one of each connection)
     /// + max_connections × (a link + a socket's slot + what its peer has not taken)
     /// with TLS:
     /// + a record more of read buffer, one encrypted request
@@ -133,6 +135,7 @@ impl DriverConfig {
         let a_link = size_of::<Option<Link>>() + size_of::<ConnKey>() + size_of::<Ready>();
         let mut most = Bytes(engine.most_bytes(load))
             + self.read_buffer
+            + grown(conns.min(super::driver::TOGETHER)) * Bytes(super::driver::A_READ)
             + grown(sent.0)
             + grown(conns) * Bytes(a_link + a_socket)
             + grown(load.hosts) * Bytes(size_of::<HostKey>())

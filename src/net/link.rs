@@ -104,6 +104,15 @@ impl Link {
         self.unsent_at == self.unsent.len()
     }
 
+    /// Whether it is established, and there may be something to read that somebody wants.
+    pub(super) fn has_data(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.tls.as_ref().is_some_and(|tls| !tls.secured) {
+            return false;
+        }
+        self.connected && self.readable && !self.paused
+    }
+
     /// Whether the pump has anything to do.
     #[inline]
     pub(super) const fn has_work(&self) -> bool {

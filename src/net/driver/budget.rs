@@ -11,7 +11,7 @@ use core::time::Duration;
 use crate::base::Instant;
 
 /// Steps between two looks at the clock, where they are quick.
-const STRIDE: u32 = 32;
+pub(super) const STRIDE: u32 = 32;
 /// Quick: those between two looks take at most this part of the time that a turn has.
 const PART: u32 = 8;
 

@@ -28,12 +28,18 @@ use crate::base::Instant;
 use crate::engine::Alike;
 use crate::engine::observe::Observer;
 use crate::engine::{
-    ConnKey, Ctl, DnsFailure, Engine, Handler, HostKey, JobKey, Origin, Request, Resolved,
+    ConnKey, Ctl, DnsFailure, Engine, Handler, HostKey, JobKey, Origin, Outcome, Request, Resolved,
     SubmitError,
 };
 use budget::Budget;
+use pump::Brought;
 #[cfg(feature = "tls")]
 use secure::Trust;
+
+/// Reads that are handled together, at most.
+pub(super) const TOGETHER: usize = budget::STRIDE as usize;
+/// Bytes of what is kept of each until it is handled.
+pub(super) const A_READ: usize = size_of::<(ConnKey, Brought)>() + size_of::<(ConnKey, Outcome)>();
 
 /// Runs an [`Engine`] on a [`Net`].
 ///
@@ -51,6 +57,10 @@ pub struct Driver<N> {
     lookups: VecDeque<HostKey>,
     /// The read buffer; taken out while it is in use.
     pub(super) buffer: Vec<u8>,
+    /// What reads have brought into it and was not handed on yet; empty between two batches.
+    brought: Vec<(ConnKey, Brought)>,
+    /// What that came to; empty between two batches.
+    outcomes: Vec<(ConnKey, Outcome)>,
     /// What is to be sent, before and after encryption.
     plain: Vec<u8>,
     #[cfg(feature = "tls")]
@@ -101,6 +111,8 @@ impl<N: Net> Driver<N> {
             hot: VecDeque::new(),
             lookups: VecDeque::new(),
             buffer: Vec::new(),
+            brought: Vec::new(),
+            outcomes: Vec::new(),
             plain: Vec::new(),
             #[cfg(feature = "tls")]
             cipher: Vec::new(),

@@ -26,7 +26,7 @@ impl<N: Net> Driver<N> {
         self.plaintext(key, bytes, handler)
     }
 
-    pub(super) const fn unpark(&self, _: ConnKey, _: &mut [u8]) -> usize {
+    pub(super) const fn unpark(&self, _: ConnKey, _: &mut [u8], _: usize) -> usize {
         0
     }
 

@@ -9,12 +9,29 @@ use core::net::SocketAddr;
 use super::super::link::Finishing;
 use super::super::tap::What;
 use super::{Driver, Pumped};
-use crate::engine::{ConnKey, Fault, Handler, Loss, Next};
+use crate::engine::{ConnKey, Fault, Handler, Loss, Next, Outcome};
 use crate::net::{Net, Read};
 use crate::proto::wire::End;
 
 /// What one read may bring at first.
-const FIRST_BUFFER: usize = 16 * 1024;
+const FIRST_BUFFER: usize = 32 * 1024;
+/// What reads bring together before it is handed on: less than the fastest cache has, so that it is still
+/// there, and the last one of them has as much room again.
+const ENOUGH: usize = 16 * 1024;
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Brought {
+    /// This part of the buffer; `filled`: there may be more where it came from.
+    Bytes {
+        from: usize,
+        to: usize,
+        filled: bool,
+    },
+    Nothing,
+    End,
+    Fault(Fault),
+}
 
 impl<N: Net> Driver<N> {
     /// Reads first, then writes: the peer may have answered, or gone, before we send.
@@ -29,13 +46,68 @@ impl<N: Net> Driver<N> {
                 return;
             }
         }
-        if self.pump_reads(key, handler) == Pumped::Gone {
+        self.pump_on(key, self.config.read_budget, handler);
+    }
+
+    /// The same for a link that is established, with so many reads at most.
+    fn pump_on(&mut self, key: ConnKey, reads: u32, handler: &mut dyn Handler) {
+        if self.pump_reads(key, reads, handler) == Pumped::Gone {
             return;
         }
         if self.flush(key, handler) == Pumped::Gone {
             return;
         }
         self.heat(key);
+    }
+
+    /// One read for each of the hot links in front, `most` of them at most, as long as they are established and
+    /// have something to read: one behind the other into the shared buffer, and only then what they
+    /// brought. The ways through the system and through the engine are each longer than the processor's cache for
+    /// instructions, and this way they don't drive each other out of it. How many it took from the list.
+    pub(super) fn pump_together(&mut self, most: usize, handler: &mut dyn Handler) -> usize {
+        let mut brought = core::mem::take(&mut self.brought);
+        let mut buffer = self.take_buffer();
+        let enough = (buffer.len() / 2).min(ENOUGH);
+        let most = most.min(self.budget.stride() as usize);
+        let (mut at, mut full, mut gone) = (0, false, 0);
+        while at < enough
+            && brought.len() + gone < most
+            && let Some(&key) = self.hot.front()
+        {
+            match self.link(key) {
+                None => gone += 1,
+                Some(link) if link.has_data() => {
+                    link.hot = false;
+                    let what = self.read_into(key, &mut buffer, at);
+                    if let Brought::Bytes { to, filled, .. } = what {
+                        at = to;
+                        full |= filled;
+                    }
+                    brought.push((key, what));
+                }
+                Some(_) => break,
+            }
+            self.hot.pop_front();
+        }
+        for &(key, what) in &brought {
+            self.hand_on(key, what, &mut buffer, handler);
+        }
+        self.return_buffer(buffer, full);
+        let mut outcomes = core::mem::take(&mut self.outcomes);
+        for (key, outcome) in outcomes.drain(..) {
+            self.settle(key, outcome, handler);
+        }
+        self.outcomes = outcomes;
+        let taken = brought.len() + gone;
+        // Whoever has more to do goes on alone.
+        for (key, _) in brought.drain(..) {
+            self.count();
+            if self.link(key).is_some_and(|link| link.has_work()) {
+                self.pump_on(key, self.config.read_budget - 1, handler);
+            }
+        }
+        self.brought = brought;
+        taken
     }
 
     /// Completes connecting, after an edge.
@@ -84,9 +156,9 @@ impl<N: Net> Driver<N> {
     #[expect(clippy::unused_self, reason = "called as where there is a resolver")]
     pub(super) const fn dialled(&self, _: SocketAddr, _: bool) {}
 
-    /// Reads until nothing is there, the engine wants no more, or the budget is spent.
-    fn pump_reads(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
-        for _ in 0..self.config.read_budget {
+    /// Reads until nothing is there, the engine wants no more, or `most` is reached.
+    fn pump_reads(&mut self, key: ConnKey, most: u32, handler: &mut dyn Handler) -> Pumped {
+        for _ in 0..most {
             let Some(link) = self.link(key) else { return Pumped::Gone };
             if !link.readable || link.paused {
                 return Pumped::Here;
@@ -120,45 +192,71 @@ impl<N: Net> Driver<N> {
         self.buffer = buffer;
     }
 
-    /// One read into the shared buffer, behind the part of a record that is held.
+    /// One read into the shared buffer, and what it brought.
     fn read_once(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
         let mut buffer = self.take_buffer();
-        let held = self.unpark(key, &mut buffer);
-        let room = buffer.get_mut(held..).unwrap_or_default();
+        let brought = self.read_into(key, &mut buffer, 0);
+        let mut pumped = self.hand_on(key, brought, &mut buffer, handler);
+        if pumped == Pumped::Here {
+            pumped = self.settle_last(key, handler);
+        }
+        self.return_buffer(buffer, matches!(brought, Brought::Bytes { filled: true, .. }));
+        pumped
+    }
+
+    /// One read into a buffer from `from` on, behind the part of a record that is held.
+    fn read_into(&mut self, key: ConnKey, buffer: &mut Vec<u8>, from: usize) -> Brought {
+        let held = self.unpark(key, buffer, from);
+        let room = buffer.get_mut(from + held..).unwrap_or_default();
         let size = room.len();
-        let mut full = false;
-        let pumped = match self.net.read(key.pack(), room) {
+        match self.net.read(key.pack(), room) {
             Ok(Read::Bytes { count, drained }) => {
-                full = count == size;
                 if let Some(link) = self.link(key) {
                     link.readable = !drained;
                 }
-                let filled = buffer.get_mut(..held + count).unwrap_or_default();
-                self.deliver(key, filled, handler)
+                Brought::Bytes { from, to: from + held + count, filled: count == size }
             }
             Ok(Read::Blocked) => {
-                self.park(key, buffer.get(..held).unwrap_or_default());
-                match self.link(key) {
-                    None => Pumped::Gone,
-                    Some(link) => {
-                        link.readable = false;
-                        let broken = link.broken;
-                        self.lose_broken(key, broken, handler)
-                    }
+                self.park(key, buffer.get(from..from + held).unwrap_or_default());
+                if let Some(link) = self.link(key) {
+                    link.readable = false;
                 }
+                Brought::Nothing
             }
-            Ok(Read::End) => {
+            Ok(Read::End) => Brought::End,
+            Err(fault) => Brought::Fault(fault),
+        }
+    }
+
+    /// Hands on what a read into this buffer brought. What bytes come to is left to be settled.
+    fn hand_on(
+        &mut self,
+        key: ConnKey,
+        brought: Brought,
+        buffer: &mut [u8],
+        handler: &mut dyn Handler,
+    ) -> Pumped {
+        match brought {
+            Brought::Bytes { from, to, .. } => {
+                self.deliver(key, buffer.get_mut(from..to).unwrap_or_default(), handler)
+            }
+            Brought::Nothing => match self.link(key) {
+                None => Pumped::Gone,
+                Some(link) => {
+                    let broken = link.broken;
+                    self.lose_broken(key, broken, handler)
+                }
+            },
+            Brought::End => {
                 self.end(key, handler);
                 Pumped::Gone
             }
-            Err(fault) => {
+            Brought::Fault(fault) => {
                 self.tap(key, What::End(End::Reset));
                 self.engine.lost(key, Loss::Fault(fault), self.now, handler);
                 Pumped::Gone
             }
-        };
-        self.return_buffer(buffer, full);
-        pumped
+        }
     }
 
     /// A write failed, and all that came before it has been read: the connection is lost.
@@ -182,15 +280,33 @@ impl<N: Net> Driver<N> {
         self.engine.ended(key, true, self.now, handler);
     }
 
-    /// Hands plaintext to the engine, and notes what it wants.
+    /// Hands plaintext to the engine. What it comes to is left to be settled.
     pub(super) fn plaintext(
         &mut self,
         key: ConnKey,
         bytes: &[u8],
         handler: &mut dyn Handler,
     ) -> Pumped {
+        if self.settle_last(key, handler) == Pumped::Gone {
+            return Pumped::Gone;
+        }
         self.tap(key, What::Received(bytes));
-        match self.engine.received(key, bytes, self.now, handler) {
+        let outcome = self.engine.take(key, bytes, self.now, handler);
+        self.outcomes.push((key, outcome));
+        Pumped::Here
+    }
+
+    /// Settles what this connection's input came to, if that waits.
+    pub(super) fn settle_last(&mut self, key: ConnKey, handler: &mut dyn Handler) -> Pumped {
+        match self.outcomes.pop_if(|(waits, _)| *waits == key) {
+            None => Pumped::Here,
+            Some((_, outcome)) => self.settle(key, outcome, handler),
+        }
+    }
+
+    /// Notes what the engine wants after input.
+    fn settle(&mut self, key: ConnKey, outcome: Outcome, handler: &mut dyn Handler) -> Pumped {
+        match self.engine.settle(key, outcome, self.now, handler) {
             Next::Read => Pumped::Here,
             Next::Pause => {
                 if let Some(link) = self.link(key) {

@@ -150,8 +150,8 @@ impl<N: Net> Driver<N> {
         pumped
     }
 
-    /// Moves the part of a record that is held to the front of the read buffer.
-    pub(super) fn unpark(&mut self, key: ConnKey, buffer: &mut Vec<u8>) -> usize {
+    /// Moves the part of a record that is held into the read buffer, from `from` on.
+    pub(super) fn unpark(&mut self, key: ConnKey, buffer: &mut Vec<u8>, from: usize) -> usize {
         let Some(Some(link)) = self.links.get_mut(key.index()) else { return 0 };
         let Some(tls) = &mut link.tls else { return 0 };
         let held = tls.partial.len();
@@ -159,10 +159,10 @@ impl<N: Net> Driver<N> {
             return 0;
         }
         // Room for a whole record more, whatever the buffer's size is.
-        if buffer.len() < held + RECORD {
-            buffer.resize(held + RECORD, 0);
+        if buffer.len() < from + held + RECORD {
+            buffer.resize(from + held + RECORD, 0);
         }
-        if let Some(front) = buffer.get_mut(..held) {
+        if let Some(front) = buffer.get_mut(from..from + held) {
             front.copy_from_slice(&tls.partial);
         }
         tls.partial = Vec::new();
@@ -195,6 +195,10 @@ impl<N: Net> Driver<N> {
             pumped = self.plaintext(key, plain, handler);
             pumped == Pumped::Here
         });
+        let goes_on = matches!(&received, Ok(received) if tls.secured && !received.peer_closed);
+        if pumped == Pumped::Here && !goes_on {
+            pumped = self.settle_last(key, handler);
+        }
         // The session goes back unless the engine gave the connection up meanwhile.
         if pumped == Pumped::Here {
             match received {

@@ -128,7 +128,7 @@ impl<N: Net> Driver<N> {
     }
 
     /// A step is done.
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         if self.budget.count() {
             self.look();
         }
@@ -176,7 +176,15 @@ impl<N: Net> Driver<N> {
     /// are processed in a turn.
     fn pump_round(&mut self, handler: &mut dyn Handler) {
         let mut handshakes = 0;
-        for _ in 0..self.hot.len() {
+        let mut left = self.hot.len();
+        while left > 0 && !self.budget.is_spent() {
+            let taken = self.pump_together(left, handler);
+            left -= taken;
+            if taken > 0 {
+                self.carry_out(handler);
+                continue;
+            }
+            left -= 1;
             let Some(key) = self.hot.pop_front() else { break };
             let Some(link) = self.link(key) else { continue };
             let securing = Self::is_securing(link);
@@ -196,9 +204,6 @@ impl<N: Net> Driver<N> {
                 self.look();
             } else {
                 self.count();
-            }
-            if self.budget.is_spent() {
-                break;
             }
         }
     }
