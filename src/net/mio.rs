@@ -331,12 +331,8 @@ impl Net for Mio {
         timeout: Option<Duration>,
         ready: &mut Vec<Ready>,
     ) -> Result<bool, Fault> {
-        self.poll(Some(Duration::ZERO))?;
-        if self.events.is_empty() {
-            std::thread::sleep(rest);
-            self.poll(timeout)?;
-        }
-        Ok(self.sort(ready))
+        std::thread::sleep(rest);
+        self.wait(timeout, ready)
     }
 }
 

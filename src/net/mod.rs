@@ -109,9 +109,8 @@ pub trait Net {
     /// more may be ready than was appended.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<bool, Fault>;
 
-    /// The same, but when nothing is ready yet it may let `rest` pass first, so that more becomes
-    /// ready meanwhile: one wake-up for many answers in place of one for each. A net that has no
-    /// use for that waits at once.
+    /// The same, but it may let `rest` pass first, so that more becomes ready meanwhile: one wake-up for many
+    /// answers in place of one for each. A net that has no use for that waits at once.
     fn wait_rested(
         &mut self,
         rest: Duration,

@@ -60,7 +60,8 @@ impl<N: Net> Driver<N> {
             let (work, most) = (self.engine.work(), self.engine.config().max_jobs);
             reach.waits(held, running, work, most as usize, begins);
         }
-        let rest = self.rest.before(timeout, self.engine.short_time(), self.config.most_rest);
+        let (running, short) = (self.engine.running(), self.engine.short_time());
+        let rest = self.rest.before(timeout, running, short, self.config.most_rest);
         let mut more = self.wait(rest, timeout)?;
         let woke = self.net.now();
         self.engine.beat(begins - woke_before, woke - begins);
