@@ -192,3 +192,20 @@ fn what_has_stood_for_long_and_is_gone_is_left_behind_at_once() {
         }
     }
 }
+
+/// A server that answers everything with 503 for five seconds is asked now and then, not thousands of times,
+/// each of which would cost a URL an attempt; and is as fast as before when it is well again.
+#[test]
+fn a_server_that_says_503_to_all_is_left_in_peace() {
+    let hard: fn(u64) -> u32 = |second| if (5..10).contains(&second) { 0 } else { 12 };
+    for service in [20, 100] {
+        let model = Model { service, hard: Some((hard, Beyond::Status503)), ..Model::default() };
+        let refused = |seconds| alone(&model, client(search(6, 3)), seconds, 3).0.refused;
+        let asked = refused(10) - refused(5);
+        let (stats, words) = alone(&model, client(search(6, 3)), 20, 3);
+        let (before, after) = (stats.seconds[4], stats.seconds[13]);
+        println!("{service} ms: asked {asked} times; {before} a second, then {after}; {words}");
+        assert!(asked <= 60, "{service} ms: asked {asked} times");
+        assert!(after * 100 >= before * 90, "{service} ms: {before}, then {after}; {words}");
+    }
+}

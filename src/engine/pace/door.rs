@@ -58,8 +58,7 @@ impl Door {
 
     /// Nanoseconds from one question to the next, where it is shut.
     pub(super) fn gap(&self, now: Instant) -> Option<u64> {
-        let since = self.blocked?;
-        Some(BLOCKED_GAP + (nanos(now - since) / 8).min(BLOCKED_GAP_MOST - BLOCKED_GAP))
+        self.blocked.map(|since| nanos(pause(now - since)))
     }
 
     pub(super) fn is_shut(&self) -> bool {
@@ -159,6 +158,12 @@ impl Door {
         self.window = Some(Window { rate: rate - rate / 64, confirmed });
         self.window
     }
+}
+
+/// How long to wait before one that has been shut for so long is asked again.
+pub(super) fn pause(shut_for: Duration) -> Duration {
+    let longer = (nanos(shut_for) / 8).min(BLOCKED_GAP_MOST - BLOCKED_GAP);
+    Duration::from_nanos(BLOCKED_GAP + longer)
 }
 
 /// How long a window is that has ended between these times: a second, as most are, if that can be, or so long

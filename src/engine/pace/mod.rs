@@ -8,7 +8,8 @@
 //! * the server's: a pause it asked for (`Retry-After`, an exhausted `RateLimit`), and a rate.
 //!   When it tells its rate (RateLimit fields: limit and window), that rate; when not, a search.
 //!
-//! That search is in `learned`; whether a 503 is about the rate at all, in `cause`. RFC 6585
+//! That search is in `learned`; whether a 503 is about the rate at all, in `cause`, and whether it is all that
+//! the server says, in `shut`. RFC 6585
 //! section 4 (429), RFC 9110 section 10.2.3 (Retry-After), the HTTPAPI draft of RateLimit fields.
 //! Integers only; no clock; no allocation but for what the first refusals begin.
 
@@ -16,6 +17,7 @@ mod bucket;
 mod cause;
 mod door;
 mod learned;
+mod shut;
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -25,6 +27,7 @@ use crate::base::{Instant, mul_div, nanos};
 use bucket::{Buckets, REMEMBERED};
 use cause::{Cause, Says, Seen};
 use learned::{FASTEST, FEW, Learned, SLOWEST, per_second};
+use shut::Shut;
 
 /// Rates are in thousandths of a request a second.
 const MILLI: u64 = 1000;
@@ -118,6 +121,8 @@ pub struct Pace {
     learned: Option<Box<Learned>>,
     /// What a 503 is about.
     cause: Cause,
+    /// Whether 503 is all that it says.
+    shut: Shut,
     /// When the next is due by the server's rate.
     due: Instant,
     binds: bool,
@@ -205,6 +210,7 @@ impl Pace {
             held_until: Instant::ZERO,
             learned: None,
             cause: Cause::Unheard,
+            shut: Shut::Open,
             due: Instant::ZERO,
             binds: false,
             remembered: REMEMBERED,
@@ -271,6 +277,7 @@ impl Pace {
     /// requests were on their way, itself included.
     pub fn success(&mut self, sent_at: Instant, in_flight: u32) {
         self.history.accepted += 1;
+        self.shut.served();
         self.cause.served(sent_at, in_flight);
         if let Some(learned) = &mut self.learned {
             learned.success(sent_at);
@@ -342,6 +349,10 @@ impl Pace {
         level: u32,
         pause: Option<Duration>,
     ) -> Blame {
+        if !self.is_about_503() {
+            let rest = self.shut.refused(now, sent_at);
+            self.hold_until(now + rest);
+        }
         if self.learned.is_some() && !self.is_about_503() {
             return Blame::AtOnce;
         }
