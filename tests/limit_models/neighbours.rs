@@ -213,3 +213,22 @@ fn thrash_where_times_vary_much_is_seen_at_once() {
         assert!(long >= least.0 && short >= least.1, "{what}: {long} % in 30 s, {short} % in 8 s");
     }
 }
+
+/// A server that thrashes with fewer than the search begins with: the first answers, which came before it
+/// was asked for more, say what more costs.
+#[test]
+fn thrash_below_the_start_is_seen() {
+    let mut all = Vec::new();
+    for bears in [3, 4, 5] {
+        for (service, spread) in [(50, Spread::Same), (80, Spread::LogNormal), (200, Spread::Same)]
+        {
+            let model = Model { service, spread, thrash: Some(bears), ..Model::default() };
+            for seed in 0..3 {
+                let (stats, _) = alone(&model, client(search(6, seed)), 30, seed);
+                all.push(percent(stats.served, u64::from(bears) * 30_000 / service));
+            }
+        }
+    }
+    let (mean, least) = sum_up("thrash below the start", &all);
+    assert!(mean >= 65.0 && least >= 20.0, "{mean} %, {least} % at least");
+}

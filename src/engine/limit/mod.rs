@@ -16,11 +16,12 @@
 //! | bears anything | goodput grows with concurrency | the ceiling, as fast as answers come |
 //! | changes | a probe that succeeds, latency that departs from its base | follows |
 //!
-//! The rules of growth and of trial steps are in `adaptive`, the measuring in `meter`, what is
-//! told to people in `explain`.
+//! The rules of growth and of trial steps are in `adaptive`, the measuring in `meter` and, while it
+//! grows, in `ladder`, what is told to people in `explain`.
 
 mod adaptive;
 mod explain;
+mod ladder;
 mod meter;
 
 use alloc::boxed::Box;
@@ -212,7 +213,7 @@ impl Search {
 
 impl Limit {
     /// Bytes of heap that a search holds at most.
-    pub const MOST_BYTES: usize = size_of::<Adaptive>() + meter::Ladder::MOST_BYTES;
+    pub const MOST_BYTES: usize = size_of::<Adaptive>() + ladder::Ladder::MOST_BYTES;
 
     /// A search for the limit of one host.
     pub fn new(config: &LimitConfig, seed: u64, now: Instant) -> Self {

@@ -11,7 +11,8 @@ use core::time::Duration;
 
 use super::super::Sample;
 use super::super::explain::Finding;
-use super::super::meter::{Ladder, Reading, UNIT, Window, units};
+use super::super::ladder::Ladder;
+use super::super::meter::{Reading, UNIT, Window, units};
 use super::{Adaptive, MILESTONES, Mode, NOISY};
 use crate::base::{Instant, mul_div, nanos};
 
@@ -41,9 +42,8 @@ impl Adaptive {
         };
         let mut crowded = longer(self.unit_time, self.time, 3, 2);
         let short = self.level < self.least();
-        if !short && let Some((low, high)) = self.ladder.compare(now) {
-            // Chance may make it look worse than it is.
-            if !high.was_worth_it(&low, low.error() + high.error()) {
+        if !short && let Some((was_worth_it, high)) = self.ladder.was_worth_it(now) {
+            if !was_worth_it {
                 self.settle_at_knee(now);
                 return;
             }
@@ -168,7 +168,7 @@ impl Adaptive {
         };
         // The lowest level seen was the start, and more than that hardly helped: perhaps less
         // does as well.
-        self.unsure = self.started_at * 3 >= level * 2;
+        self.unsure = self.started_at * 3 >= level * 2 || knee.is_past;
         self.noise = knee.noise;
         self.last_was_down = true;
         let vague = knee.noise > NOISY;

@@ -20,7 +20,8 @@ use core::time::Duration;
 use fastrand::Rng;
 
 use super::explain::{Explanation, Finding, Ledger};
-use super::meter::{Ladder, Reading, Sums, UNIT, Window, units};
+use super::ladder::Ladder;
+use super::meter::{Reading, Sums, UNIT, Window, units};
 use super::{Complaint, LimitConfig, Sample};
 use crate::base::{Instant, mul_div, nanos};
 
@@ -488,8 +489,9 @@ impl Adaptive {
             Mode::Start => {
                 // Those of a first burst at the cap are all alike, and tell if it was too much.
                 let first = *self.first_answer.get_or_insert(now);
+                let work = units(sample.bytes, sample.whole);
+                self.ladder.heard(now, spent, work, sample);
                 if counts || (sample.sent_at < first && self.started_at >= self.cap()) {
-                    let work = units(sample.bytes, sample.whole);
                     self.ladder.add(spent, work, sample.in_flight, sample.bytes);
                     let unit = mul_div(spent, UNIT, work);
                     self.unit_time = match self.unit_time {
