@@ -145,7 +145,7 @@ fn a_server_that_stands_still_at_times() {
     let (mean, least) = sum_up("bounded, with stalls", &bounded);
     assert!(mean >= 96.0 && least >= 90.0, "{mean} %, {least} % at least");
     let (mean, least) = sum_up("free, with stalls", &free);
-    assert!(mean >= 88.0 && least >= 65.0, "{mean} %, {least} % at least");
+    assert!(mean >= 95.0 && least >= 80.0, "{mean} %, {least} % at least");
 }
 
 /// Eight workers whose times vary as much as they are long: what waits is no reason to be sure of anything,

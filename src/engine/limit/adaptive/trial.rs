@@ -260,13 +260,15 @@ impl Adaptive {
         } else if real >= UNIT - (UNIT - ideal) * WORTH / UNIT {
             let less = real > UNIT + (UNIT - ideal) * WORTH / UNIT;
             self.found(to, &after, before, less);
-            self.level = to;
+            let from = core::mem::replace(&mut self.level, to);
             self.settled_at = now;
             self.lower_base(after.per_unit);
             if self.unsure && to > self.least() {
                 self.try_down(now, (to / 2).max(self.least()), after);
             } else {
                 self.unsure = false;
+                // What one trial said of so much is asked again, the other way.
+                self.step = self.step.max((from - to) / 2);
                 // Still slower than it was seen to be: on the way down. Else the other way is next.
                 let base = self.base.unwrap_or(after.per_unit);
                 self.last_was_down = after.per_unit / 5 <= base / 4;
