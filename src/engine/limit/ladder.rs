@@ -14,8 +14,8 @@ use super::Sample;
 use super::meter::{Reading, Sums, UNIT};
 use crate::base::{Instant, mul_div};
 
-/// Steps of the ladder: two for each doubling of requests in flight.
-const STEPS: usize = 24;
+/// Steps of the ladder: two for each doubling of requests in flight, and one for all from 1,536 on.
+const STEPS: usize = 22;
 
 /// So many answers are the first ones.
 const FIRST: u32 = 6;
