@@ -10,7 +10,9 @@
 //! Owns that judgement, and its end when it proves wrong. Decides nothing about rates or levels.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
+use super::shut::Shut;
 use super::{History, per_second};
 use crate::base::Instant;
 
@@ -65,6 +67,8 @@ pub(super) struct Seen {
     back_at: Option<(u32, u32)>,
     times: u8,
     evidence: u32,
+    /// Whether 503 is all that the server says.
+    shut: Shut,
     /// What was sent before the refusal, and when the first that it refused.
     pub(super) before: History,
     first: Instant,
@@ -84,6 +88,7 @@ impl Seen {
             back_at: None,
             times: 0,
             evidence: 0,
+            shut: Shut::Open,
         }
     }
 
@@ -106,6 +111,7 @@ impl Seen {
             back_at: more.then_some((self.level, says.min(MOST))),
             times: if more && came_back { self.times } else { 0 },
             evidence: if more && came_back { self.evidence } else { 0 },
+            shut: self.shut,
             ..Self::new(level, now, before, first)
         }
     }
@@ -114,9 +120,9 @@ impl Seen {
 impl Cause {
     /// A request was served that was sent then, when so many were under way with it.
     pub(super) fn served(&mut self, sent_at: Instant, in_flight: u32) {
-        if let Self::Open(seen) = self
-            && sent_at > seen.since
-        {
+        let Self::Open(seen) = self else { return };
+        seen.shut.served();
+        if sent_at > seen.since {
             let count = if in_flight > seen.level + 1 { &mut seen.above } else { &mut seen.within };
             *count = count.saturating_add(1);
             seen.most = seen.most.max(in_flight);
@@ -162,6 +168,14 @@ impl Cause {
         Says::Found(before, first)
     }
 
+    /// For how long to ask for nothing, after a refusal that was told of, where nothing else comes.
+    pub(super) fn rests(&mut self, now: Instant, sent_at: Instant) -> Duration {
+        match self {
+            Self::Open(seen) => seen.shut.refused(now, sent_at),
+            Self::Unheard | Self::Rate { .. } | Self::NotRate => Duration::ZERO,
+        }
+    }
+
     /// Whether a rate that had to be chosen, in thousandths of a request a second, says that it is not
     /// the rate after all: twice as many were served before. It is not believed again.
     pub(super) fn is_refuted_by(&mut self, rate: u64) -> bool {
@@ -176,7 +190,6 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
-    use core::time::Duration;
 
     use super::*;
 

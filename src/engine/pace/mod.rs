@@ -27,7 +27,6 @@ use crate::base::{Instant, mul_div, nanos};
 use bucket::{Buckets, REMEMBERED};
 use cause::{Cause, Says, Seen};
 use learned::{FASTEST, FEW, Learned, SLOWEST, per_second};
-use shut::Shut;
 
 /// Rates are in thousandths of a request a second.
 const MILLI: u64 = 1000;
@@ -121,8 +120,6 @@ pub struct Pace {
     learned: Option<Box<Learned>>,
     /// What a 503 is about.
     cause: Cause,
-    /// Whether 503 is all that it says.
-    shut: Shut,
     /// When the next is due by the server's rate.
     due: Instant,
     binds: bool,
@@ -210,7 +207,6 @@ impl Pace {
             held_until: Instant::ZERO,
             learned: None,
             cause: Cause::Unheard,
-            shut: Shut::Open,
             due: Instant::ZERO,
             binds: false,
             remembered: REMEMBERED,
@@ -277,7 +273,6 @@ impl Pace {
     /// requests were on their way, itself included.
     pub fn success(&mut self, sent_at: Instant, in_flight: u32) {
         self.history.accepted += 1;
-        self.shut.served();
         self.cause.served(sent_at, in_flight);
         if let Some(learned) = &mut self.learned {
             learned.success(sent_at);
@@ -349,15 +344,15 @@ impl Pace {
         level: u32,
         pause: Option<Duration>,
     ) -> Blame {
-        if !self.is_about_503() {
-            let rest = self.shut.refused(now, sent_at);
-            self.hold_until(now + rest);
-        }
         if self.learned.is_some() && !self.is_about_503() {
             return Blame::AtOnce;
         }
         let found = match self.cause.refused(now, sent_at, level, &mut self.history) {
-            Says::AtOnce => return Blame::AtOnce,
+            Says::AtOnce => {
+                let rest = self.cause.rests(now, sent_at);
+                self.hold_until(now + rest);
+                return Blame::AtOnce;
+            }
             Says::Rate => {
                 self.too_many(now, sent_at, pause, None);
                 false
