@@ -377,9 +377,11 @@ impl Host {
         self.conns + self.dials
     }
 
-    /// Whether as much of its work is under way as its limit allows.
+    /// Whether as much of its work is under way as its limit allows. What is only being opened is none:
+    /// where the limit fell meanwhile, and a firewall drops what goes beyond it, those that are there
+    /// would rest until it is given up.
     pub(super) fn is_at_work(&self) -> bool {
-        self.busy + self.coming() >= self.limit.allowed()
+        self.busy >= self.limit.allowed()
     }
 
     /// Connections that will each take a job when they are ready.

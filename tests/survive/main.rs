@@ -6,6 +6,7 @@ mod common;
 mod crash;
 mod cuts;
 mod fair;
+mod firewall;
 mod hosts;
 mod network;
 mod resume;
