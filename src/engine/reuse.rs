@@ -406,11 +406,12 @@ impl Engine {
 
     /// Whether there are more connections than the limit of its host, or of its address, lets stay
     /// or work. Those that are closing are none of them: on a long way, where closing takes time, all
-    /// would be closed for the sake of one.
+    /// would be closed for the sake of one. Nor are those that are being opened: what has served is worth
+    /// more, and a firewall that drops what is too many may never let another one in.
     fn is_surplus(&self, key: ConnKey) -> bool {
         let conn = &self.conns[key];
         let host = &self.hosts[conn.host];
-        let stay = host.busy + host.idle.len() + host.coming() + 1;
+        let stay = host.busy + host.idle.len() + 1;
         let group = &self.groups[conn.group as usize];
         stay > host.limit.keeps() || (group.origins > 1 && group.busy >= group.limit.allowed())
     }
