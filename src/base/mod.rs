@@ -1,4 +1,4 @@
-//! The ground floor: time as a number, generational keys, exact timers, keyed hashes, lists, fractions in integers.
+//! The ground floor: time as a number, generational keys, exact timers, keyed hashes, lists, fractions and roots in integers.
 //!
 //! Owns no protocol and no socket, and reads no clock: time comes in as a value.
 //! Everything here is `no_std` + alloc.
@@ -25,11 +25,11 @@ pub use arena::{Arena, Key};
 pub(crate) use hash::Map;
 pub use hash::{Seeded, SeededHasher};
 pub use list::{Linked, Links, List};
-pub(crate) use name::is_named;
+pub(crate) use name::{is_named, is_same};
 #[cfg(any(feature = "fetch", feature = "demo"))]
 pub(crate) use number::decimal;
 pub(crate) use number::{Number, push_digits};
-pub(crate) use ratio::mul_div;
+pub(crate) use ratio::{mul_div, root};
 #[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
 pub(crate) use sort::sort_by_key;
 pub use time::Instant;

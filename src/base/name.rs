@@ -4,7 +4,19 @@
 /// says so.
 #[inline]
 pub(crate) fn is_named(name: &str, usual: &'static str) -> bool {
-    name == usual || name.eq_ignore_ascii_case(usual)
+    name == usual || is_same(name, usual)
+}
+
+/// Whether two names are one: the library's own test of it is for long texts, eight times the code.
+#[inline]
+pub(crate) fn is_same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
+    let (one, other) = (one.as_ref(), other.as_ref());
+    one.len() == other.len() && is_alike(one, other)
+}
+
+#[inline(never)]
+fn is_alike(one: &[u8], other: &[u8]) -> bool {
+    one.iter().zip(other).all(|(one, other)| one.eq_ignore_ascii_case(other))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A fraction of a number, in integers.
+//! A fraction of a number, and its root, in integers.
 
 /// a × b ÷ c without overflow in between; nothing where `c` is none, and the most that fits where it does not.
 pub(crate) fn mul_div(a: u64, b: u64, c: u64) -> u64 {
@@ -18,9 +18,26 @@ fn wide(a: u64, b: u64, c: u64) -> u64 {
     u64::try_from(u128::from(a) * u128::from(b) / u128::from(c)).unwrap_or(u64::MAX)
 }
 
+/// The largest number whose square is not above this one, bit by bit: a fifth of the library's code, for what is asked seldom.
+pub(crate) fn root(square: u64) -> u64 {
+    (0..32).rev().fold(0, |root, bit| {
+        let next = root | 1 << bit;
+        if next * next <= square { next } else { root }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roots_are_those_of_the_library() {
+        let squares =
+            (0..64).flat_map(|bit| [1 << bit, (1_u64 << bit) - 1, 3 << bit, u64::MAX >> bit]);
+        for square in (0..1000).chain(squares) {
+            assert_eq!(root(square), square.isqrt(), "{square}");
+        }
+    }
 
     #[test]
     fn no_product_is_too_large() {

@@ -10,7 +10,7 @@ use super::host::HostKey;
 use super::intake::{Accepted, Intake, Terms};
 use super::job::{JobKey, Payload, Request, Unsaid};
 use super::{Engine, SubmitError};
-use crate::base::Instant;
+use crate::base::{Instant, is_same};
 use crate::proto;
 
 /// What many requests have in common: all but host, target and tag. Encoded and judged once.
@@ -51,9 +51,9 @@ impl Intake {
             || options.resume_from.is_some()
             || options.expect_continue.is_some()
             || options.unsaid != Unsaid::default()
-            || special.iter().any(|special| {
-                request.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(special))
-            })
+            || special
+                .iter()
+                .any(|special| request.fields.iter().any(|(name, _)| is_same(name, special)))
         {
             return None;
         }

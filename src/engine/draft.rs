@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use crate::base::is_same;
 use crate::proto;
 
 /// A request's head, encoded but not sent; see [`Handler::prepare`](super::Handler::prepare).
@@ -95,7 +96,7 @@ impl<'a> Draft<'a> {
             let next = self.line_after(at);
             let line = self.out.get(at..next).unwrap_or_default();
             let is_named = line.get(name.len()) == Some(&b':')
-                && line.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name.as_bytes()));
+                && line.get(..name.len()).is_some_and(|n| is_same(n, name));
             if is_named {
                 self.out.drain(at..next);
                 end -= next - at;
@@ -115,7 +116,7 @@ impl<'a> Draft<'a> {
 }
 
 fn is_ours(name: &str) -> bool {
-    OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+    OURS.iter().any(|ours| is_same(ours, name))
 }
 
 #[cfg(test)]

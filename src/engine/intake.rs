@@ -12,7 +12,7 @@ use core::time::Duration;
 use super::host::HostKey;
 use super::job::{ByteRange, Job, JobKey, JobState, Payload, Progress, Queue, Request, ResumeFrom};
 use super::{Config, Engine, SubmitError, resume};
-use crate::base::{Instant, Links};
+use crate::base::{Instant, Links, is_same};
 use crate::proto::{self, Exchange, RequestBody, RequestHead};
 
 /// Buffers of heads that are kept for further requests.
@@ -224,8 +224,7 @@ impl Intake {
     /// The engine's own form of a request.
     pub(super) fn encode(&mut self, request: &Request<'_>) -> Result<Accepted, SubmitError> {
         let options = &request.options;
-        let range_field =
-            request.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("range"));
+        let range_field = request.fields.iter().find(|(name, _)| is_same(name, "range"));
         // A range that can be composed with an offset gives way to the composed one.
         let range = range_field.and_then(|(_, value)| resume::single_range(value));
         let defaults = self.defaults;

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::job::{ByteRange, Job, Marks, Validator};
 use super::{Advice, Resume};
-use crate::base::push_digits;
+use crate::base::{is_same, push_digits};
 use crate::proto::{self, Body, Fields, Head};
 
 /// Bytes of a validator, or of a coding, that are kept with a request: a longer one is not used.
@@ -31,7 +31,7 @@ impl ContentRange {
     pub fn parse(value: &[u8]) -> Option<Self> {
         let value = core::str::from_utf8(value).ok()?;
         let (unit, rest) = value.trim_ascii().split_once(' ')?;
-        if !unit.eq_ignore_ascii_case("bytes") {
+        if !is_same(unit, "bytes") {
             return None;
         }
         let (range, total) = rest.trim_ascii().split_once('/')?;
@@ -227,7 +227,7 @@ pub(super) fn is_strong(tag: &[u8]) -> bool {
 }
 
 fn starts_with_ignoring_case(value: &[u8], prefix: &[u8]) -> bool {
-    value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    value.get(..prefix.len()).is_some_and(|start| is_same(start, prefix))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use core::fmt;
 use super::error::Error;
 use super::head::{Fields, Version};
 use super::syntax::{list, number, trim};
-use crate::base::is_named;
+use crate::base::{is_named, is_same};
 
 /// What the request method means for the framing of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -121,9 +121,9 @@ impl KeepAlive {
             let Some(value) = number(value).ok().and_then(|value| u32::try_from(value).ok()) else {
                 continue;
             };
-            if name.eq_ignore_ascii_case(b"timeout") {
+            if is_same(name, b"timeout") {
                 self.timeout.get_or_insert(value);
-            } else if name.eq_ignore_ascii_case(b"max") {
+            } else if is_same(name, b"max") {
                 self.max.get_or_insert(value);
             }
         }
@@ -178,8 +178,8 @@ impl FramingFields {
             return;
         }
         for option in list(value) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.close |= is_same(option, b"close");
+            self.keep_alive |= is_same(option, b"keep-alive");
         }
     }
 
@@ -215,7 +215,7 @@ impl FramingFields {
         }
         // RFC 9110 section 5.6.1.2: empty elements of a list are passed over.
         for coding in list(value).filter(|coding| !coding.is_empty()) {
-            let found = if coding.eq_ignore_ascii_case(b"chunked") {
+            let found = if is_same(coding, b"chunked") {
                 if self.transfer_encoding == empty { Ok(()) } else { Err(Error::RepeatedChunked) }
             } else {
                 Err(Error::UnsupportedTransferCoding)

@@ -14,6 +14,7 @@ use memchr::memchr;
 use super::error::Error;
 use super::framing::KeepAlive;
 use super::syntax::{is_blank, is_token_byte, is_value_byte};
+use crate::base::is_same;
 
 /// The version that a status line names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,15 +78,12 @@ impl<'a> Fields<'a> {
     /// The value of the first line of that name; case does not matter.
     #[inline]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.lines.iter().find(|line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
+        self.lines.iter().find(|line| is_same(line.name, name)).map(|line| line.value)
     }
 
     /// The values of all lines of that name, in order; case does not matter.
     pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.lines
-            .iter()
-            .filter(move |line| line.name.eq_ignore_ascii_case(name))
-            .map(|line| line.value)
+        self.lines.iter().filter(move |line| is_same(line.name, name)).map(|line| line.value)
     }
 
     /// How many field lines there are.

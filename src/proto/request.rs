@@ -11,7 +11,7 @@ use core::num::NonZeroU64;
 use core::ops::Range;
 
 use super::syntax::{is_graphic, is_host, is_token, is_value, number, trim};
-use crate::base::{is_named, push_digits};
+use crate::base::{is_named, is_same, push_digits};
 
 /// A request without its content.
 #[derive(Clone, Copy, Debug)]
@@ -185,8 +185,7 @@ pub fn field_line(head: &[u8], name: &str) -> Option<Range<usize>> {
     let mut start = 0;
     for text in head.split_inclusive(|&byte| byte == b'\n') {
         let end = start + text.len();
-        let named =
-            text.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name.as_bytes()));
+        let named = text.get(..name.len()).is_some_and(|begin| is_same(begin, name));
         // The start line is none: no field name holds a blank.
         if start > 0 && named && text.get(name.len()) == Some(&b':') {
             return Some(start..end);
@@ -233,7 +232,7 @@ fn check_content_length(value: &[u8], body: RequestBody) -> Result<(), RequestEr
 }
 
 fn check_transfer_encoding(value: &[u8], body: RequestBody) -> Result<(), RequestError> {
-    if body == RequestBody::Chunked && trim(value).eq_ignore_ascii_case(b"chunked") {
+    if body == RequestBody::Chunked && is_same(trim(value), b"chunked") {
         Ok(())
     } else {
         Err(RequestError::ContradictingTransferEncoding)

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::error::Error;
 use super::syntax::is_blank;
+use crate::base::is_same;
 
 /// The lines are parsed by the rules for heads: behind a status line of ours.
 pub(super) const STATUS_LINE: &[u8] = b"HTTP/1.1 200\r\n";
@@ -118,5 +119,5 @@ fn is_forbidden(name: &str) -> bool {
         "upgrade",
         "www-authenticate",
     ];
-    FORBIDDEN.iter().any(|forbidden| forbidden.eq_ignore_ascii_case(name))
+    FORBIDDEN.iter().any(|forbidden| is_same(forbidden, name))
 }

@@ -8,7 +8,7 @@
 use core::time::Duration;
 
 use super::Sample;
-use crate::base::{Instant, mul_div, nanos};
+use crate::base::{Instant, mul_div, nanos, root};
 
 /// One unit of work, in the fixed-point numbers used here.
 pub(super) const UNIT: u64 = 1024;
@@ -98,7 +98,7 @@ impl Sums {
         let count = u64::from(self.count);
         let variance = self.squares / count.saturating_sub(1).max(1);
         let mean = (self.spent >> 10) / count.max(1);
-        let noise = (variance.isqrt() * 1024).checked_div(mean.max(1)).unwrap_or(0);
+        let noise = (root(variance) * 1024).checked_div(mean.max(1)).unwrap_or(0);
         noise.min(NOISE_MAX) as u32
     }
 
@@ -170,7 +170,7 @@ impl Reading {
 
     /// The standard error of its mean time, in 1/1024.
     pub(super) fn error(&self) -> u64 {
-        u64::from(self.noise) / u64::from(self.count).isqrt().max(1)
+        u64::from(self.noise) / root(self.count.into()).max(1)
     }
 }
 

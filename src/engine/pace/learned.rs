@@ -20,7 +20,7 @@ use core::time::Duration;
 use super::bucket::{Buckets, Sent};
 use super::door::{Door, Window};
 use super::{MILLI, RECENT, SECOND};
-use crate::base::{Instant, mul_div, nanos};
+use crate::base::{Instant, mul_div, nanos, root};
 
 /// The slowest rate of the search: one request in ten seconds.
 pub(super) const SLOWEST: u64 = MILLI / 10;
@@ -553,5 +553,5 @@ pub(super) fn per_second(count: u64, time: Duration) -> u64 {
 
 /// The geometric mean of two rates, whose product fits.
 pub(super) fn geometric(low: u64, high: u64) -> u64 {
-    low.saturating_mul(high).isqrt()
+    root(low.saturating_mul(high))
 }
