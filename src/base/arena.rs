@@ -31,6 +31,11 @@ impl<T> Key<T> {
         self.index as usize
     }
 
+    /// The same, for lists and indices that hold bare ones.
+    pub(crate) const fn slot(self) -> u32 {
+        self.index
+    }
+
     /// How many values lived in this slot before.
     pub const fn generation(self) -> u32 {
         self.generation

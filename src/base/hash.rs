@@ -9,6 +9,7 @@
 use core::hash::{BuildHasher, Hasher};
 
 /// A map that is ordered by nothing but its seed.
+#[cfg(feature = "dns")]
 pub(crate) type Map<K, V> = hashbrown::HashMap<K, V, Seeded>;
 
 /// Odd, and with about as many ones as zeros (the first digits of pi, as everyone takes).

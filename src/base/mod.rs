@@ -10,6 +10,7 @@
 mod address;
 mod arena;
 mod hash;
+mod index;
 mod list;
 mod name;
 mod number;
@@ -22,8 +23,10 @@ mod timers;
 pub(crate) use address::push_address;
 pub(crate) use arena::dead;
 pub use arena::{Arena, Key};
+#[cfg(feature = "dns")]
 pub(crate) use hash::Map;
 pub use hash::{Seeded, SeededHasher};
+pub(crate) use index::Index;
 pub use list::{Linked, Links, List};
 pub(crate) use name::{is_named, is_same};
 #[cfg(any(feature = "fetch", feature = "demo"))]

@@ -7,20 +7,20 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::size_of;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::ops::{Add, Mul};
 use core::time::Duration;
 
 use super::conn::{Conn, ConnKey};
 use super::dial::Dial;
 use super::group::{FEW, Group};
-use super::host::{Host, HostKey};
+use super::host::Host;
 use super::intake::{Accepted, Command};
 use super::job::Job;
 use super::limit::Limit;
 use super::pace::Pace;
 use super::{Action, Config, PerHost, Try};
-use crate::base::{Arena, Instant};
+use crate::base::{Arena, Index, Instant};
 use crate::proto::Scratch;
 
 /// Why a configuration can't work. `Display` says it in a sentence.
@@ -220,7 +220,8 @@ impl Config {
             + limits
             + if self.retry_statuses { Pace::most_bytes(self.max_connections) } else { 0 }
             + load.addresses.saturating_sub(1) * Bytes(size_of::<Group>() + search);
-        let table = size_of::<HostKey>() + 1 + size_of::<(IpAddr, u32)>() + 1;
+        // That of origins, and that of addresses.
+        let table = 2 * Index::PLACE_BYTES;
         let held = self.limits.head_bytes.max(self.limits.trailer_bytes) as usize;
         let a_dial = load.addresses * Bytes(size_of::<SocketAddr>()) + 4 * size_of::<ConnKey>();
         let actions = (2 * Bytes(conns) + load.hosts).0;

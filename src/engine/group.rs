@@ -15,7 +15,8 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::hash::BuildHasher;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::{Index, IndexMut};
 
 use super::host::{HostKey, Names};
@@ -30,6 +31,7 @@ pub(super) const FEW: u32 = 4;
 /// Connections to one address, whatever name they were opened under.
 #[derive(Debug)]
 pub(super) struct Group {
+    pub(super) address: IpAddr,
     pub(super) limit: Limit,
     pub(super) conns: u32,
     /// Those of them that are busy.
@@ -50,12 +52,7 @@ pub(super) struct Group {
 pub(super) struct Groups(Vec<Group>);
 
 impl Groups {
-    pub(super) fn get(&self, number: usize) -> Option<&Group> {
-        self.0.get(number)
-    }
-
     /// All of them, in the order of their numbers.
-    #[cfg(any(test, debug_assertions, feature = "sim"))]
     pub(super) fn iter(&self) -> core::slice::Iter<'_, Group> {
         self.0.iter()
     }
@@ -108,7 +105,10 @@ impl Engine {
 
     /// The group of an address.
     pub(super) fn group_of(&mut self, address: SocketAddr) -> u32 {
-        if let Some(&group) = self.group_index.get(&address.ip()) {
+        let hash = self.hasher.hash_one(address.ip());
+        let groups = &self.groups;
+        let known = |group| (groups[group as usize].address == address.ip()).then_some(group);
+        if let Some(group) = self.group_index.find(hash, known) {
             return group;
         }
         let ceiling = self.ceiling(address);
@@ -126,6 +126,7 @@ impl Engine {
             Limit::new(&config, self.random.u64(..), Instant::ZERO)
         };
         let group = self.groups.add(Group {
+            address: address.ip(),
             limit,
             conns: 0,
             busy: 0,
@@ -134,7 +135,7 @@ impl Engine {
             waiting: VecDeque::new(),
             idle: List::new(),
         });
-        self.group_index.insert(address.ip(), group);
+        self.group_index.insert(hash, group);
         group
     }
 
@@ -199,15 +200,13 @@ impl Engine {
 /// Loopback, link-local, private and shared addresses: the user's own machines.
 fn is_private(address: SocketAddr) -> bool {
     match address.ip().to_canonical() {
-        core::net::IpAddr::V4(ip) => {
+        IpAddr::V4(ip) => {
             let [a, b, ..] = ip.octets();
             ip.is_loopback()
                 || ip.is_private()
                 || ip.is_link_local()
                 || (a == 100 && b & 0xc0 == 64)
         }
-        core::net::IpAddr::V6(ip) => {
-            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
-        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }

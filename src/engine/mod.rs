@@ -68,12 +68,10 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
 use core::hash::BuildHasher;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 
-use hashbrown::HashTable;
-
-use crate::base::{Arena, Instant, List, Map, Seeded, Timers};
+use crate::base::{Arena, Index, Instant, List, Seeded, Timers};
 use crate::proto::RequestError;
 
 #[cfg(feature = "fetch")]
@@ -190,9 +188,10 @@ pub struct Engine {
     conns: Arena<Conn>,
     dials: Arena<Dial>,
     hasher: Seeded,
-    interned: HashTable<HostKey>,
+    /// Hosts by their origin, groups by their address.
+    host_index: Index,
     groups: Groups,
-    group_index: Map<IpAddr, u32>,
+    group_index: Index,
     /// Hosts that have work and no obstacle.
     ring: List<0>,
     /// All idle connections, the longest idle first.
@@ -252,9 +251,9 @@ impl Engine {
             conns: Arena::new(),
             dials: Arena::new(),
             hasher,
-            interned: HashTable::new(),
+            host_index: Index::new(),
             groups: Groups::default(),
-            group_index: Map::with_hasher(hasher),
+            group_index: Index::new(),
             ring: List::new(),
             idle: List::new(),
             job_timers: Timers::new(),
@@ -331,7 +330,9 @@ impl Engine {
     pub fn host(&mut self, origin: &Origin<'_>) -> HostKey {
         let hash = self.hasher.hash_one((origin.scheme, origin.host, origin.port));
         let hosts = &self.hosts;
-        if let Some(&key) = self.interned.find(hash, |&key| hosts[key].origin() == *origin) {
+        let is_it = |key: &HostKey| hosts[*key].origin() == *origin;
+        let known = |number| hosts.at(number as usize).filter(is_it);
+        if let Some(key) = self.host_index.find(hash, known) {
             return key;
         }
         let limit = match self.config.per_host {
@@ -344,11 +345,7 @@ impl Engine {
         let key = self.hosts.insert(Host::new(origin, limit, pace, budget));
         self.intake.name_host(key, host::authority(origin));
         self.count_origin(key);
-        let (hosts, hasher) = (&self.hosts, self.hasher);
-        self.interned.insert_unique(hash, key, |&key| {
-            let origin = hosts[key].origin();
-            hasher.hash_one((origin.scheme, origin.host, origin.port))
-        });
+        self.host_index.insert(hash, key.slot());
         key
     }
 
@@ -411,17 +408,14 @@ impl Engine {
         self.hosts.iter().map(|(_, host)| host.stats())
     }
 
-    /// What is known of each address that several origins share, in no order.
+    /// What is known of each address that several origins share.
     pub fn address_stats(&self) -> impl Iterator<Item = AddressStats> {
-        self.group_index.iter().filter_map(|(&address, &number)| {
-            let group = self.groups.get(number as usize).filter(|group| group.origins > 1)?;
-            Some(AddressStats {
-                address,
-                origins: group.origins,
-                connections: group.conns,
-                limit: group.limit.allowed(),
-                explanation: group.limit.explain(),
-            })
+        self.groups.iter().filter(|group| group.origins > 1).map(|group| AddressStats {
+            address: group.address,
+            origins: group.origins,
+            connections: group.conns,
+            limit: group.limit.allowed(),
+            explanation: group.limit.explain(),
         })
     }
 
