@@ -3,10 +3,6 @@
 //! A key names one value for ever: when the value is removed, the key dies with it, and a later
 //! value in the same slot has another generation. Stale events therefore die at look-up instead
 //! of reaching a stranger. Look-up is an index and one comparison, never a hash.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "there is a generation for each slot that ever held a value: `insert` sees to that"
-)]
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -122,7 +118,8 @@ impl<T> Arena<T> {
         if !self.contains(key) {
             return None;
         }
-        self.generations[key.index()] = key.generation.wrapping_add(1);
+        let generation = self.generations.get_mut(key.index())?;
+        *generation = key.generation.wrapping_add(1);
         self.slots.try_remove(key.index())
     }
 
@@ -186,7 +183,9 @@ impl<T> Arena<T> {
         reason = "a slab of 2^32 values does not fit in memory: the index fits"
     )]
     fn key(&self, index: usize) -> Key<T> {
-        Key { index: index as u32, generation: self.generations[index], of: PhantomData }
+        // `insert` has made one for each slot that ever held a value.
+        let Some(&generation) = self.generations.get(index) else { dead() };
+        Key { index: index as u32, generation, of: PhantomData }
     }
 }
 

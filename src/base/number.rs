@@ -16,22 +16,22 @@ impl fmt::Display for Number {
 
 /// A number in digits of a base from 10 to 16, without memory of its own and without the cost of formatting.
 #[expect(
-    clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     reason = "a number of 64 bits has 20 digits at most, and each is less than its base"
 )]
 #[inline]
 fn digits<const BASE: u64>(mut number: u64, out: &mut [u8; 20]) -> &[u8] {
     let mut at = out.len();
-    loop {
+    for place in out.iter_mut().rev() {
         let digit = (number % BASE) as u8;
+        *place = if digit < 10 { b'0' + digit } else { b'a' + (digit - 10) };
         at -= 1;
-        out[at] = if digit < 10 { b'0' + digit } else { b'a' + (digit - 10) };
         number /= BASE;
         if number == 0 {
-            return &out[at..];
+            break;
         }
     }
+    out.get(at..).unwrap_or_default()
 }
 
 /// A number in decimal digits.

@@ -115,7 +115,12 @@ impl Timers {
     }
 
     fn remove(&mut self, place: usize) {
-        let (_, thing) = self.heap.swap_remove(place);
+        // The last one takes its place.
+        let Some(last) = self.heap.pop() else { dead() };
+        let (_, thing) = match self.heap.get_mut(place) {
+            Some(entry) => core::mem::replace(entry, last),
+            None => last,
+        };
         *self.place(thing as usize) = NONE;
         if place < self.heap.len() {
             self.stands(place);

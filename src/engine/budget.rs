@@ -72,7 +72,7 @@ impl Budget {
     /// Spends a retry, and says when it may be made: now, or when the tokens lent so far are
     /// earned.
     pub fn take(&mut self, now: Instant) -> Instant {
-        let per_nano = u64::from(self.config.per_second);
+        let per_nano = u64::from(self.config.per_second.max(1));
         let nanos = nanos(now - self.as_of);
         self.add(nanos.saturating_mul(per_nano));
         self.as_of = self.as_of.max(now);

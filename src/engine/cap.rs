@@ -17,7 +17,7 @@ use core::time::Duration;
 use super::Engine;
 use super::conn::State;
 use super::host::HostKey;
-use crate::base::Instant;
+use crate::base::{Instant, part};
 
 /// An idle connection that nobody has missed for this long may give way to any other.
 pub(super) const UNMISSED: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ impl Engine {
         if self.exhausted <= now {
             // Those that fail together are one shortage; each further one is rested from longer.
             self.cap_rises = now + self.cap_rest;
-            self.cap_rest = (self.cap_rest * 2).min(CAP_REST_MOST);
+            self.cap_rest = part(self.cap_rest, 2, 1).min(CAP_REST_MOST);
         }
         self.exhausted = now + EXHAUSTED_PAUSE;
     }

@@ -24,7 +24,7 @@ use super::observe::What;
 use super::outage::NameServers;
 use super::settle::Attempt;
 use super::{Action, Engine, Failing, Handler, Kind, Phase, TlsInfo, Try, retry};
-use crate::base::{Instant, Key, push_address};
+use crate::base::{Instant, Key, part, push_address};
 
 /// A host that served is probed at least this often.
 const PATIENT_CAP: Duration = Duration::from_secs(3);
@@ -381,7 +381,7 @@ impl Engine {
         let host = &mut self.hosts[key];
         if alive {
             // Others of its connections work: only the opening of further ones rests.
-            host.hold_open = now + wait.max(self.config.backoff_base / 2);
+            host.hold_open = now + wait.max(part(self.config.backoff_base, 1, 2));
             self.ring_host(key);
             return;
         }

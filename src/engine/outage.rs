@@ -104,7 +104,7 @@ impl Engine {
         now: Instant,
     ) -> bool {
         let known = self.outage.names_heard;
-        let half = since + (now - since) / 2;
+        let half = since.halfway(now);
         let ours = match servers {
             NameServers::Answered => {
                 self.outage.names_heard(since, now);
@@ -132,9 +132,7 @@ impl Engine {
                 self.outage.heard(now);
                 return false;
             }
-            Kind::Unreachable | Kind::ConnectTimeout
-                if self.outage.heard <= began + (now - began) / 2 =>
-            {
+            Kind::Unreachable | Kind::ConnectTimeout if self.outage.heard <= began.halfway(now) => {
                 if self.hosts[host].has_served() {
                     self.outage.failing = Some(match self.outage.failing {
                         Some((one, more)) => (one, more || one != host),

@@ -110,14 +110,15 @@ impl Habits {
     /// How long a connection that comes to rest is kept: less than the server keeps it, by a tenth
     /// and 20 ms for the way, and by up to a second of what it announced in whole seconds.
     pub(super) fn idle_for(&mut self, configured: Duration) -> Duration {
-        let margin = |life: Duration| (life - life / 10).saturating_sub(Duration::from_millis(20));
+        // In milliseconds.
+        let margin = |life: u64| (life - life / 10).saturating_sub(20);
         let hint = self.hint.map(|seconds| {
-            let hint = Duration::from_secs(u64::from(seconds));
+            let hint = u64::from(seconds) * 1000;
             // An announced second may have been cut short by up to a second of rounding.
-            margin(hint).min(hint.saturating_sub(Duration::from_millis(500)))
+            margin(hint).min(hint.saturating_sub(500))
         });
         let learned = self.idle_life.map(|life| {
-            let life = Duration::from_millis(u64::from(life));
+            let life = u64::from(life);
             self.rests += 1;
             if self.rests < RESTS {
                 return margin(life);
@@ -125,7 +126,8 @@ impl Habits {
             self.rests = 0;
             life + life / 2
         });
-        configured.min(hint.unwrap_or(configured)).min(learned.unwrap_or(configured))
+        let least = hint.unwrap_or(u64::MAX).min(learned.unwrap_or(u64::MAX));
+        configured.min(Duration::from_millis(least))
     }
 
     /// Whether a connection that served `requests` has come to the end of what the server gives.

@@ -11,16 +11,16 @@ use crate::base::nanos;
 /// A single answer counts for at most this much: a few slow ones among many quick ones must not
 /// make the loop rest for longer than the quick ones bear.
 const MOST: u32 = 4_000;
-/// Time over which work and waiting are weighed against each other.
-const MEMORY: Duration = Duration::from_millis(20);
+/// Nanoseconds over which work and waiting are weighed against each other.
+const MEMORY: u64 = 20_000_000;
 /// Less than this says nothing yet.
-const ENOUGH: Duration = Duration::from_millis(2);
+const ENOUGH: u64 = 2_000_000;
 /// A short time is this part of that of an answer: a rest in vain makes answers later by no more.
 const PART: u32 = 8;
 
 /// So many times as long a light load waits as it works.
 #[cfg(feature = "cli")]
-const LIGHT: u32 = 9;
+const LIGHT: u64 = 9;
 
 /// How much of its time a loop is at work.
 #[cfg(feature = "cli")]
@@ -38,8 +38,9 @@ pub(crate) enum Work {
 pub(super) struct Pulse {
     /// Microseconds from a request to the first byte of its answer; zero while none has come.
     answer: u32,
-    working: Duration,
-    waiting: Duration,
+    /// Nanoseconds.
+    working: u64,
+    waiting: u64,
 }
 
 impl Pulse {
@@ -54,12 +55,17 @@ impl Pulse {
         if self.answer == 0 {
             return;
         }
-        self.working += working;
-        self.waiting += waiting;
-        if self.working + self.waiting > MEMORY {
+        self.working = self.working.saturating_add(nanos(working));
+        self.waiting = self.waiting.saturating_add(nanos(waiting));
+        if self.all() > MEMORY {
             self.working /= 2;
             self.waiting /= 2;
         }
+    }
+
+    /// Work and waiting.
+    const fn all(&self) -> u64 {
+        self.working.saturating_add(self.waiting)
     }
 
     /// A time that is short beside the time of an answer.
@@ -70,11 +76,11 @@ impl Pulse {
     /// How much of its time the loop is at work. Before it is known, it is neither light nor heavy.
     #[cfg(feature = "cli")]
     pub(super) fn work(&self) -> Work {
-        if self.working + self.waiting < ENOUGH {
+        if self.all() < ENOUGH {
             Work::Middle
         } else if self.is_pressed() {
             Work::Heavy
-        } else if self.working * LIGHT < self.waiting {
+        } else if self.working.saturating_mul(LIGHT) < self.waiting {
             Work::Light
         } else {
             Work::Middle
@@ -89,7 +95,7 @@ impl Pulse {
 
     /// The loop is at work for more than this part of its time.
     pub(super) fn works_for(&self, part: u32) -> bool {
-        self.working + self.waiting >= ENOUGH && self.waiting < self.working * (part - 1)
+        self.all() >= ENOUGH && self.waiting < self.working.saturating_mul(u64::from(part) - 1)
     }
 }
 

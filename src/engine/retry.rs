@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use super::{Cause, Config, Kind};
+use crate::base::{nanos, part};
 
 /// What is known of the attempt that failed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -125,12 +126,8 @@ pub(super) fn backoff(config: &Config, failures: u32, random: &mut fastrand::Rng
     if let Some(delay) = config.retry_delay {
         return delay;
     }
-    let most = config
-        .backoff_base
-        .checked_mul(1_u32.checked_shl(failures.min(31)).unwrap_or(u32::MAX))
-        .map_or(config.backoff_cap, |most| most.min(config.backoff_cap));
-    let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX - 1);
-    Duration::from_nanos(random.u64(0..=nanos))
+    let most = part(config.backoff_base, 1 << failures.min(31), 1).min(config.backoff_cap);
+    Duration::from_nanos(random.u64(0..=nanos(most)))
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Worth {
             return Some((now + LOOK_AGAIN).min(pressure_ends));
         }
         // The busy ones may all have begun just now: the queue lasts so many rounds of theirs.
-        let rounds = u64::from(queued.max(1).div_ceil(busy.max(1)));
+        let rounds = u64::from(queued.div_ceil(busy.max(1)).max(1));
         let least = u64::from(self.opening) / rounds;
         let after = self.since + Duration::from_micros(least + 1);
         (self.opening > 0 && u64::from(self.serving) <= least && now < after).then_some(after)

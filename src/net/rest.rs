@@ -11,8 +11,10 @@
 
 use core::time::Duration;
 
+use crate::base::nanos;
+
 /// Events that have to be expected in a rest.
-const WORTH: u32 = 2;
+const WORTH: u64 = 2;
 /// Whoever wants to be back sooner than this does not rest.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -30,8 +32,8 @@ impl Rest {
     pub(super) fn came(&mut self, events: usize, after: Duration) {
         let Ok(events) = u32::try_from(events) else { return };
         self.last = events;
-        let Some(gap) = after.checked_div(events) else { return };
-        let gap = u32::try_from(gap.as_nanos()).unwrap_or(u32::MAX).clamp(1, 10_000_000);
+        let Some(gap) = nanos(after).checked_div(events.into()) else { return };
+        let gap = u32::try_from(gap).unwrap_or(u32::MAX).clamp(1, 10_000_000);
         self.gap = if self.gap == 0 { gap } else { (self.gap * 15 + gap) / 16 };
     }
 
@@ -45,7 +47,7 @@ impl Rest {
         most: Duration,
     ) -> Option<Duration> {
         let rest = short.min(most);
-        let worth = Duration::from_nanos(u64::from(self.gap)) * WORTH;
+        let worth = Duration::from_nanos(u64::from(self.gap) * WORTH);
         let unhurried = timeout.is_none_or(|timeout| timeout >= SOON);
         let behind = self.last > running / 2;
         (unhurried && !behind && self.gap > 0 && rest >= worth).then_some(rest)

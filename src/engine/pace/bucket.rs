@@ -350,7 +350,7 @@ fn spread(all: &mut [Candidate]) {
     }
     let middle = count / 2;
     // The mean of logarithms, weighted: close enough to even for an odd number of steps.
-    all[middle].rate = geometric(low, high).clamp(all[0].rate + middle as u64, u64::MAX);
+    all[middle].rate = geometric(low, high).max(all[0].rate + middle as u64);
     spread(&mut all[..=middle]);
     spread(&mut all[middle..]);
 }

@@ -102,7 +102,7 @@ impl Seen {
     fn next(&self, now: Instant, level: u32, before: History, first: Instant) -> Self {
         // Whoever is refused at once what is beyond a limit never gets so far.
         let twice = (self.level + 1).saturating_mul(2);
-        let says = self.within.saturating_mul(16) / (self.above + 1);
+        let says = self.within.saturating_mul(16) / self.above.saturating_add(1);
         let more = (self.above >= twice || self.most + 1 >= twice) && says >= LEAST;
         let came_back = self.back_at.is_none();
         let served = u64::from(self.above) + u64::from(self.within);

@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use super::{MILLI, SECOND};
-use crate::base::{Instant, mul_div, nanos};
+use crate::base::{Instant, mul_div, nanos, part};
 
 /// The least and the longest time between two questions whether a window has ended.
 const BLOCKED_GAP: u64 = 50_000_000;
@@ -101,7 +101,7 @@ impl Door {
     /// How long a rate that a window tells is kept at least, before more is asked for.
     pub(super) fn keeps(&self) -> Duration {
         match self.window {
-            Some(window) if window.confirmed => self.length + self.length / 4,
+            Some(window) if window.confirmed => part(self.length, 5, 4),
             Some(_) => UNCONFIRMED,
             None => Duration::ZERO,
         }
@@ -148,13 +148,13 @@ impl Door {
         // A bucket would have let some pass meanwhile.
         let missed = mul_div(rate, nanos(waited), SECOND * MILLI);
         (self.since, self.count) = (sent_at, 1);
-        let is_window = asked >= 3 && missed >= 3 && waited * 16 >= length;
+        let is_window = asked >= 3 && missed >= 3 && part(waited, 16, 1) >= length;
         if !is_window || !may_be_window || rate < super::learned::SLOWEST {
             return None;
         }
         // It was used up long before its end: this is all it has.
-        let before = core::mem::replace(&mut self.length, length);
-        let confirmed = before.abs_diff(length) <= length / 4;
+        let before = nanos(core::mem::replace(&mut self.length, length));
+        let confirmed = before.abs_diff(nanos(length)) <= nanos(length) / 4;
         self.window = Some(Window { rate: rate - rate / 64, confirmed });
         self.window
     }

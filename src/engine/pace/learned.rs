@@ -20,7 +20,7 @@ use core::time::Duration;
 use super::bucket::{Buckets, Sent};
 use super::door::{Door, Window};
 use super::{MILLI, RECENT, SECOND};
-use crate::base::{Instant, mul_div, nanos, root};
+use crate::base::{Instant, mul_div, nanos, part, root};
 
 /// The slowest rate of the search: one request in ten seconds.
 pub(super) const SLOWEST: u64 = MILLI / 10;
@@ -199,14 +199,16 @@ impl Learned {
                 self.rate = fastest.min(slowest * 4);
             }
             Ended::Run { at, before, rest } => {
-                let gave = |time: Duration| mul_div(passed * MILLI, SECOND, nanos(time).max(1));
+                let (ran, rest) = (nanos(at - began), nanos(rest));
+                let gave = |time: u64| mul_div(passed * MILLI, SECOND, time.max(1));
                 // As much as this, the pause included, in which it may have given more.
-                let least = gave(at - began + rest);
+                let least = gave(ran.saturating_add(rest));
                 // A run may begin in one window and end in the next: the least is what one has.
                 let all = self.least_passed.saturating_mul(MILLI);
-                let window = mul_div(all, SECOND, nanos(self.longest).max(1));
-                let is_long = at - began >= self.longest * 2;
-                if is_long && gave(at - began) > window.saturating_add(window / 16) {
+                let longest = nanos(self.longest).max(1);
+                let window = mul_div(all, SECOND, longest);
+                let is_long = ran / 2 >= longest;
+                if is_long && gave(ran) > window.saturating_add(window / 16) {
                     self.least_passed = u64::MAX;
                 }
                 let is_window =
@@ -214,20 +216,17 @@ impl Learned {
                 self.least_passed = self.least_passed.min(passed);
                 let may_be = |range: (u64, u64)| (range.0..=range.1.min(before)).contains(&window);
                 let possible = self.buckets.as_ref().and_then(|buckets| buckets.range());
-                self.rate = if is_window && (at - began) * 2 < rest {
+                self.rate = if is_window && ran.saturating_mul(2) < rest {
                     // As many as once before, whatever time they took: all that a window has.
                     self.counts_windows = true;
-                    gave(self.longest)
-                } else if passed > self.least_passed
-                    && at - began < rest
-                    && possible.is_some_and(may_be)
-                {
+                    gave(longest)
+                } else if passed > self.least_passed && ran < rest && possible.is_some_and(may_be) {
                     // What began before a window's end and went on in the next looks like that, too.
                     window
                 } else if self.counts_windows {
                     self.stood.min(before - before / 16).max(least)
                 } else {
-                    self.fitting(before, gave(now - began)).max(least)
+                    self.fitting(before, gave(nanos(now - began))).max(least)
                 };
                 // A window that is used up to the last request refuses one that comes a little early.
                 let room = match self.counts_windows {
@@ -498,9 +497,9 @@ impl Learned {
             }
         } else {
             let least = Duration::from_secs(1 << self.failed);
-            let least = least.max(self.pause * (PAUSES_APART << self.failed));
+            let least = least.max(part(self.pause, PAUSES_APART << self.failed, 1));
             let least = least.max(self.door.keeps());
-            let wait = ((now - self.complained_at) / 16).clamp(least, SLOWLY.max(least));
+            let wait = part(now - self.complained_at, 1, 16).min(SLOWLY).max(least);
             (CAREFUL_REQUESTS.min(self.rate / MILLI * 8).max(32), wait)
         };
         if self.paced >= enough && quiet >= wait {
@@ -523,7 +522,7 @@ impl Learned {
         let pauses = nanos(self.pause) / SECOND * self.rate / MILLI;
         let lost = 8 - u32::try_from(mul_div(8, holds.min(pauses), pauses.max(1)))
             .map_or(7, |kept| kept.min(7));
-        let wait = self.pause * ((PAUSES_APART << self.failed) * lost) / 8;
+        let wait = part(self.pause, (PAUSES_APART << self.failed) * lost, 8);
         if self.paced >= EXPLORE_REQUESTS && quiet >= wait {
             self.step = FIRST_STEP;
             self.step_up(now);

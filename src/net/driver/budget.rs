@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, nanos, part};
 
 /// Steps between two looks at the clock, where they are quick.
 pub(super) const STRIDE: u32 = 32;
@@ -18,7 +18,8 @@ const PART: u32 = 8;
 /// The time of one turn.
 #[derive(Debug)]
 pub(super) struct Budget {
-    most: Duration,
+    /// Nanoseconds of a turn.
+    most: u64,
     /// Longer than this from one look to the next is slow.
     slow_from: Duration,
     until: Instant,
@@ -33,8 +34,8 @@ impl Budget {
     pub(super) fn new(most: Duration) -> Self {
         let (until, looked) = (Instant::ZERO, Instant::ZERO);
         Self {
-            most,
-            slow_from: most / PART,
+            most: nanos(most),
+            slow_from: part(most, 1, PART),
             until,
             looked,
             stride: STRIDE,
@@ -46,7 +47,7 @@ impl Budget {
 
     /// A turn begins.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.until = now + self.most / 2;
+        self.until = now + Duration::from_nanos(self.most / 2);
         self.looked = now;
         self.unlooked = 0;
         if !core::mem::take(&mut self.slow) {
@@ -57,8 +58,7 @@ impl Budget {
 
     /// It has waited until `now`: that is not its work. What came before leaves a half at least.
     pub(super) fn waited(&mut self, waited: Duration, now: Instant) {
-        let half = self.most - self.most / 2;
-        self.until = (self.until + waited).max(now) + half;
+        self.until = (self.until + waited).max(now) + Duration::from_nanos(self.most.div_ceil(2));
         self.spent = false;
         self.looked = now;
         self.unlooked = 0;

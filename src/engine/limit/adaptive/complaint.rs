@@ -10,9 +10,9 @@ use super::super::{Complaint, Sample};
 use super::{
     Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
     NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_LONGEST, PROOF, REFUTED, SERVED_BETWEEN_PROBES,
-    SHARED_FOR, UNHEARD_LEAST, Unheard, Wall,
+    SHARED_FOR, UNHEARD_LEAST, Unheard, Wall, rounds,
 };
-use crate::base::Instant;
+use crate::base::{Instant, part};
 
 impl Adaptive {
     pub(in crate::engine::limit) fn refusal_costs(&mut self, pause: Duration) {
@@ -69,9 +69,10 @@ impl Adaptive {
     /// A first complaint while it grows: whether it was chance is known when as many were served as
     /// there are connections.
     pub(super) fn is_in_doubt(&mut self, now: Instant) -> bool {
-        let round = Duration::from_nanos(self.time);
         let Some(doubt) = self.doubt else { return false };
-        if self.served - doubt.served < u64::from(self.level) || now < doubt.at + round {
+        if self.served - doubt.served < u64::from(self.level)
+            || now < doubt.at + rounds(self.time, 1)
+        {
             return true;
         }
         self.doubt = None;
@@ -111,14 +112,15 @@ impl Adaptive {
             return;
         }
         let survivors = (open - 1).min(self.level);
-        let round = Duration::from_nanos(self.time);
         let survivors = if probing || growing {
             // What was borne below says nothing of this level.
             self.proof = 0;
             self.proof_fresh = 0;
             // Others may have closed meanwhile: so many were served together.
             survivors.max(self.proven.min(self.level))
-        } else if open > self.level || (self.at_wall() && now < self.settled_at + round * 4) {
+        } else if open > self.level
+            || (self.at_wall() && now < self.settled_at + rounds(self.time, 4))
+        {
             // More than the level were open still, or it was found just now, and is not quite
             // right yet.
             survivors
@@ -170,7 +172,7 @@ impl Adaptive {
     /// is left is where growth begins again: to open as many anew at once would be to ask for as many
     /// refusals, if it bears fewer now.
     pub(in crate::engine::limit) fn lost(&mut self, now: Instant, left: u32) {
-        if now - self.losses.since > Duration::from_nanos(self.time) * 2 {
+        if now - self.losses.since > rounds(self.time, 2) {
             self.losses = Losses { since: now, count: 0 };
         }
         self.losses.count = self.losses.count.saturating_add(1);
@@ -219,7 +221,7 @@ impl Adaptive {
             *before = Unheard { since: now, waiting: unheard, answered: 0, ..*before };
             return;
         }
-        let patience = Duration::from_nanos(self.time).saturating_mul(before.patience);
+        let patience = rounds(self.time, before.patience);
         if now - before.since < patience.max(UNHEARD_LEAST) {
             return;
         }
@@ -244,8 +246,8 @@ impl Adaptive {
     /// more.
     fn taken_up(&mut self, now: Instant, sample: &Sample, unheard: u32) {
         let waits = &mut self.unheard;
-        let patience = Duration::from_nanos(self.time).saturating_mul(waits.patience);
-        if now - waits.since >= patience.max(UNHEARD_LEAST) / 2
+        let patience = rounds(self.time, waits.patience);
+        if now - waits.since >= part(patience.max(UNHEARD_LEAST), 1, 2)
             && let Some(level) = waits.cut_from.take()
         {
             // What comes as late as this would have come without any room.
@@ -345,15 +347,14 @@ impl Adaptive {
             return;
         }
         let less = (self.level / 8).max(1);
-        let part = if now < self.shared { GIVEN_SHARED } else { GIVEN };
-        let saved = (now - self.gave_way).min(PROBE_LONGEST) * self.level / (part * less);
-        let way = Duration::from_nanos(self.time) * 2;
-        if saved < way * 2 {
+        let given = if now < self.shared { GIVEN_SHARED } else { GIVEN };
+        let saved = part((now - self.gave_way).min(PROBE_LONGEST), self.level, given * less);
+        if saved < rounds(self.time, 4) {
             return;
         }
         let Mode::Hold { due, due_served } = self.mode else { return };
         self.gave_way = now;
-        let (to, until) = (self.level - less, now + (saved - way));
+        let (to, until) = (self.level - less, now + saved.saturating_sub(rounds(self.time, 2)));
         self.mode = Mode::Yield { to, until, due, due_served };
     }
 }

@@ -311,6 +311,11 @@ pub(super) struct Adaptive {
     ledger: Ledger,
 }
 
+/// The time of so many rounds, of which one takes so many nanoseconds.
+fn rounds(time: u64, count: u32) -> Duration {
+    Duration::from_nanos(time.saturating_mul(count.into()))
+}
+
 impl Adaptive {
     pub(in crate::engine::limit) fn new(config: LimitConfig, seed: u64, now: Instant) -> Self {
         Self {
@@ -508,7 +513,7 @@ impl Adaptive {
                 }
                 if !self.window.is_open() {
                     // Whatever comes may end this: the last of those that are waited for may be lost.
-                    let patience = Duration::from_nanos(self.time) * 16;
+                    let patience = rounds(self.time, 16);
                     if self.window.is_complete(now, patience) {
                         self.window = self.window.reopened(now);
                     }
@@ -527,7 +532,7 @@ impl Adaptive {
             Mode::Probe { to, began } => self.probed(now, sample, to, began),
             Mode::Yield { to, until, due, due_served } => {
                 if now >= until {
-                    let long = (Duration::from_nanos(self.time) * 8).max(TRIAL_EVERY_MIN);
+                    let long = rounds(self.time, 8).max(TRIAL_EVERY_MIN);
                     self.gift =
                         Some(Gift { above: to, since: now, until: now + long, refused: false });
                     // The time until the next probe is that since the last.

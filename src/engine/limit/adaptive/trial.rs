@@ -13,15 +13,16 @@ use super::{
     AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, FIRM, HELD_MAX, LEAP, MANY, Mode, NOISY,
     PAUSES_APART, PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE,
     SERVED_BETWEEN_PROBES, SHARED_FOR, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
+    rounds,
 };
-use crate::base::{Instant, mul_div};
+use crate::base::{Instant, mul_div, part};
 
 impl Adaptive {
     /// Holds the level until the next trial is due.
     pub(super) fn hold(&mut self, now: Instant) {
-        let soon = Duration::from_nanos(self.time) * 4;
+        let soon = rounds(self.time, 4);
         let costly = match self.wall {
-            Some(wall) if wall.what.is_an_answer() => self.pause.saturating_mul(PAUSES_APART),
+            Some(wall) if wall.what.is_an_answer() => part(self.pause, PAUSES_APART, 1),
             _ => Duration::ZERO,
         };
         if self.at_wall() && costly.is_zero() && self.wall.is_some_and(|wall| wall.times <= 1) {
@@ -36,13 +37,13 @@ impl Adaptive {
             Some(wall) if self.at_wall() => (wall.since, PROBE_EVERY_MIN.max(costly)),
             _ => (self.settled_at, TRIAL_EVERY_MIN),
         };
-        let least = least.max(Duration::from_nanos(self.time) * 8);
-        let wait = ((now - since) / AGE_PART).clamp(least, TRIAL_EVERY_MAX.max(least));
+        let least = least.max(rounds(self.time, 8));
+        let wait = part(now - since, 1, AGE_PART).min(TRIAL_EVERY_MAX).max(least);
         // Not all hosts of a list at once, and no rhythm with another client.
-        let wait = wait * self.rng.u32(896..1152) / 1024;
+        let wait = part(wait, self.rng.u32(896..1152), 1024);
         self.hold_until(now, now + wait);
         // A probe that was refused has nothing to do with trials, and does not put them off.
-        let rest = now + wait.max(self.trial * APART);
+        let rest = now + wait.max(part(self.trial, APART, 1));
         self.trial_after = if self.at_wall() { self.rested_at } else { rest };
     }
 
@@ -153,17 +154,17 @@ impl Adaptive {
             let to = if self.vague { least } else { step.min(knee.max(least)) }.max(floor);
             // At a wall less serves less, if it did not grow past a knee on the way there. Where times
             // vary, to know takes long, and is asked for when long enough was served before.
-            let takes = Duration::from_nanos(self.time) * self.needed(to) / to.max(1);
+            let takes = part(rounds(self.time, APART_AT_WALL), self.needed(to), to.max(1));
             let since = now - self.first_answer.unwrap_or(now);
             let hurried = alarm || doubled || self.vague || !self.at_wall();
-            if reading.count >= self.needed(to) && (hurried || takes * APART_AT_WALL <= since) {
+            if reading.count >= self.needed(to) && (hurried || takes <= since) {
                 self.try_down(now, to, reading);
                 return;
             }
         }
         if self.at_wall() {
             // A small share is asked about for the sake of the one who has it, not of the rest.
-            let patience = if self.level < 4 { PROBE_LONGEST / 4 } else { PROBE_LONGEST };
+            let patience = if self.level < 4 { part(PROBE_LONGEST, 1, 4) } else { PROBE_LONGEST };
             let served = self.served >= due_served || now - self.held_at > patience;
             if served && self.level < u32::from(self.config.ceiling) {
                 self.last_was_down = false;
@@ -219,14 +220,14 @@ impl Adaptive {
         let ratio = mul_div(u64::from(noise), 64, part);
         let needed = ratio * ratio * 50 / 4096;
         let rounds = if part > UNIT / 5 { to / 2 } else { to * 2 };
-        needed.clamp(u64::from(rounds.max(16)), u64::from(HELD_MAX)) as u32
+        needed.max(rounds.max(16).into()).min(HELD_MAX.into()) as u32
     }
 
     /// Ends a trial when it has seen enough.
     pub(super) fn judge(&mut self, now: Instant, to: u32, began: Instant, before: &Reading) {
         let count = self.window.sums.count;
-        let late = now - began > TRIAL_LONGEST.max(Duration::from_nanos(self.time) * 12);
-        let patience = Duration::from_nanos(self.time) * 8;
+        let late = now - began > TRIAL_LONGEST.max(rounds(self.time, 12));
+        let patience = rounds(self.time, 8);
         if !self.window.is_complete(now, patience) && !late && !self.is_hopeless(to, before) {
             return;
         }
@@ -236,7 +237,7 @@ impl Adaptive {
             return;
         };
         self.trial = now - began;
-        self.rested_at = now + self.trial * APART_AT_WALL;
+        self.rested_at = now + part(self.trial, APART_AT_WALL, 1);
         let ideal = mul_div(u64::from(to), UNIT, u64::from(self.level));
         let real = if to > self.level {
             after.gain(before)
@@ -282,7 +283,7 @@ impl Adaptive {
                 self.base = Some(after.per_unit);
             } else {
                 self.base = self.base.map(|base| base.min(after.per_unit));
-                self.alarm_at = now + self.trial * 4;
+                self.alarm_at = now + part(self.trial, 4, 1);
             }
             self.hold(now);
             if first {
@@ -343,13 +344,12 @@ impl Adaptive {
 
     /// Whether the one connection more was borne.
     pub(super) fn probed(&mut self, now: Instant, sample: &Sample, to: u32, began: Instant) {
-        let round = Duration::from_nanos(self.time);
         let together = sample.in_flight >= to && sample.sent_at >= began;
-        let lives = !sample.reused || sample.sent_at > began + round * 3;
+        let lives = !sample.reused || sample.sent_at > began + rounds(self.time, 3);
         let waits = self.leaves_waiting();
         if together && lives && !waits {
             self.bears_more(now, to);
-        } else if now - began > TRIAL_LONGEST.max(round * 12) {
+        } else if now - began > TRIAL_LONGEST.max(rounds(self.time, 12)) {
             if let Some(wall) = self.wall.as_mut().filter(|_| waits) {
                 wall.times += 1;
             }
