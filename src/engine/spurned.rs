@@ -27,17 +27,17 @@ pub(super) struct Spurned {
 }
 
 impl Spurned {
-    /// One more was. `patience` is how long a host is waited for; one that never served in this run is
-    /// not, and each of its requests ends after its attempts.
+    /// One more was, of a host that has served in this run and is waited for as long as `patience`: one that
+    /// never did, or not for longer than that, is not waited for, and its requests end after their attempts.
     pub(super) fn another(&mut self, now: Instant, patience: Option<Duration>) {
         if self.count == 0 {
             self.since = now;
         }
         self.count = self.count.saturating_add(1);
         let Some(doublings) = (self.count / MANY).checked_sub(1) else { return };
-        let waits = patience.is_some_and(|patience| now - self.since < patience);
-        let doublings = if waits { doublings.min(5) } else { 0 };
-        self.until = now + (FIRST * (1 << doublings)).min(LAST);
+        if patience.is_some_and(|patience| now - self.since < patience) {
+            self.until = now + (FIRST * (1 << doublings.min(5))).min(LAST);
+        }
     }
 
     /// An answer came.
@@ -79,13 +79,13 @@ mod tests {
         assert_eq!(times[32], Duration::from_millis(1_800));
         assert_eq!(times[97] - times[96], Duration::from_secs(3));
         // Nobody is waited for longer than that: then what resets them are perhaps these URLs.
-        assert_eq!(times[199] - times[198], Duration::from_millis(100));
+        assert_eq!(times[199], times[198]);
     }
 
     #[test]
     fn who_never_served_is_not_waited_for() {
         let times = opened(200, None);
-        assert_eq!(times[199], Duration::from_millis(18_400));
+        assert_eq!(times[199], Duration::ZERO);
     }
 
     #[test]
