@@ -239,7 +239,8 @@ pub struct TlsInfo {
     pub resumed: bool,
 }
 
-/// What a handler may ask for. Queued, and applied after the input that is being handled.
+/// What a handler may ask for. Queued, and applied after the input that is being handled, in order:
+/// nothing re-enters. Commands for a request that is done already do nothing.
 #[derive(Debug)]
 pub struct Ctl<'a> {
     pub(super) intake: &'a mut Intake,
@@ -260,7 +261,8 @@ impl Ctl<'_> {
         self.intake.room()
     }
 
-    /// Stops reading this response; at most one read buffer is still delivered.
+    /// Stops reading this response. What was read with the input that is being handled is still
+    /// delivered, one read buffer at most; where that is all of it, the request is done.
     pub fn pause(&mut self, job: JobKey) {
         self.intake.command(Command::Pause(job));
     }
@@ -270,12 +272,14 @@ impl Ctl<'_> {
         self.intake.command(Command::Resume(job));
     }
 
-    /// Calls a request off: it ends with [`Kind::Cancelled`].
+    /// Calls a request off, be it the one that this callback is about: nothing more of it is
+    /// delivered, and it ends with [`Kind::Cancelled`], even if this input brings its end as well.
+    /// In its own [`Handler::done`] it is too late.
     pub fn cancel(&mut self, job: JobKey) {
         self.intake.command(Command::Cancel(job));
     }
 
-    /// Calls everything off that was submitted so far.
+    /// Calls everything off that was submitted so far, the request of this callback included.
     pub fn cancel_all(&mut self) {
         self.intake.command(Command::CancelAll);
     }

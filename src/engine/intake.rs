@@ -33,6 +33,8 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Intake {
     commands: Vec<Command>,
+    /// Whether something is called off by them.
+    calls_off: bool,
     /// Requests that a handler submitted: each has its [`Command::Submit`].
     taken: VecDeque<Accepted>,
     /// Requests that may still be taken.
@@ -132,6 +134,7 @@ impl Intake {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             commands: Vec::new(),
+            calls_off: false,
             taken: VecDeque::new(),
             room: config.max_jobs as usize,
             gone: 0,
@@ -168,11 +171,18 @@ impl Intake {
     }
 
     pub(super) fn command(&mut self, command: Command) {
+        self.calls_off |= matches!(command, Command::Cancel(_) | Command::CancelAll);
         self.commands.push(command);
     }
 
     pub(super) fn has(&self, command: Command) -> bool {
         self.commands.contains(&command)
+    }
+
+    /// Whether a job that is under way is going to be called off.
+    #[inline]
+    pub(super) fn calls_off(&self, job: JobKey) -> bool {
+        self.calls_off && (self.has(Command::Cancel(job)) || self.has(Command::CancelAll))
     }
 
     /// A request from within a handler: encoded now, begun by the next poll.
@@ -350,6 +360,7 @@ impl Engine {
     pub fn poll(&mut self, now: Instant, handler: &mut dyn super::Handler) {
         while !self.intake.commands.is_empty() {
             let mut commands = core::mem::take(&mut self.intake.commands);
+            self.intake.calls_off = false;
             for command in commands.drain(..) {
                 match command {
                     Command::Pause(job) => self.pause(job),

@@ -172,6 +172,8 @@ impl Engine {
                         actions.push_back(Action::Transmit(key));
                     }
                 }
+                // Called off by what the interim answers before it led to.
+                Event::Head(..) if ctl.intake.calls_off(job_ref.key) => return Outcome::Dropped,
                 Event::Head(head, body) => {
                     host.habits.hinted(&head.keep_alive, number);
                     if *sending == Sending::Withheld {
@@ -241,7 +243,10 @@ impl Engine {
                     let length = content.len() as u64;
                     host.stats.bytes += length;
                     window.bytes += length;
-                    if matches!(delivery, Delivery::Deliver | Delivery::DeliverThen(_)) {
+                    let wanted = matches!(delivery, Delivery::Deliver | Delivery::DeliverThen(_));
+                    if wanted && ctl.intake.calls_off(job_ref.key) {
+                        // Nobody waits for it any more: not even the rest of this input.
+                    } else if wanted {
                         if job.progress.delivered + length > job.max_body_bytes {
                             return Outcome::Failed(Failing::new(Kind::BodyTooLarge));
                         }
@@ -251,6 +256,7 @@ impl Engine {
                         return Outcome::Dropped;
                     }
                 }
+                Event::Trailers(_) if ctl.intake.calls_off(job_ref.key) => {}
                 Event::Trailers(fields) => handler.trailers(&mut ctl, job_ref, fields),
                 Event::Done(persistence) => {
                     return Outcome::Done { persistence, surplus: taken < rest.len() };

@@ -421,6 +421,14 @@ impl Engine {
         handler: &mut dyn Handler,
     ) {
         let Some(job) = self.jobs.remove(key) else { return };
+        // Called off by a callback of this very input, which brought its end as well.
+        let result = if self.intake.calls_off(key) {
+            let phase = if attempt.first_byte.is_some() { Phase::Body } else { Phase::FirstByte };
+            let reused = attempt.conn.map(|conn| conn.reused);
+            Err(Failure { reused, ..Failure::new(Kind::Cancelled, phase) })
+        } else {
+            result
+        };
         // Whoever is told that this one is done may submit another in its place.
         self.intake.left();
         self.job_timers.cancel(key.index());

@@ -222,10 +222,14 @@ impl Handler for Pass<'_> {
         let mut decoder = slot.decoder.take();
         let mut control = Control { ctl, places: &mut self.state.places };
         let visitor = &mut *self.visitor;
-        let mut sink = |bytes: &[u8]| deliver(slot, visitor, &mut control, ticket, bytes);
         let flow = match &mut decoder {
-            None => Ok(sink(bytes)),
-            Some(decoder) => decoder.push(bytes, &mut sink),
+            None => Ok(deliver(slot, visitor, &mut control, ticket, bytes)),
+            // Few bytes may decode to many pieces: whoever calls it off sees no more of them.
+            Some(decoder) => decoder.push(bytes, &mut |bytes: &[u8]| {
+                let flow = deliver(slot, visitor, &mut control, ticket, bytes);
+                let doomed = control.places.entries[index].doomed;
+                if doomed { ControlFlow::Break(()) } else { flow }
+            }),
         };
         match flow {
             Ok(ControlFlow::Continue(())) => {}

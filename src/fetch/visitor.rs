@@ -286,7 +286,8 @@ impl Control<'_, '_> {
         self.places.room()
     }
 
-    /// Stops reading this answer; at most one read buffer is still delivered.
+    /// Stops reading this answer. What was read with the input that is being handled is still
+    /// delivered: what one read buffer decodes to, at most; where that is all, the request is done.
     pub fn pause(&mut self, ticket: Ticket) {
         if let Some(job) = self.places.job(ticket) {
             self.ctl.pause(job);
@@ -300,7 +301,9 @@ impl Control<'_, '_> {
         }
     }
 
-    /// Calls a request off: it ends as cancelled.
+    /// Calls a request off, be it the one that this callback is about: nothing more of it is
+    /// delivered, and it ends as cancelled, even if this input brings its end as well. In its own
+    /// [`Visitor::done`] it is too late.
     pub fn cancel(&mut self, ticket: Ticket) {
         if let Some(entry) = self.places.get(ticket) {
             entry.doomed = true;
@@ -310,7 +313,7 @@ impl Control<'_, '_> {
         }
     }
 
-    /// Calls everything off that was submitted so far.
+    /// Calls everything off that was submitted so far, the request of this callback included.
     pub fn cancel_all(&mut self) {
         self.ctl.cancel_all();
         for entry in &mut self.places.entries {
