@@ -287,7 +287,7 @@ impl Conn {
     pub(super) fn deadline(
         &self,
         config: &Config,
-        attempt_timeout: Option<Duration>,
+        waits: Option<Waits>,
     ) -> Option<(Instant, Overdue)> {
         match &self.state {
             // The race has its own.
@@ -295,9 +295,17 @@ impl Conn {
             State::Securing { until, .. } => Some((*until, Overdue::Fails(Kind::TlsTimeout))),
             State::Idle { until, .. } => Some((*until, Overdue::Retires)),
             State::Closing { until, .. } => Some((*until, Overdue::Gone)),
-            State::Busy(exchange) => exchange.deadline(config, attempt_timeout),
+            State::Busy(exchange) => exchange.deadline(config, waits.unwrap_or_default()),
         }
     }
+}
+
+/// How long one request is waited for: its own times, or the engine's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Waits {
+    pub(super) attempt: Option<Duration>,
+    pub(super) first_byte: Option<Duration>,
+    pub(super) stall: Option<Duration>,
 }
 
 /// What it means that a deadline passed.
@@ -319,28 +327,24 @@ pub(super) enum Overdue {
 
 impl Exchange {
     /// min(phase, attempt); paused: the attempt alone.
-    fn deadline(
-        &self,
-        config: &Config,
-        attempt_timeout: Option<Duration>,
-    ) -> Option<(Instant, Overdue)> {
-        let attempt = attempt_timeout
+    fn deadline(&self, config: &Config, waits: Waits) -> Option<(Instant, Overdue)> {
+        let attempt = waits
+            .attempt
             .map(|timeout| (self.started + timeout, Overdue::Fails(Kind::AttemptTimeout)));
-        let phase = if self.paused { None } else { self.phase_deadline(config) };
+        let phase = if self.paused { None } else { self.phase_deadline(config, waits) };
         match (attempt, phase) {
             (Some(attempt), Some(phase)) => Some(if phase.0 < attempt.0 { phase } else { attempt }),
             (attempt, phase) => attempt.or(phase),
         }
     }
 
-    fn phase_deadline(&self, config: &Config) -> Option<(Instant, Overdue)> {
+    fn phase_deadline(&self, config: &Config, waits: Waits) -> Option<(Instant, Overdue)> {
         let (moves, phase) = match self.delivery {
             Delivery::Skip | Delivery::SkipThen(_) | Delivery::Again(_) => {
                 return Some((self.window.since + WORTH_WAITING, Overdue::Enough));
             }
             Delivery::Deliver | Delivery::DeliverThen(_) => {
-                let stall = config.stall_timeout;
-                let until = stall.map(|timeout| self.last_byte + timeout);
+                let until = waits.stall.map(|timeout| self.last_byte + timeout);
                 (true, until.map(|until| (until, Overdue::Fails(Kind::Stalled))))
             }
             Delivery::Undecided => match self.head_began {
@@ -348,7 +352,7 @@ impl Exchange {
                     let until = began + config.head_timeout;
                     (false, Some((until, Overdue::Fails(Kind::HeadTimeout))))
                 }
-                None => self.sending_deadline(config),
+                None => self.sending_deadline(config, waits),
             },
         };
         // That we have nothing to send is not the peer's slowness.
@@ -363,7 +367,11 @@ impl Exchange {
     }
 
     /// The deadline while no answer has begun, and whether anything moves meanwhile.
-    fn sending_deadline(&self, config: &Config) -> (bool, Option<(Instant, Overdue)>) {
+    fn sending_deadline(
+        &self,
+        config: &Config,
+        waits: Waits,
+    ) -> (bool, Option<(Instant, Overdue)>) {
         let fails = |at: Instant, kind| Some((at, Overdue::Fails(kind)));
         match self.sending {
             Sending::Unsent => {
@@ -376,7 +384,7 @@ impl Exchange {
             // With a first byte, the head's own deadline holds.
             Sending::Starved { .. } | Sending::Withheld => (false, None),
             Sending::Sent { at } => {
-                let until = config.first_byte_timeout.and_then(|timeout| {
+                let until = waits.first_byte.and_then(|timeout| {
                     let unheard = self.overtaking.filter(|_| self.first_byte.is_none());
                     let looks = unheard.map(|it| UNHEARD_FOR * (it.looks + 1));
                     match looks.filter(|look| *look < timeout) {

@@ -191,8 +191,8 @@ impl Engine {
 
     pub(super) fn deadline_of(&self, key: ConnKey) -> Option<(Instant, Overdue)> {
         let conn = &self.conns[key];
-        let attempt = conn.exchange().and_then(|exchange| self.jobs[exchange.job].attempt_timeout);
-        conn.deadline(&self.config, attempt)
+        let waits = conn.exchange().map(|exchange| self.jobs[exchange.job].waits);
+        conn.deadline(&self.config, waits)
     }
 
     /// Arms the deadline of a connection's state. An entry that is armed earlier stays: when it

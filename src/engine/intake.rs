@@ -9,6 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::conn::Waits;
 use super::host::HostKey;
 use super::job::{ByteRange, Job, JobKey, JobState, Payload, Progress, Queue, Request, ResumeFrom};
 use super::{Config, Engine, SubmitError, resume};
@@ -67,7 +68,7 @@ pub(super) struct Accepted {
 /// What method, options and configuration come to: the same for all requests of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
-    attempt_timeout: Option<Duration>,
+    waits: Waits,
     max_body_bytes: u64,
     attempts: u32,
     exchange: Exchange,
@@ -97,7 +98,7 @@ impl Accepted {
             is_get: terms.is_get,
             repeatable: terms.repeatable,
             attempts_allowed: terms.attempts,
-            attempt_timeout: terms.attempt_timeout,
+            waits: terms.waits,
             max_body_bytes: terms.max_body_bytes,
             expect_continue: self.expect_continue,
             urgent: terms.urgent,
@@ -124,7 +125,7 @@ impl Accepted {
 #[derive(Clone, Copy, Debug)]
 struct Defaults {
     attempts: u32,
-    attempt_timeout: Option<Duration>,
+    waits: Waits,
     max_body_bytes: u64,
     retry_unsafe: bool,
     free_moves: bool,
@@ -143,7 +144,11 @@ impl Intake {
             spare: Vec::new(),
             defaults: Defaults {
                 attempts: config.attempts,
-                attempt_timeout: config.attempt_timeout,
+                waits: Waits {
+                    attempt: config.attempt_timeout,
+                    first_byte: config.first_byte_timeout,
+                    stall: config.stall_timeout,
+                },
                 max_body_bytes: config.max_body_bytes,
                 retry_unsafe: config.retry_unsafe,
                 free_moves: config.free_moves,
@@ -252,7 +257,11 @@ impl Intake {
             expect_continue: options.expect_continue.filter(|_| has_body),
             range: None,
             terms: Terms {
-                attempt_timeout: options.attempt_timeout.or(defaults.attempt_timeout),
+                waits: Waits {
+                    attempt: options.attempt_timeout.or(defaults.waits.attempt),
+                    first_byte: options.first_byte_timeout.or(defaults.waits.first_byte),
+                    stall: options.stall_timeout.or(defaults.waits.stall),
+                },
                 max_body_bytes: options.max_body_bytes.unwrap_or(defaults.max_body_bytes),
                 attempts,
                 exchange: Exchange::of(request.method),

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::conn::Conn;
+use super::conn::{Conn, Waits};
 use super::host::Host;
 use super::refusal::ServerErrors;
 use super::{Ctl, Handler, JobRef, Kind, Retry, Try};
@@ -65,11 +65,17 @@ pub enum Payload {
     },
 }
 
-/// What one request wants otherwise than the engine's configuration says.
+/// What one request wants otherwise than the engine's configuration says. Connections are shared:
+/// how long opening one may take is the configuration's to say, for all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
     /// One attempt in all.
     pub attempt_timeout: Option<Duration>,
+    /// From the request written to the first byte of the answer; [`Duration::MAX`]: as long as it
+    /// takes, for an answer that is held back until there is something to tell.
+    pub first_byte_timeout: Option<Duration>,
+    /// Without one byte of the body; [`Duration::MAX`]: as long as it takes, for a stream of events.
+    pub stall_timeout: Option<Duration>,
     /// Attempts, the first one included.
     pub attempts: Option<u32>,
     /// The user's word that this request may be sent twice.
@@ -199,7 +205,7 @@ pub struct Job {
     /// May be sent again after bytes were sent: by its method, or by the user's word.
     pub(super) repeatable: bool,
     pub(super) attempts_allowed: u32,
-    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) waits: Waits,
     pub(super) max_body_bytes: u64,
     pub(super) expect_continue: Option<Duration>,
     /// Goes before the host's ordinary ones.

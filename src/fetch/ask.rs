@@ -181,6 +181,8 @@ pub(super) fn submit(
         tag: index as u64,
         options: engine::Options {
             attempt_timeout: timeout,
+            first_byte_timeout: profile.first_byte_timeout,
+            stall_timeout: profile.stall_timeout,
             attempts: profile.attempts,
             retry_unsafe: profile.retry_unsafe,
             at_most_once: profile.at_most_once,

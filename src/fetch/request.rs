@@ -67,6 +67,13 @@ pub struct Profile {
     pub range: Option<RangeSpec>,
     /// One attempt with its redirects (`-m`).
     pub timeout: Option<Duration>,
+    /// From the request written to the first byte of its answer; `None` is the engine's time,
+    /// [`Duration::MAX`] as long as it takes, for an answer that is held back until there is
+    /// something to tell.
+    pub first_byte_timeout: Option<Duration>,
+    /// Without one byte of the body; `None` is the engine's time, [`Duration::MAX`] as long as it
+    /// takes, for a stream of events.
+    pub stall_timeout: Option<Duration>,
     /// Attempts, the first one included; `None` is the engine's number.
     pub attempts: Option<u32>,
     /// The user's word that this request may be sent twice.
