@@ -14,8 +14,8 @@ use gannet::engine::{
     Report, Request, Resolved, Resume, Retry, Scheme, SubmitError,
 };
 use gannet::fetch::{
-    Answer, Control, Fetcher, Follow, Options, Outcome, Profile, Redirect, StartError, Ticket, Url,
-    UrlRules, Visitor, Want,
+    Answer, Control, ErrorKind, Fetcher, Follow, Options, Outcome, Profile, Redirect, StartError,
+    Ticket, Url, UrlRules, Visitor, Want,
 };
 use gannet::net::mio::Mio;
 use gannet::net::remote::{Order, RemoteError};
@@ -678,7 +678,8 @@ fn a_fetcher_drains() {
     }
     fetcher.drain(Duration::from_millis(300));
     assert_eq!(fetcher.wants(), 0);
-    assert!(fetcher.submit(&request(&server.url("/"), 9, Profile::default())).is_err());
+    let refused = fetcher.submit(&request(&server.url("/"), 9, Profile::default())).unwrap_err();
+    assert_eq!((refused.kind.clone(), refused.name()), (ErrorKind::Draining, "fetcher_draining"));
     let start = Clock::now();
     while !fetcher.is_idle() {
         fetcher.turn(None, &mut hooks).unwrap();

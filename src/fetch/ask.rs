@@ -226,7 +226,8 @@ pub(super) fn fault(request: &Request) -> Option<RequestError> {
 fn refused(error: SubmitError) -> Error {
     let kind = match error {
         SubmitError::Request(error) => ErrorKind::Request(error),
-        _ => ErrorKind::Full,
+        SubmitError::Draining => ErrorKind::Draining,
+        SubmitError::Full => ErrorKind::Full,
     };
     Error::new(kind, Phase::Queue)
 }

@@ -21,6 +21,9 @@ pub enum Kind {
     Request(RequestError),
     /// More requests than the fetcher holds; see [`Fetcher::wants`](super::Fetcher::wants).
     Full,
+    /// The fetcher is being drained: it takes nothing any more; see
+    /// [`Fetcher::drain`](super::Fetcher::drain).
+    Draining,
     /// A redirect was not followed.
     Redirect(RedirectError),
     /// The body can't be decoded.
@@ -41,6 +44,7 @@ impl Kind {
             Self::SchemeRefused(_) => "scheme_refused",
             Self::Request(error) => error.name(),
             Self::Full => "fetcher_full",
+            Self::Draining => "fetcher_draining",
             Self::Redirect(error) => error.name(),
             Self::Decode(error) => error.name(),
             Self::Filtered => "filtered",
@@ -60,6 +64,7 @@ impl Kind {
             }
             Self::Request(_) => CurlCode::BadFunctionArgument,
             Self::Full => CurlCode::OutOfMemory,
+            Self::Draining => CurlCode::AbortedByCallback,
             Self::Redirect(error) => error.exit(),
             Self::Decode(DecodeError::TooLarge(_)) | Self::FileTooLarge(_) => {
                 CurlCode::FilesizeExceeded
@@ -88,7 +93,7 @@ impl Kind {
                 "try without asking for compression; if that helps, the server compresses wrongly",
             ),
             Self::FileTooLarge(_) => Some("a larger body can be allowed"),
-            Self::Request(_) | Self::Full | Self::Filtered => None,
+            Self::Request(_) | Self::Full | Self::Draining | Self::Filtered => None,
             Self::Engine(kind) => engine_hint(*kind),
         }
     }
@@ -176,6 +181,9 @@ impl fmt::Display for Error {
             }
             Kind::Request(error) => error.fmt(f)?,
             Kind::Full => f.write_str("the fetcher holds as many requests as it was allowed")?,
+            Kind::Draining => {
+                f.write_str("the fetcher is being drained and takes no more requests")?;
+            }
             Kind::Redirect(error) => error.fmt(f)?,
             Kind::Decode(error) => error.fmt(f)?,
             Kind::Filtered => f.write_str("not wanted after the head was seen")?,

@@ -184,7 +184,8 @@ impl Fetcher {
         }
         if self.wants() == 0 {
             // What is wrong with the request would be so with room as well.
-            let kind = ask::fault(request).map_or(ErrorKind::Full, ErrorKind::Request);
+            let full = self.state.places.refusal();
+            let kind = ask::fault(request).map_or(full, ErrorKind::Request);
             return Err(Error::new(kind, Phase::Queue));
         }
         let ticket = self.state.take(request);

@@ -248,6 +248,11 @@ impl Places {
         self.most.saturating_sub(self.live + self.queued.len())
     }
 
+    /// Why there is no room.
+    pub(super) const fn refusal(&self) -> ErrorKind {
+        if self.closed { ErrorKind::Draining } else { ErrorKind::Full }
+    }
+
     fn get(&mut self, ticket: Ticket) -> Option<&mut Entry> {
         self.entries
             .get_mut(ticket.slot as usize)
@@ -275,7 +280,7 @@ impl Control<'_, '_> {
     /// told by [`Visitor::done`]. In `done` the place of the request that is done is free already.
     pub fn submit(&mut self, request: &Request) -> Result<(), Error> {
         if self.places.room() == 0 {
-            return Err(Error::new(ErrorKind::Full, Phase::Queue));
+            return Err(Error::new(self.places.refusal(), Phase::Queue));
         }
         self.places.queued.push((request.clone(), false));
         Ok(())
