@@ -259,8 +259,8 @@ impl Kind {
                 "the server's status asks to come back later, and no further attempt is allowed"
             }
             Self::HostDown => "the host is down: none of its addresses accepts a connection",
-            Self::HostClosed => "the host asked to be left alone for longer than gannet waits",
-            Self::AddressRefused => "the address is one that gannet was told not to speak to",
+            Self::HostClosed => "the host asked to be left alone for longer than is waited for",
+            Self::AddressRefused => "the address is one that must not be spoken to",
             Self::BudgetExhausted => "the budget for further attempts is used up",
             Self::BodyNotReplayable => "the request's body can't be sent a second time",
             Self::ReadFailed => "what was to be sent ended before the length that was announced",
