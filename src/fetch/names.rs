@@ -18,6 +18,9 @@ use crate::net::{Driver, Names, system_random};
 pub struct NameOptions {
     /// Whom to ask, and how. `None`: what resolv.conf and the hosts file of this machine say.
     pub dns: Option<dns::Config>,
+    /// How much of what was looked up is remembered, in place of what `dns` says, or of the 131,072
+    /// names of some 260 bytes that are its default. [`Options::tiny`](super::Options::tiny): 64 names.
+    pub cache: Option<dns::CacheConfig>,
     /// Reads those files, and finds out which families lead out of this machine, when the first
     /// name is looked up, instead of in [`Fetcher::new`](super::Fetcher::new): addresses alone need
     /// none of it. Nothing is told of their oddities then. Only where `dns`, `known` and `routes`
@@ -145,12 +148,15 @@ impl Directory {
         let mut random = system_random()?;
         let (known, routes) = (options.known, options.routes);
         if options.later && options.dns.is_none() && known.is_empty() && routes.is_empty() {
-            let names = Names::later(|seed| resolver(system().0, seed), random);
+            let cache = options.cache;
+            let names =
+                Names::later(move |seed| resolver(remembers(system().0, cache), seed), random);
             // Of no use where nothing is known beforehand.
             let families = dns::Families::Both;
             return Ok((Self { known, routes, families, warnings: Vec::new() }, Some(names)));
         }
         let (config, warnings) = options.dns.map_or_else(system, |config| (config, Vec::new()));
+        let config = remembers(config, options.cache);
         let families = config.families;
         let names = Names::new(resolver(config, random()), random);
         Ok((Self { known, routes, families, warnings }, Some(names)))
@@ -202,6 +208,11 @@ impl Directory {
 fn system() -> (dns::Config, Vec<String>) {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     dns::Config::from_system(&read("/etc/resolv.conf"), &read("/etc/hosts"), zone)
+}
+
+/// The same, remembering as much as was said.
+fn remembers(config: dns::Config, cache: Option<dns::CacheConfig>) -> dns::Config {
+    dns::Config { cache: cache.unwrap_or(config.cache), ..config }
 }
 
 /// A resolver, with what the configuration leaves to this machine.
@@ -275,6 +286,13 @@ mod tests {
             assert_eq!(driver.engine().held(), 0);
             assert_eq!(made.load(Ordering::Relaxed), times);
         }
+    }
+
+    #[test]
+    fn who_counts_kilobytes_remembers_few_names() {
+        let tiny = super::super::Options::tiny().names.cache;
+        assert_eq!(remembers(dns::Config::default(), tiny).cache.entries, 64);
+        assert_eq!(remembers(dns::Config::default(), None), dns::Config::default());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{AddressRules, DecodeLimits, NameOptions, Netrc, RedirectRules, Schem
 use crate::engine::{Bytes, Config, ConfigError, Load, grown};
 use crate::net::DriverConfig;
 use crate::net::mio::SocketOptions;
-use crate::tls;
+use crate::{dns, tls};
 
 /// Everything that holds for all requests of a [`Fetcher`](super::Fetcher).
 ///
@@ -78,12 +78,17 @@ impl Default for Options {
 
 impl Options {
     /// For a program that counts its kilobytes: [`Config::tiny`], [`DriverConfig::tiny`] and
-    /// [`tls::Options::tiny`], and as many events at once as that needs.
+    /// [`tls::Options::tiny`], as many events at once as that needs, and 64 names whose addresses
+    /// are remembered.
     pub fn tiny() -> Self {
         Self {
             engine: Config::tiny(),
             driver: DriverConfig::tiny(),
             tls: tls::Options::tiny(),
+            names: NameOptions {
+                cache: Some(dns::CacheConfig { entries: 64, ..dns::CacheConfig::default() }),
+                ..NameOptions::default()
+            },
             events: 32,
             ..Self::default()
         }
