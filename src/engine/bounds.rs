@@ -157,6 +157,12 @@ impl Config {
             }
             PerHost::Fixed(_) | PerHost::Auto { .. } => {}
         }
+        for (field, pace) in [("pace.rate", &self.pace), ("overall_pace.rate", &self.overall_pace)]
+        {
+            if pace.rate.is_some_and(|rate| rate.requests == 0) {
+                return Err(ConfigError::Zero(field));
+            }
+        }
         if self.backoff_base > self.backoff_cap {
             return Err(ConfigError::Above("backoff_base", "backoff_cap"));
         }
@@ -246,6 +252,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LowSpeed;
+    use super::super::pace::{PaceConfig, Rate};
     use super::*;
 
     #[test]
@@ -290,6 +298,8 @@ mod tests {
         let good = Config::default;
         let zero = Duration::ZERO;
         let limits = crate::proto::Limits::DEFAULT;
+        let rate = Some(Rate { requests: 0, per: Duration::from_secs(1) });
+        let none = PaceConfig { rate, ..PaceConfig::default() };
         let table = [
             (Config { max_connections: 0, ..good() }, ConfigError::Zero("max_connections")),
             (Config { max_jobs: 0, ..good() }, ConfigError::Zero("max_jobs")),
@@ -304,9 +314,44 @@ mod tests {
                 Config { per_host: PerHost::Auto { ceiling: None, start: 0 }, ..good() },
                 ConfigError::Zero("per_host.start"),
             ),
+            (
+                Config { per_host: PerHost::Auto { ceiling: Some(0), start: 1 }, ..good() },
+                ConfigError::Zero("per_host.ceiling"),
+            ),
             (Config { connect_timeout: zero, ..good() }, ConfigError::Zero("connect_timeout")),
+            (Config { tls_timeout: zero, ..good() }, ConfigError::Zero("tls_timeout")),
+            (Config { send_timeout: zero, ..good() }, ConfigError::Zero("send_timeout")),
+            (
+                Config { first_byte_timeout: Some(zero), ..good() },
+                ConfigError::Zero("first_byte_timeout"),
+            ),
             (Config { head_timeout: zero, ..good() }, ConfigError::Zero("head_timeout")),
             (Config { stall_timeout: Some(zero), ..good() }, ConfigError::Zero("stall_timeout")),
+            (
+                Config { attempt_timeout: Some(zero), ..good() },
+                ConfigError::Zero("attempt_timeout"),
+            ),
+            (
+                Config {
+                    low_speed: Some(LowSpeed { bytes_per_second: 1, during: zero }),
+                    ..good()
+                },
+                ConfigError::Zero("low_speed.during"),
+            ),
+            (Config { pace: none, ..good() }, ConfigError::Zero("pace.rate")),
+            (Config { overall_pace: none, ..good() }, ConfigError::Zero("overall_pace.rate")),
+            (
+                Config { limits: crate::proto::Limits { head_fields: 0, ..limits }, ..good() },
+                ConfigError::Zero("limits.head_fields"),
+            ),
+            (
+                Config { limits: crate::proto::Limits { line_bytes: 127, ..limits }, ..good() },
+                ConfigError::Least("limits.line_bytes", 128),
+            ),
+            (
+                Config { limits: crate::proto::Limits { trailer_fields: 257, ..limits }, ..good() },
+                ConfigError::Most("limits.trailer_fields", 256),
+            ),
             (
                 Config { backoff_base: Duration::from_secs(60), ..good() },
                 ConfigError::Above("backoff_base", "backoff_cap"),

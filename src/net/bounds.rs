@@ -166,6 +166,8 @@ mod tests {
         assert_eq!(small.check(), Err(ConfigError::Least("read_buffer", 512)));
         let idle = DriverConfig { read_budget: 0, ..DriverConfig::default() };
         assert_eq!(idle.check(), Err(ConfigError::Zero("read_budget")));
+        let no_hands = DriverConfig { handshakes_a_turn: 0, ..DriverConfig::default() };
+        assert_eq!(no_hands.check(), Err(ConfigError::Zero("handshakes_a_turn")));
         let no_time = DriverConfig { most_turn: Duration::ZERO, ..DriverConfig::default() };
         assert_eq!(no_time.check(), Err(ConfigError::Zero("most_turn")));
     }
