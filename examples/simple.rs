@@ -5,18 +5,28 @@
 use gannet::Fetcher;
 use gannet::fetch::Options;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Fetches them all; a line for each, in the order in which they end.
+pub fn run(urls: impl Iterator<Item = String>) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let mut fetcher = Fetcher::new(Options::default())?;
-    for url in std::env::args().skip(1) {
+    for url in urls {
         fetcher.get(&url)?;
     }
-    while let Some(response) = fetcher.next()? {
-        match &response.result {
+    let mut lines = Vec::new();
+    for response in fetcher.run() {
+        let response = response?;
+        lines.push(match &response.result {
             Ok(status) => {
-                println!("{status} {} ({} bytes)", response.final_url, response.body.len());
+                format!("{status} {} ({} bytes)", response.final_url, response.body.len())
             }
-            Err(error) => println!("{} failed: {error}", response.url),
-        }
+            Err(error) => format!("{} failed: {error}", response.url),
+        });
+    }
+    Ok(lines)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for line in run(std::env::args().skip(1))? {
+        println!("{line}");
     }
     Ok(())
 }

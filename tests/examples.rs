@@ -17,6 +17,8 @@ mod own_net;
 mod poll_loop;
 #[path = "../examples/sans_io.rs"]
 mod sans_io;
+#[path = "../examples/simple.rs"]
+mod simple;
 
 use gannet::origin::{Script, pattern, spawn};
 
@@ -31,6 +33,18 @@ fn records() -> Vec<String> {
         record.to_string()
     };
     (0..COUNT).map(record).collect()
+}
+
+#[test]
+fn the_simple_door() {
+    let server = spawn(Script::new()).unwrap();
+    let urls = (0..100).map(|n| server.url(&format!("/redirect-to?url=/bytes/{n}")));
+    let mut lines = simple::run(urls.chain(["http://127.0.0.1:1/".to_owned()])).unwrap();
+    lines.sort();
+    assert_eq!(lines.len(), 101);
+    assert!(lines[0].starts_with("200 http://127.0.0.1:"), "{}", lines[0]);
+    assert!(lines[99].contains("/bytes/"), "{}", lines[99]);
+    assert!(lines[100].starts_with("http://127.0.0.1:1/ failed: "), "{}", lines[100]);
 }
 
 #[test]
