@@ -22,6 +22,81 @@ fn what_the_guide_names_is_there() {
     assert!(named >= 9, "{named}");
 }
 
+/// Each bound of the engine and of its driver stands in the guide, with the name of what follows from it.
+#[test]
+fn every_bound_is_in_the_guide() {
+    let guide = include_str!("../docs/embedding.md");
+    let table = guide.split("\n## ").find(|part| part.starts_with("Every bound\n")).unwrap();
+    let ticked: BTreeSet<&str> = table.split('`').skip(1).step_by(2).collect();
+    // Habits, not bounds: what is done, and not how much of it.
+    let habits = [
+        "seed",
+        "free_moves",
+        "retry_statuses",
+        "retry_error_statuses",
+        "retry_attempt_timeouts",
+        "retry_all_errors",
+        "retry_unsafe",
+        "reuse",
+        "limits",
+    ];
+    let fields = |source: &'static str, name: &str, prefix: &str| {
+        let from = source.split(&format!("pub struct {name} {{")).nth(1).unwrap();
+        let lines = from.split("\n}").next().unwrap().lines();
+        let names = lines.filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
+        names.map(|name| format!("{prefix}{name}")).collect::<Vec<_>>()
+    };
+    let mut all = fields(include_str!("../src/engine/config.rs"), "Config", "");
+    all.extend(fields(include_str!("../src/proto/response.rs"), "Limits", "limits."));
+    all.extend(fields(include_str!("../src/net/bounds.rs"), "DriverConfig", ""));
+    all.extend(fields(include_str!("../src/fetch/decode/mod.rs"), "DecodeLimits", ""));
+    assert!(all.len() > 40, "{all:?}");
+    for field in all.iter().filter(|field| !habits.contains(&field.as_str())) {
+        assert!(
+            ticked.contains(field.as_str()),
+            "`{field}` is not in the table of docs/embedding.md"
+        );
+    }
+    // What is said of the defaults.
+    let (config, tiny) = (Config::default(), Config::tiny());
+    let row =
+        |name: &str| table.lines().find(|line| line.starts_with(&format!("| `{name}`"))).unwrap();
+    for (name, number, small) in [
+        ("max_connections", config.max_connections, tiny.max_connections),
+        ("max_jobs", config.max_jobs, tiny.max_jobs),
+        ("attempts", config.attempts, tiny.attempts),
+        ("limits.head_fields", config.limits.head_fields.into(), tiny.limits.head_fields.into()),
+        (
+            "limits.trailer_fields",
+            config.limits.trailer_fields.into(),
+            tiny.limits.trailer_fields.into(),
+        ),
+        (
+            "limits.interim_answers",
+            config.limits.interim_answers.into(),
+            tiny.limits.interim_answers.into(),
+        ),
+    ] {
+        let cells: Vec<&str> = row(name).split('|').map(str::trim).collect();
+        assert_eq!(
+            (cells[2].replace(',', ""), cells[3].to_owned()),
+            (number.to_string(), small.to_string()),
+            "{name}"
+        );
+    }
+    // Each name of a failure is one.
+    let errors = include_str!("../docs/errors.md");
+    let parser = include_str!("../src/proto/error.rs");
+    for line in table.lines().filter(|line| line.starts_with("| `")) {
+        let last = line.trim_end_matches(" |").rsplit('|').next().unwrap();
+        for name in last.split('`').skip(1).step_by(2).filter(|name| !name.contains("::")) {
+            let is_known =
+                errors.contains(&format!("`{name}`")) || parser.contains(&format!("\"{name}\""));
+            assert!(is_known, "`{name}`: {line}");
+        }
+    }
+}
+
 /// The megabyte of the guide.
 #[test]
 fn a_megabyte_is_enough() {
