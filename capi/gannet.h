@@ -52,6 +52,11 @@
 #define GANNET_E_CLOSED 8
 
 /*
+ The loop comes to an end, by gannet_drain, and takes nothing any more.
+ */
+#define GANNET_E_DRAINING 9
+
+/*
  Numbers for a device that counts its kilobytes.
  */
 #define GANNET_TINY 1
@@ -82,7 +87,8 @@
 #define GANNET_STOP 2
 
 /*
- What a head callback answers: deliver the body, but not before gannet_resume.
+ What a head callback answers: deliver what was read with the head (a short body may be all there),
+ and read on only after gannet_resume.
  */
 #define GANNET_PAUSE 3
 
@@ -305,6 +311,15 @@ typedef struct gannet_request {
    A body larger than this is an error; 0: no bound.
    */
   uint64_t max_bytes;
+  /*
+   From the request written to the answer's first byte; 0: as the options say, UINT32_MAX: as long
+   as it takes.
+   */
+  uint32_t first_byte_timeout_ms;
+  /*
+   Without one byte of the body; 0: as the options say, UINT32_MAX: as long as it takes.
+   */
+  uint32_t stall_timeout_ms;
 } gannet_request;
 
 /*
@@ -642,6 +657,45 @@ typedef struct gannet_host {
  */
 typedef void (*gannet_host_callback)(void *user, const struct gannet_host *host);
 
+/*
+ What is known of an address that several hosts share, valid during the callback.
+ */
+typedef struct gannet_address {
+  /*
+   Bytes of this struct that are there.
+   */
+  size_t size;
+  /*
+   The address, without a port.
+   */
+  struct gannet_str address;
+  /*
+   Hosts that were seen there.
+   */
+  uint32_t hosts;
+  /*
+   Connections that all of them together may have now.
+   */
+  uint32_t limit;
+  /*
+   Connections that they have now.
+   */
+  uint32_t connections;
+  /*
+   How the limit came about, in the words of gannet_host.
+   */
+  struct gannet_str finding;
+  /*
+   The same in a sentence, with its numbers.
+   */
+  struct gannet_str why;
+} gannet_address;
+
+/*
+ Takes what is known of one address.
+ */
+typedef void (*gannet_address_callback)(void *user, const struct gannet_address *address);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -670,13 +724,14 @@ size_t gannet_most_bytes(const struct gannet_options *options,
                          struct gannet_error *error);
 
 /*
- Closes everything at once; no callback comes any more. NULL is fine. Not within a callback.
+ Closes everything at once; no callback comes any more. NULL is fine. Within a callback of this
+ handle it does nothing: the call that is running still needs it.
  */
 void gannet_free(struct gannet *handle);
 
 /*
  Takes a request: it begins with the next gannet_turn. Gives its ticket; 0 and an error where it
- is not taken.
+ is not taken: GANNET_E_FULL when it would be later, GANNET_E_DRAINING when not any more.
  */
 gannet_ticket gannet_submit(struct gannet *handle,
                             const struct gannet_request *request,
@@ -721,7 +776,8 @@ size_t gannet_wants(struct gannet *handle);
 size_t gannet_in_flight(struct gannet *handle);
 
 /*
- Stops reading an answer: back-pressure to its server. At most one read buffer is still delivered.
+ Stops reading an answer: back-pressure to its server. What was read already is still delivered,
+ one read buffer at most; where that is all of it, the request is done.
  */
 int gannet_pause(struct gannet *handle, gannet_ticket ticket);
 
@@ -758,6 +814,12 @@ int gannet_set_log(struct gannet *handle, int level, gannet_log log, void *user)
 int gannet_host_stats(struct gannet *handle, gannet_host_callback each, void *user);
 
 /*
+ Tells `each` of every address that several hosts were found to share: they share its limit, too.
+ `each` may not call this handle.
+ */
+int gannet_address_stats(struct gannet *handle, gannet_address_callback each, void *user);
+
+/*
  Within a callback: takes another request. Its ticket comes with its first callback; until then
  its tag is its name. In `done` the place of the request that is done is free already.
  */
@@ -771,7 +833,8 @@ int gannet_ctl_submit(struct gannet_ctl *ctl,
 size_t gannet_ctl_wants(struct gannet_ctl *ctl);
 
 /*
- Within a callback: as gannet_pause.
+ Within a callback: as gannet_pause. Commands are carried out when the callback has returned and
+ the bytes that it was about are handled; nothing calls back meanwhile.
  */
 int gannet_ctl_pause(struct gannet_ctl *ctl, gannet_ticket ticket);
 
@@ -781,12 +844,14 @@ int gannet_ctl_pause(struct gannet_ctl *ctl, gannet_ticket ticket);
 int gannet_ctl_resume(struct gannet_ctl *ctl, gannet_ticket ticket);
 
 /*
- Within a callback: as gannet_cancel.
+ Within a callback: calls a request off, be it the callback's own: nothing more of it is
+ delivered, and its done callback says `cancelled`, even if the same bytes brought its end. In its
+ own done callback it is too late, and does nothing.
  */
 int gannet_ctl_cancel(struct gannet_ctl *ctl, gannet_ticket ticket);
 
 /*
- Within a callback: as gannet_cancel_all.
+ Within a callback: as gannet_cancel_all, the callback's own request included.
  */
 int gannet_ctl_cancel_all(struct gannet_ctl *ctl);
 
@@ -812,9 +877,20 @@ int gannet_remote_submit(const struct gannet_remote *remote,
                          struct gannet_error *error);
 
 /*
+ From any thread: as gannet_resume, for all requests with this tag that wait. GANNET_E_FULL where
+ as many resumes and cancels wait for the loop as requests may: say it again then.
+ */
+int gannet_remote_resume(const struct gannet_remote *remote, uint64_t tag);
+
+/*
  From any thread: calls off all requests with this tag that were submitted so far.
  */
 int gannet_remote_cancel(const struct gannet_remote *remote, uint64_t tag);
+
+/*
+ From any thread: calls off everything that was submitted so far.
+ */
+int gannet_remote_cancel_all(const struct gannet_remote *remote);
 
 /*
  From any thread: wakes the loop. The turn that is waiting returns.

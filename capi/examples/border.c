@@ -1,5 +1,6 @@
 /* What the border promises, tried from the other side: usage: border http://HOST:PORT
  * Prints "ok", or says what is not so and ends with 1. */
+#define _GNU_SOURCE
 #include <gannet.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -19,9 +20,11 @@ static gannet *loop;
     } while (0)
 
 struct seen {
-    unsigned heads, dones, ok, redirects, repeats, restarts, chain, resumed;
+    unsigned heads, dones, ok, prepared, redirects, repeats, restarts, chain, resumed;
     size_t bytes, sent;
     int answer;
+    /* What the body callback does with the request that it is called for: `c`ancel, cancel `a`ll, `p`ause, `f`ree. */
+    char act;
     gannet_ticket paused;
     char error[64], field[64];
 };
@@ -47,8 +50,20 @@ static int on_head(void *user, gannet_ctl *ctl, gannet_ticket ticket, uint64_t t
 
 static void on_body(void *user, gannet_ctl *ctl, gannet_ticket ticket, uint64_t tag,
                     const uint8_t *data, size_t len) {
-    (void)ctl, (void)ticket, (void)tag, (void)data;
-    ((struct seen *)user)->bytes += len;
+    struct seen *seen = user;
+    (void)tag, (void)data;
+    seen->bytes += len;
+    char act = seen->act;
+    seen->act = 0;
+    if (act == 'c') CHECK(gannet_ctl_cancel(ctl, ticket) == GANNET_OK);
+    if (act == 'a') CHECK(gannet_ctl_cancel_all(ctl) == GANNET_OK);
+    if (act == 'p') CHECK(gannet_ctl_pause(ctl, seen->paused = ticket) == GANNET_OK);
+    /* What must not be done here is not done. */
+    if (act == 'f') {
+        gannet_free(loop);
+        CHECK(gannet_drain(loop, 0) == GANNET_E_REENTERED && gannet_cancel(loop, ticket) == GANNET_E_REENTERED);
+        CHECK(gannet_wants(loop) == 0 && gannet_submit(loop, NULL, NULL) == 0);
+    }
 }
 
 static int on_redirect(void *user, gannet_ticket ticket, uint64_t tag, const gannet_head *head) {
@@ -62,6 +77,21 @@ static int on_repeat(void *user, gannet_ticket ticket, uint64_t tag, gannet_str 
     (void)ticket, (void)tag, (void)why, (void)status;
     ((struct seen *)user)->repeats++;
     return 1;
+}
+
+static void on_prepare(void *user, gannet_ticket ticket, uint64_t tag, gannet_draft *draft) {
+    struct seen *seen = user;
+    char token[20];
+    (void)ticket, (void)tag;
+    int len = snprintf(token, sizeof token, "token-%u", ++seen->prepared);
+    CHECK(gannet_draft_set(draft, "X-Token", token, len) == GANNET_OK);
+    CHECK(gannet_draft_set(draft, "User-Agent", NULL, 0) == GANNET_OK);
+    /* What is the library's own, or not fit to be sent, stays as it is. */
+    CHECK(gannet_draft_set(draft, "Content-Length", "9", 1) == GANNET_E_REQUEST);
+    CHECK(gannet_draft_set(draft, "X-Bad", "a\r\nb", 4) == GANNET_E_REQUEST);
+    CHECK(gannet_draft_set(draft, NULL, "a", 1) == GANNET_E_ARGUMENT);
+    gannet_str bytes = gannet_draft_bytes(draft);
+    CHECK(bytes.len > 20 && memmem(bytes.ptr, bytes.len, token, len) && !memmem(bytes.ptr, bytes.len, "X-Bad", 5));
 }
 
 static void on_restart(void *user, gannet_ctl *ctl, gannet_ticket ticket, uint64_t tag) {
@@ -113,6 +143,7 @@ static struct seen run(const char *path, gannet_request request, struct seen see
         CHECK(gannet_turn(loop, 50, &callbacks, &error) == GANNET_OK);
         if (seen.paused) {
             /* Nothing comes while it rests; then it goes on. */
+            for (int n = 0; n < 5; n++) gannet_turn(loop, 10, &callbacks, NULL);
             size_t before = seen.bytes;
             for (int n = 0; n < 5; n++) gannet_turn(loop, 10, &callbacks, NULL);
             CHECK(seen.dones == 0 && seen.bytes == before);
@@ -130,13 +161,37 @@ static void on_host(void *user, const gannet_host *host) {
     CHECK(host->size == sizeof *host && host->port > 0 && host->scheme.len == 4);
     CHECK(!strncmp(host->host.ptr, "127.0.0.1", host->host.len) && host->host.len == 9);
     CHECK(host->requests > 20 && host->responses > 20 && host->responses <= host->requests);
-    CHECK(host->bytes > 3000000 && host->opened > 0 && host->peak > 0 && host->repeats == 1);
+    CHECK(host->bytes > 3000000 && host->opened > 0 && host->peak > 0 && host->repeats == 2);
     CHECK(host->finding.len > 3 && host->why.len > 5 && host->limit > 0 && !host->down);
     CHECK(host->error.len == 15 && !strncmp(host->error.ptr, "attempt_timeout", 15));
-    CHECK(host->timeouts == 1 && host->failed == 1 && host->unavailable == 1);
+    CHECK(host->timeouts == 2 && host->failed == 2 && host->unavailable == 2);
     CHECK(host->remedy.len == 12 && !strncmp(host->remedy.ptr, "ask_for_more", 12));
     CHECK(host->queued == 0 && host->closed_ms == 0 && host->rate_milli == 0);
     CHECK(gannet_host_stats(loop, on_host, user) == GANNET_E_REENTERED);
+}
+
+/* Of addresses that several hosts share. */
+static void on_address(void *user, const gannet_address *address) {
+    unsigned *addresses = user;
+    ++*addresses;
+    CHECK(address->size == sizeof *address && address->hosts == 3 && address->limit > 0);
+    CHECK(address->address.len == 9 && !strncmp(address->address.ptr, "127.0.0.1", 9));
+    CHECK(address->finding.len > 3 && address->why.len > 5 && address->connections < 100);
+    CHECK(gannet_address_stats(loop, on_address, user) == GANNET_E_REENTERED);
+}
+
+static int allows;
+
+static int on_allow(void *user, gannet_str address) {
+    (void)user;
+    CHECK(address.len > 10 && !strncmp(address.ptr, "127.0.0.1:", 10));
+    return allows;
+}
+
+static void on_log(void *user, int level, const char *text) {
+    unsigned *lines = user;
+    ++*lines;
+    CHECK(level >= GANNET_LOG_WARN && level <= GANNET_LOG_TRACE && !strncmp(text, "http://127.0.0.1", 16));
 }
 
 static void *other_thread(void *remote) {
@@ -227,6 +282,17 @@ int main(int argc, char **argv) {
     CHECK(seen.ok == 0 && !strcmp(seen.error, "filtered"));
     seen = run("/bytes/3000000", plain, (struct seen){.answer = GANNET_PAUSE});
     CHECK(seen.ok == 1 && seen.bytes == 3000000 && seen.resumed);
+    seen = run("/bytes/3000000", plain, (struct seen){.act = 'p'});
+    CHECK(seen.ok == 1 && seen.bytes == 3000000 && seen.resumed);
+    for (const char *act = "ca"; *act; act++) {
+        seen = run("/bytes/3000000", plain, (struct seen){.act = *act});
+        CHECK(seen.dones == 1 && seen.ok == 0 && !strcmp(seen.error, "cancelled") && seen.bytes < 3000000);
+    }
+    seen = run("/bytes/300000", plain, (struct seen){.act = 'f'});
+    CHECK(seen.dones == 1 && seen.ok == 1 && seen.bytes == 300000);
+    /* Called off by a callback of the very bytes that brought the end. */
+    seen = run("/bytes/10", plain, (struct seen){.act = 'c'});
+    CHECK(seen.dones == 1 && seen.ok == 0 && !strcmp(seen.error, "cancelled") && seen.bytes == 10);
     seen = run("/redirect/3", (gannet_request){.follow = 1}, none);
     CHECK(seen.ok == 1 && seen.redirects == 3 && seen.heads == 1);
     seen = run("/redirect/3", (gannet_request){.follow = 1, .tag = 66}, none);
@@ -245,14 +311,52 @@ int main(int argc, char **argv) {
     CHECK(seen.ok == 1 && seen.sent == 100000);
     seen = run("/echo", (gannet_request){.upload = 1, .upload_len = 9, .tag = 90}, none);
     CHECK(seen.ok == 0 && !strcmp(seen.error, "cancelled"));
+    /* Each attempt and each hop is prepared anew. */
+    gannet_callbacks prepares = {.size = sizeof prepares, .user = &seen, .body = on_body, .done = on_done,
+                                 .prepare = on_prepare};
+    char first[300];
+    seen = none;
+    for (const char **path = (const char *[]){"/redirect-to?url=/unstable/1/10", "/echo", NULL}; *path; path++) {
+        snprintf(first, sizeof first, "%s%s", base, *path);
+        gannet_request hops = {.size = sizeof hops, .url = first, .follow = 1};
+        CHECK(gannet_submit(loop, &hops, &error));
+        unsigned before = seen.dones;
+        while (seen.dones == before) CHECK(gannet_turn(loop, 1000, &prepares, &error) == GANNET_OK);
+    }
+    CHECK(seen.ok == 2 && seen.prepared == 4);
+    CHECK(gannet_draft_set(NULL, "A", "b", 1) == GANNET_E_ARGUMENT && gannet_draft_bytes(NULL).len == 0);
     seen = run("/bytes/7", plain, (struct seen){.chain = 20});
     CHECK(seen.ok == 21 && seen.bytes == 21 * 7);
+    seen = run("/delay/60000/1", (gannet_request){.first_byte_timeout_ms = 100, .no_repeats = 1}, none);
+    CHECK(seen.ok == 0 && !strcmp(seen.error, "first_byte_timeout"));
     seen = run("/delay/60000/1", (gannet_request){.timeout_ms = 100, .attempts = 1}, none);
     CHECK(seen.ok == 0 && !strcmp(seen.error, "attempt_timeout"));
 
     unsigned hosts = 0;
     CHECK(gannet_host_stats(loop, on_host, &hosts) == GANNET_OK && hosts == 1);
     CHECK(gannet_host_stats(loop, NULL, NULL) == GANNET_E_ARGUMENT);
+    CHECK(gannet_address_stats(loop, NULL, NULL) == GANNET_E_ARGUMENT);
+    CHECK(gannet_address_stats(loop, on_address, &hosts) == GANNET_OK && hosts == 1);
+
+    /* Commands between turns, each of which is told by the next. */
+    gannet_callbacks plainly = {.size = sizeof plainly, .user = &seen, .body = on_body, .done = on_done};
+    char big[300];
+    snprintf(big, sizeof big, "%s/bytes/3000000", base);
+    gannet_request many = {.size = sizeof many, .url = big};
+    gannet_ticket ticket = gannet_submit(loop, &many, &error);
+    for (seen = none; !seen.bytes;) CHECK(ticket && gannet_turn(loop, 1000, &plainly, &error) == GANNET_OK);
+    CHECK(gannet_pause(loop, ticket) == GANNET_OK);
+    for (int n = 0; n < 5; n++) gannet_turn(loop, 10, &plainly, NULL);
+    size_t rests = seen.bytes;
+    for (int n = 0; n < 5; n++) gannet_turn(loop, 10, &plainly, NULL);
+    CHECK(seen.bytes == rests && !seen.dones && gannet_resume(loop, ticket) == GANNET_OK);
+    while (seen.bytes == rests) CHECK(gannet_turn(loop, 1000, &plainly, &error) == GANNET_OK);
+    CHECK(seen.dones || gannet_cancel(loop, ticket) == GANNET_OK);
+    CHECK(gannet_run(loop, &plainly, &error) == GANNET_OK && seen.dones == 1);
+    CHECK(seen.ok || !strcmp(seen.error, "cancelled"));
+    /* A ticket that is dead names nobody. */
+    CHECK(gannet_cancel(loop, ticket) == GANNET_OK && gannet_pause(loop, 0) == GANNET_OK);
+    CHECK(gannet_run(loop, &plainly, &error) == GANNET_OK && seen.dones == 1);
 
     gannet_remote *remote = gannet_remote_new(loop, 16, &error);
     CHECK(remote);
@@ -264,18 +368,73 @@ int main(int argc, char **argv) {
     while (seen.dones < 10) CHECK(gannet_turn(loop, 1000, &callbacks, &error) == GANNET_OK);
     CHECK(!pthread_join(thread, NULL) && seen.ok == 10 && seen.bytes == 90);
 
+    /* One that rests is resumed from elsewhere; then everything is called off from elsewhere. */
+    seen = (struct seen){.answer = GANNET_PAUSE};
+    callbacks.head = on_head;
+    char path[300];
+    snprintf(path, sizeof path, "%s/bytes/3000000", base);
+    gannet_request large = {.size = sizeof large, .url = path, .tag = 3000};
+    CHECK(gannet_submit(loop, &large, &error));
+    while (!seen.paused) CHECK(gannet_turn(loop, 1000, &callbacks, &error) == GANNET_OK);
+    CHECK(gannet_remote_resume(remote, 3000) == GANNET_OK);
+    while (!seen.dones) CHECK(gannet_turn(loop, 1000, &callbacks, &error) == GANNET_OK);
+    CHECK(seen.ok == 1 && seen.bytes == 3000000);
+    seen.paused = 0;
+    CHECK(gannet_submit(loop, &large, &error));
+    while (!seen.paused) CHECK(gannet_turn(loop, 1000, &callbacks, &error) == GANNET_OK);
+    CHECK(gannet_remote_cancel_all(remote) == GANNET_OK);
+    while (seen.dones < 2) CHECK(gannet_turn(loop, 1000, &callbacks, &error) == GANNET_OK);
+    CHECK(seen.ok == 1 && !strcmp(seen.error, "cancelled"));
+    CHECK(gannet_remote_resume(NULL, 1) == GANNET_E_ARGUMENT && gannet_remote_cancel_all(NULL) == GANNET_E_ARGUMENT);
+    seen = none, callbacks.head = NULL;
+
     gannet_request slow = {.size = sizeof slow};
     char url[300];
     snprintf(url, sizeof url, "%s/delay/60000/1", base);
     slow.url = url;
     CHECK(gannet_submit(loop, &slow, &error) && gannet_drain(loop, 50) == GANNET_OK);
-    CHECK(!gannet_submit(loop, &slow, &error) && error.code == GANNET_E_FULL);
-    CHECK(gannet_run(loop, &callbacks, &error) == GANNET_OK && seen.dones == 11);
+    CHECK(!gannet_submit(loop, &slow, &error) && error.code == GANNET_E_DRAINING && !gannet_wants(loop));
+    CHECK(gannet_run(loop, &callbacks, &error) == GANNET_OK && seen.dones == 1);
     gannet_free(loop);
     CHECK(gannet_remote_wake(remote) == GANNET_OK || 1);
     slow.url = "http://127.0.0.1/";
     CHECK(gannet_remote_submit(remote, &slow, &error) == GANNET_E_CLOSED);
+    CHECK(gannet_remote_resume(remote, 1) == GANNET_E_CLOSED && gannet_remote_cancel_all(remote) == GANNET_E_CLOSED);
     gannet_remote_free(remote);
+
+    /* Whoever is asked may forbid an address; what happens is told to a log. */
+    gannet_request small_one = {.size = sizeof small_one, .url = url};
+    snprintf(url, sizeof url, "%s/bytes/7", base);
+    unsigned lines = 0;
+    for (allows = 0; allows < 2; allows++) {
+        CHECK((loop = gannet_new(NULL, &error)) && gannet_set_log(loop, GANNET_LOG_TRACE, on_log, &lines) == GANNET_OK);
+        gannet_callbacks asked = {.size = sizeof asked, .user = &seen, .done = on_done, .allow = on_allow};
+        seen = none;
+        CHECK(gannet_submit(loop, &small_one, &error) && gannet_run(loop, &asked, &error) == GANNET_OK);
+        CHECK(seen.dones == 1 && seen.ok == (unsigned)allows && (allows || !strcmp(seen.error, "address_refused")));
+        CHECK(lines > 0);
+        unsigned told = lines;
+        CHECK(gannet_set_log(loop, 0, NULL, NULL) == GANNET_OK && gannet_submit(loop, &small_one, &error));
+        CHECK(gannet_run(loop, &asked, &error) == GANNET_OK && seen.dones == 2 && lines == told);
+        gannet_free(loop);
+    }
+
+    /* Several names at one address: they share its limit, and that is told. */
+    const char *port = strrchr(base, ':') + 1;
+    snprintf(path, sizeof path, "a.test:%s:127.0.0.1\nb.test:%s:127.0.0.1\nc.test:%s:127.0.0.1\n", port, port, port);
+    gannet_options names = {.size = sizeof names, .resolve = path};
+    CHECK((loop = gannet_new(&names, &error)));
+    CHECK(gannet_address_stats(loop, on_address, &hosts) == GANNET_OK);
+    hosts = 0;
+    for (char name = 'a'; name <= 'c'; name++) {
+        snprintf(url, sizeof url, "http://%c.test:%s/bytes/7", name, port);
+        gannet_request request = {.size = sizeof request, .url = url};
+        CHECK(gannet_submit(loop, &request, &error));
+    }
+    seen = none;
+    CHECK(gannet_run(loop, &callbacks, &error) == GANNET_OK && seen.ok == 3);
+    CHECK(gannet_address_stats(loop, on_address, &hosts) == GANNET_OK && hosts == 1);
+    gannet_free(loop);
     printf("ok\n");
     return 0;
 }

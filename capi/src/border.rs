@@ -31,8 +31,13 @@ impl From<engine::fetch::StartError> for Fail {
 
 impl From<engine::fetch::Error> for Fail {
     fn from(error: engine::fetch::Error) -> Self {
-        let full = matches!(error.kind, engine::fetch::ErrorKind::Full);
-        Self { code: if full { GANNET_E_FULL } else { GANNET_E_REQUEST }, text: describe(&error) }
+        use engine::fetch::ErrorKind::{Draining, Full};
+        let code = match &error.kind {
+            Full => GANNET_E_FULL,
+            Draining => GANNET_E_DRAINING,
+            _ => GANNET_E_REQUEST,
+        };
+        Self { code, text: describe(&error) }
     }
 }
 

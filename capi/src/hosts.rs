@@ -1,13 +1,13 @@
-//! From the engine's view of a host to C's.
+//! From the engine's view of hosts and addresses to C's.
 
 use core::mem::size_of;
 use std::io::Write as _;
 
 use engine::base::Instant;
-use engine::engine::{HostStats, Kind, Remedy};
+use engine::engine::{AddressStats, HostStats, Kind, Remedy};
 
 use crate::border::str_of;
-use crate::types::gannet_host;
+use crate::types::{gannet_address, gannet_host};
 
 /// What is told of a host; `why` holds the sentence.
 pub(crate) fn told(stats: &HostStats<'_>, now: Instant, why: &mut Vec<u8>) -> gannet_host {
@@ -48,5 +48,27 @@ pub(crate) fn told(stats: &HostStats<'_>, now: Instant, why: &mut Vec<u8>) -> ga
         repeats: counts.repeats,
         resumed: counts.resumed,
         failed: counts.failed,
+    }
+}
+
+/// What is told of an address; `written` and `why` hold its text and the sentence.
+pub(crate) fn address(
+    stats: &AddressStats,
+    written: &mut Vec<u8>,
+    why: &mut Vec<u8>,
+) -> gannet_address {
+    written.clear();
+    why.clear();
+    // Writing to a Vec can't fail.
+    let _ = write!(written, "{}", stats.address);
+    let _ = write!(why, "{}", stats.explanation);
+    gannet_address {
+        size: size_of::<gannet_address>(),
+        address: str_of(written),
+        hosts: stats.origins,
+        limit: stats.limit,
+        connections: stats.connections,
+        finding: str_of(stats.explanation.name().as_bytes()),
+        why: str_of(why),
     }
 }

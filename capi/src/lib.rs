@@ -6,6 +6,7 @@
 //! - `types`: what both sides know.
 //! - `border`: what comes in is looked at, what goes out is no panic.
 //! - `visit`: callbacks.
+//! - `draft`: what one of them may change of a request's head.
 //! - `hosts`: what is known of them.
 //!
 //! # Threads
@@ -16,6 +17,7 @@
 #![allow(clippy::missing_safety_doc, reason = "the header says what callers promise")]
 
 mod border;
+mod draft;
 mod hosts;
 mod types;
 mod visit;
@@ -41,9 +43,19 @@ use visit::{Calls, Scratch};
 /// A loop: requests, connections, and what they share. For one thread.
 #[allow(non_camel_case_types)]
 pub struct gannet {
-    /// A call is running: callbacks must not come back in. Stays so after a panic.
-    busy: Cell<bool>,
+    state: Cell<State>,
     inside: UnsafeCell<Inside>,
+}
+
+/// Who may come in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Anyone.
+    Idle,
+    /// Nobody: a call is running, and this is one of its callbacks.
+    Busy,
+    /// Nobody any more: a call ended in a panic.
+    Broken,
 }
 
 struct Inside {
@@ -90,7 +102,7 @@ pub unsafe extern "C" fn gannet_new(
             log_level: 0,
             line: Vec::new(),
         });
-        Ok(Box::into_raw(Box::new(gannet { busy: Cell::new(false), inside })))
+        Ok(Box::into_raw(Box::new(gannet { state: Cell::new(State::Idle), inside })))
     };
     // SAFETY: as above.
     unsafe { guarded(error, core::ptr::null_mut(), make).0 }
@@ -122,13 +134,17 @@ pub unsafe extern "C" fn gannet_most_bytes(
     unsafe { guarded(error, 0, inside).0 }
 }
 
-/// Closes everything at once; no callback comes any more. NULL is fine. Not within a callback.
+/// Closes everything at once; no callback comes any more. NULL is fine. Within a callback of this
+/// handle it does nothing: the call that is running still needs it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gannet_free(handle: *mut gannet) {
     if !handle.is_null() {
-        // SAFETY: made by `gannet_new`, freed once, nobody uses it now: the header's promises.
+        // SAFETY: made by `gannet_new`, freed once, and used by no other thread: the header's
+        // promises. No call is running on it.
         let inside = || unsafe {
-            drop(Box::from_raw(handle));
+            if (&*handle).state.get() != State::Busy {
+                drop(Box::from_raw(handle));
+            }
             Ok(())
         };
         // SAFETY: no error is written.
@@ -137,7 +153,7 @@ pub unsafe extern "C" fn gannet_free(handle: *mut gannet) {
 }
 
 /// Takes a request: it begins with the next gannet_turn. Gives its ticket; 0 and an error where it
-/// is not taken.
+/// is not taken: GANNET_E_FULL when it would be later, GANNET_E_DRAINING when not any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gannet_submit(
     handle: *mut gannet,
@@ -238,7 +254,8 @@ pub unsafe extern "C" fn gannet_in_flight(handle: *mut gannet) -> usize {
     unsafe { guarded(core::ptr::null_mut(), 0, inside).0 }
 }
 
-/// Stops reading an answer: back-pressure to its server. At most one read buffer is still delivered.
+/// Stops reading an answer: back-pressure to its server. What was read already is still delivered,
+/// one read buffer at most; where that is all of it, the request is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gannet_pause(handle: *mut gannet, ticket: gannet_ticket) -> c_int {
     // SAFETY: the header's promises.
@@ -319,6 +336,29 @@ pub unsafe extern "C" fn gannet_host_stats(
     unsafe { guarded(core::ptr::null_mut(), (), inside).1 }
 }
 
+/// Tells `each` of every address that several hosts were found to share: they share its limit, too.
+/// `each` may not call this handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gannet_address_stats(
+    handle: *mut gannet,
+    each: gannet_address_callback,
+    user: *mut c_void,
+) -> c_int {
+    // SAFETY: the header's promises.
+    let inside = || unsafe {
+        let Some(each) = each else { return fail(GANNET_E_ARGUMENT, "the callback is NULL") };
+        enter(handle, |inside| {
+            let (mut address, why) = (Vec::new(), &mut inside.line);
+            for stats in inside.fetcher.address_stats() {
+                each(user, &hosts::address(&stats, &mut address, why));
+            }
+            Ok(())
+        })
+    };
+    // SAFETY: no error is written.
+    unsafe { guarded(core::ptr::null_mut(), (), inside).1 }
+}
+
 /// Lines of the log that one turn keeps at most.
 const LOG_LINES: usize = 4_096;
 
@@ -348,7 +388,8 @@ pub unsafe extern "C" fn gannet_ctl_wants(ctl: *mut gannet_ctl) -> usize {
     unsafe { guarded(core::ptr::null_mut(), 0, inside).0 }
 }
 
-/// Within a callback: as gannet_pause.
+/// Within a callback: as gannet_pause. Commands are carried out when the callback has returned and
+/// the bytes that it was about are handled; nothing calls back meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gannet_ctl_pause(ctl: *mut gannet_ctl, ticket: gannet_ticket) -> c_int {
     // SAFETY: the header's promises.
@@ -362,14 +403,16 @@ pub unsafe extern "C" fn gannet_ctl_resume(ctl: *mut gannet_ctl, ticket: gannet_
     unsafe { ctl_command(ctl, |control| control.resume(Ticket::from_id(ticket))) }
 }
 
-/// Within a callback: as gannet_cancel.
+/// Within a callback: calls a request off, be it the callback's own: nothing more of it is
+/// delivered, and its done callback says `cancelled`, even if the same bytes brought its end. In its
+/// own done callback it is too late, and does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gannet_ctl_cancel(ctl: *mut gannet_ctl, ticket: gannet_ticket) -> c_int {
     // SAFETY: the header's promises.
     unsafe { ctl_command(ctl, |control| control.cancel(Ticket::from_id(ticket))) }
 }
 
-/// Within a callback: as gannet_cancel_all.
+/// Within a callback: as gannet_cancel_all, the callback's own request included.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gannet_ctl_cancel_all(ctl: *mut gannet_ctl) -> c_int {
     // SAFETY: the header's promises.
@@ -421,11 +464,30 @@ pub unsafe extern "C" fn gannet_remote_submit(
     unsafe { guarded(error, (), inside).1 }
 }
 
+/// From any thread: as gannet_resume, for all requests with this tag that wait. GANNET_E_FULL where
+/// as many resumes and cancels wait for the loop as requests may: say it again then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gannet_remote_resume(remote: *const gannet_remote, tag: u64) -> c_int {
+    // SAFETY: the header's promises.
+    let inside = || unsafe { told(of(remote)?.resume(tag)) };
+    // SAFETY: no error is written.
+    unsafe { guarded(core::ptr::null_mut(), (), inside).1 }
+}
+
 /// From any thread: calls off all requests with this tag that were submitted so far.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gannet_remote_cancel(remote: *const gannet_remote, tag: u64) -> c_int {
     // SAFETY: the header's promises.
     let inside = || unsafe { told(of(remote)?.cancel(tag)) };
+    // SAFETY: no error is written.
+    unsafe { guarded(core::ptr::null_mut(), (), inside).1 }
+}
+
+/// From any thread: calls off everything that was submitted so far.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gannet_remote_cancel_all(remote: *const gannet_remote) -> c_int {
+    // SAFETY: the header's promises.
+    let inside = || unsafe { told(of(remote)?.cancel_all()) };
     // SAFETY: no error is written.
     unsafe { guarded(core::ptr::null_mut(), (), inside).1 }
 }
@@ -478,15 +540,30 @@ unsafe fn enter<T>(
     let Some(handle) = (unsafe { handle.as_ref() }) else {
         return fail(GANNET_E_ARGUMENT, "the handle is NULL");
     };
-    if handle.busy.replace(true) {
-        return fail(
-            GANNET_E_REENTERED,
-            "called from within a callback (use gannet_ctl there), or after a defect",
-        );
+    match handle.state.get() {
+        State::Idle => {}
+        State::Busy => {
+            return fail(
+                GANNET_E_REENTERED,
+                "called from within a callback: use the functions of gannet_ctl there",
+            );
+        }
+        State::Broken => {
+            return fail(GANNET_E_DEFECT, "an earlier call met a defect: only gannet_free is left");
+        }
     }
-    // SAFETY: `busy` lets one in at a time, on one thread.
+    /// Whoever unwinds leaves it broken.
+    struct Running<'a>(&'a Cell<State>, State);
+    impl Drop for Running<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+    handle.state.set(State::Busy);
+    let mut running = Running(&handle.state, State::Broken);
+    // SAFETY: `state` lets one in at a time, on one thread.
     let result = work(unsafe { &mut *handle.inside.get() });
-    handle.busy.set(false);
+    running.1 = State::Idle;
     result
 }
 
@@ -555,12 +632,7 @@ unsafe fn read_options(from: &gannet_options) -> Result<Options, Fail> {
     let mut options = Options::default();
     match from.preset {
         0 | GANNET_DEFAULT => {}
-        GANNET_TINY => {
-            options.engine = Config::tiny();
-            options.driver = DriverConfig::tiny();
-            options.tls = engine::tls::Options::tiny();
-            options.events = 32;
-        }
+        GANNET_TINY => options = Options::tiny(),
         GANNET_WIDE => {
             options.engine = Config::wide();
             options.driver = DriverConfig::wide();
@@ -619,6 +691,15 @@ unsafe fn read_options(from: &gannet_options) -> Result<Options, Fail> {
     Ok(options)
 }
 
+/// A request's own time, in milliseconds: 0 is none, the largest number without end.
+fn own_time(ms: u32) -> Option<Duration> {
+    match ms {
+        0 => None,
+        u32::MAX => Some(Duration::MAX),
+        ms => Some(Duration::from_millis(ms.into())),
+    }
+}
+
 /// # Safety
 /// The pointers within are NULL or what they are said to be.
 unsafe fn read_request(from: &gannet_request) -> Result<Request, Fail> {
@@ -641,6 +722,8 @@ unsafe fn read_request(from: &gannet_request) -> Result<Request, Fail> {
         at_most_once: from.no_repeats != 0,
         attempts: (from.attempts != 0).then_some(from.attempts),
         timeout: (from.timeout_ms != 0).then(|| Duration::from_millis(from.timeout_ms.into())),
+        first_byte_timeout: own_time(from.first_byte_timeout_ms),
+        stall_timeout: own_time(from.stall_timeout_ms),
         max_filesize: (from.max_bytes != 0).then_some(from.max_bytes),
         ..Profile::default()
     };

@@ -21,6 +21,8 @@ pub const GANNET_E_REENTERED: c_int = 6;
 pub const GANNET_E_DEFECT: c_int = 7;
 /// The loop that a remote belongs to is gone.
 pub const GANNET_E_CLOSED: c_int = 8;
+/// The loop comes to an end, by gannet_drain, and takes nothing any more.
+pub const GANNET_E_DRAINING: c_int = 9;
 
 /// Numbers for a device that counts its kilobytes.
 pub const GANNET_TINY: u32 = 1;
@@ -35,7 +37,8 @@ pub const GANNET_GO_ON: c_int = 0;
 pub const GANNET_SKIP_BODY: c_int = 1;
 /// What a head callback answers: this is not what was wanted; the request fails as `filtered`.
 pub const GANNET_STOP: c_int = 2;
-/// What a head callback answers: deliver the body, but not before gannet_resume.
+/// What a head callback answers: deliver what was read with the head (a short body may be all there),
+/// and read on only after gannet_resume.
 pub const GANNET_PAUSE: c_int = 3;
 
 /// What an upload callback answers when it has nothing now; gannet_resume when there is.
@@ -163,6 +166,11 @@ pub struct gannet_request {
     pub timeout_ms: u32,
     /// A body larger than this is an error; 0: no bound.
     pub max_bytes: u64,
+    /// From the request written to the answer's first byte; 0: as the options say, UINT32_MAX: as long
+    /// as it takes.
+    pub first_byte_timeout_ms: u32,
+    /// Without one byte of the body; 0: as the options say, UINT32_MAX: as long as it takes.
+    pub stall_timeout_ms: u32,
 }
 
 /// A field line of a head.
@@ -305,11 +313,44 @@ pub struct gannet_host {
 #[allow(non_camel_case_types)]
 pub type gannet_host_callback = Option<extern "C" fn(user: *mut c_void, host: *const gannet_host)>;
 
+/// What is known of an address that several hosts share, valid during the callback.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct gannet_address {
+    /// Bytes of this struct that are there.
+    pub size: usize,
+    /// The address, without a port.
+    pub address: gannet_str,
+    /// Hosts that were seen there.
+    pub hosts: u32,
+    /// Connections that all of them together may have now.
+    pub limit: u32,
+    /// Connections that they have now.
+    pub connections: u32,
+    /// How the limit came about, in the words of gannet_host.
+    pub finding: gannet_str,
+    /// The same in a sentence, with its numbers.
+    pub why: gannet_str,
+}
+
+/// Takes what is known of one address.
+#[allow(non_camel_case_types)]
+pub type gannet_address_callback =
+    Option<extern "C" fn(user: *mut c_void, address: *const gannet_address)>;
+
 /// What may be asked for within a callback. Valid during the callback.
 #[allow(non_camel_case_types)]
 pub struct gannet_ctl {
     /// A `Control`, whose lifetimes end with the callback.
     pub(crate) control: *mut c_void,
+}
+
+/// The head of a request that is about to be sent. Valid during the callback.
+#[allow(non_camel_case_types)]
+pub struct gannet_draft {
+    /// A `Draft`, whose lifetime ends with the callback.
+    pub(crate) draft: *mut c_void,
 }
 
 /// Who is told. Fill it with zeros, set `size`, then the callbacks that matter: any of them may be
@@ -392,6 +433,11 @@ pub struct gannet_callbacks {
             tag: u64,
             result: *const gannet_result,
         ),
+    >,
+    /// An attempt is about to be sent, at this hop: gannet_draft_set may still change its fields, so
+    /// that signatures and tokens that expire are made anew.
+    pub prepare: Option<
+        extern "C" fn(user: *mut c_void, ticket: gannet_ticket, tag: u64, draft: *mut gannet_draft),
     >,
 }
 

@@ -5,7 +5,7 @@ use core::mem::size_of;
 use core::net::SocketAddr;
 use std::io::Write as _;
 
-use engine::engine::Kind;
+use engine::engine::{Draft, Kind};
 use engine::fetch::{Answer, Control, Outcome, Redirect, Ticket, Upload, Visitor, Want};
 use engine::proto::{Body, Fields};
 
@@ -56,6 +56,12 @@ impl Visitor for Calls<'_> {
             length: u64::MAX,
         };
         call(self.calls.user, ticket.id(), ticket.tag, &head) != 0
+    }
+
+    fn prepare(&mut self, ticket: Ticket, head: &mut Draft<'_>) {
+        let Some(call) = self.calls.prepare else { return };
+        let mut draft = gannet_draft { draft: core::ptr::from_mut(head).cast::<c_void>() };
+        call(self.calls.user, ticket.id(), ticket.tag, &mut draft);
     }
 
     fn repeat(&mut self, ticket: Ticket, why: Kind, status: Option<u16>) -> bool {

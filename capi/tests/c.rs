@@ -47,6 +47,7 @@ fn header_of_sources() -> Vec<u8> {
     let made = cbindgen::Builder::new()
         .with_config(config)
         .with_src(folder().join("src/types.rs"))
+        .with_src(folder().join("src/draft.rs"))
         .with_src(folder().join("src/lib.rs"))
         .generate()
         .unwrap();
