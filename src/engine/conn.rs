@@ -303,9 +303,30 @@ impl Conn {
 /// How long one request is waited for: its own times, or the engine's.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Waits {
-    pub(super) attempt: Option<Duration>,
-    pub(super) first_byte: Option<Duration>,
-    pub(super) stall: Option<Duration>,
+    pub(super) attempt: Wait,
+    pub(super) first_byte: Wait,
+    pub(super) stall: Wait,
+}
+
+/// Nanoseconds; the largest number is without end. Every request has some: this is half of what an
+/// `Option<Duration>` takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait(u64);
+
+impl Wait {
+    pub(super) fn new(time: Option<Duration>) -> Self {
+        Self(time.map_or(u64::MAX, nanos))
+    }
+
+    fn after(self, start: Instant) -> Option<Instant> {
+        (self.0 != u64::MAX).then(|| start + Duration::from_nanos(self.0))
+    }
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Self(u64::MAX)
+    }
 }
 
 /// What it means that a deadline passed.
@@ -328,9 +349,8 @@ pub(super) enum Overdue {
 impl Exchange {
     /// min(phase, attempt); paused: the attempt alone.
     fn deadline(&self, config: &Config, waits: Waits) -> Option<(Instant, Overdue)> {
-        let attempt = waits
-            .attempt
-            .map(|timeout| (self.started + timeout, Overdue::Fails(Kind::AttemptTimeout)));
+        let attempt = waits.attempt.after(self.started);
+        let attempt = attempt.map(|until| (until, Overdue::Fails(Kind::AttemptTimeout)));
         let phase = if self.paused { None } else { self.phase_deadline(config, waits) };
         match (attempt, phase) {
             (Some(attempt), Some(phase)) => Some(if phase.0 < attempt.0 { phase } else { attempt }),
@@ -344,7 +364,7 @@ impl Exchange {
                 return Some((self.window.since + WORTH_WAITING, Overdue::Enough));
             }
             Delivery::Deliver | Delivery::DeliverThen(_) => {
-                let until = waits.stall.map(|timeout| self.last_byte + timeout);
+                let until = waits.stall.after(self.last_byte);
                 (true, until.map(|until| (until, Overdue::Fails(Kind::Stalled))))
             }
             Delivery::Undecided => match self.head_began {
@@ -384,12 +404,12 @@ impl Exchange {
             // With a first byte, the head's own deadline holds.
             Sending::Starved { .. } | Sending::Withheld => (false, None),
             Sending::Sent { at } => {
-                let until = waits.first_byte.and_then(|timeout| {
+                let until = waits.first_byte.after(at).and_then(|end| {
                     let unheard = self.overtaking.filter(|_| self.first_byte.is_none());
-                    let looks = unheard.map(|it| UNHEARD_FOR * (it.looks + 1));
-                    match looks.filter(|look| *look < timeout) {
-                        Some(look) => Some((at + look, Overdue::Unheard)),
-                        None => fails(at + timeout, Kind::FirstByteTimeout),
+                    let looks = unheard.map(|it| at + UNHEARD_FOR * (it.looks + 1));
+                    match looks.filter(|look| *look < end) {
+                        Some(look) => Some((look, Overdue::Unheard)),
+                        None => fails(end, Kind::FirstByteTimeout),
                     }
                 });
                 (false, until)

@@ -9,7 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::conn::Waits;
+use super::conn::{Wait, Waits};
 use super::host::HostKey;
 use super::job::{ByteRange, Job, JobKey, JobState, Payload, Progress, Queue, Request, ResumeFrom};
 use super::{Config, Engine, SubmitError, resume};
@@ -145,9 +145,9 @@ impl Intake {
             defaults: Defaults {
                 attempts: config.attempts,
                 waits: Waits {
-                    attempt: config.attempt_timeout,
-                    first_byte: config.first_byte_timeout,
-                    stall: config.stall_timeout,
+                    attempt: Wait::new(config.attempt_timeout),
+                    first_byte: Wait::new(config.first_byte_timeout),
+                    stall: Wait::new(config.stall_timeout),
                 },
                 max_body_bytes: config.max_body_bytes,
                 retry_unsafe: config.retry_unsafe,
@@ -243,6 +243,7 @@ impl Intake {
         // A range that can be composed with an offset gives way to the composed one.
         let range = range_field.and_then(|(_, value)| resume::single_range(value));
         let defaults = self.defaults;
+        let own = |own: Option<Duration>, all| own.map_or(all, |time| Wait::new(Some(time)));
         let once = options.at_most_once;
         let attempts = if once { 1 } else { options.attempts.unwrap_or(defaults.attempts).max(1) };
         let body = request.body.framing();
@@ -258,9 +259,9 @@ impl Intake {
             range: None,
             terms: Terms {
                 waits: Waits {
-                    attempt: options.attempt_timeout.or(defaults.waits.attempt),
-                    first_byte: options.first_byte_timeout.or(defaults.waits.first_byte),
-                    stall: options.stall_timeout.or(defaults.waits.stall),
+                    attempt: own(options.attempt_timeout, defaults.waits.attempt),
+                    first_byte: own(options.first_byte_timeout, defaults.waits.first_byte),
+                    stall: own(options.stall_timeout, defaults.waits.stall),
                 },
                 max_body_bytes: options.max_body_bytes.unwrap_or(defaults.max_body_bytes),
                 attempts,
