@@ -133,9 +133,28 @@ typedef struct gannet gannet;
 typedef struct gannet_ctl gannet_ctl;
 
 /*
+ The head of a request that is about to be sent. Valid during the callback.
+ */
+typedef struct gannet_draft gannet_draft;
+
+/*
  A handle for other threads.
  */
 typedef struct gannet_remote gannet_remote;
+
+/*
+ Bytes that are somebody else's, without a NUL at the end.
+ */
+typedef struct gannet_str {
+  /*
+   The first byte; never NULL.
+   */
+  const char *ptr;
+  /*
+   How many.
+   */
+  size_t len;
+} gannet_str;
 
 /*
  What a loop is made with. Fill it with zeros, set `size`, then what matters: zero means the
@@ -323,20 +342,6 @@ typedef struct gannet_request {
 } gannet_request;
 
 /*
- Bytes that are somebody else's, without a NUL at the end.
- */
-typedef struct gannet_str {
-  /*
-   The first byte; never NULL.
-   */
-  const char *ptr;
-  /*
-   How many.
-   */
-  size_t len;
-} gannet_str;
-
-/*
  A field line of a head.
  */
 typedef struct gannet_field {
@@ -521,6 +526,11 @@ typedef struct gannet_callbacks {
                gannet_ticket ticket,
                uint64_t tag,
                const struct gannet_result *result);
+  /*
+   An attempt is about to be sent, at this hop: gannet_draft_set may still change its fields, so
+   that signatures and tokens that expire are made anew.
+   */
+  void (*prepare)(void *user, gannet_ticket ticket, uint64_t tag, struct gannet_draft *draft);
 } gannet_callbacks;
 
 /*
@@ -699,6 +709,22 @@ typedef void (*gannet_address_callback)(void *user, const struct gannet_address 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/*
+ Within prepare: gives a field this value, in place of all that it had; a NULL value takes it out.
+ GANNET_E_REQUEST where nothing was changed: the field is the library's own (framing), is not fit to
+ be sent, or, to be taken out, was not there.
+ */
+int gannet_draft_set(struct gannet_draft *draft,
+                     const char *name,
+                     const char *value,
+                     size_t value_len);
+
+/*
+ Within prepare: the request line and the field lines as they stand, to be signed. Valid until
+ gannet_draft_set changes them.
+ */
+struct gannet_str gannet_draft_bytes(struct gannet_draft *draft);
 
 /*
  The library's version, as in `0.1.0`.
@@ -896,6 +922,22 @@ int gannet_remote_cancel_all(const struct gannet_remote *remote);
  From any thread: wakes the loop. The turn that is waiting returns.
  */
 int gannet_remote_wake(const struct gannet_remote *remote);
+
+/*
+ Within prepare: gives a field this value, in place of all that it had; a NULL value takes it out.
+ GANNET_E_REQUEST where nothing was changed: the field is the library's own (framing), is not fit to
+ be sent, or, to be taken out, was not there.
+ */
+int gannet_draft_set(struct gannet_draft *draft,
+                     const char *name,
+                     const char *value,
+                     size_t value_len);
+
+/*
+ Within prepare: the request line and the field lines as they stand, to be signed. Valid until
+ gannet_draft_set changes them.
+ */
+struct gannet_str gannet_draft_bytes(struct gannet_draft *draft);
 
 #ifdef __cplusplus
 }  // extern "C"
