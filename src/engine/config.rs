@@ -187,9 +187,9 @@ impl Config {
             attempts: 4,
             per_host: PerHost::Fixed(2),
             limits: proto::Limits {
-                head_bytes: 5 * 1024 + 256,
+                head_bytes: 5 * 1024,
                 head_fields: 64,
-                line_bytes: 5 * 1024 + 256,
+                line_bytes: 5 * 1024,
                 interim_answers: 8,
                 interim_bytes: 12 * 1024,
                 chunk_extension_bytes: 1024,

@@ -92,10 +92,11 @@ mod tests {
     fn an_answer_ends_it() {
         let mut spurned = Spurned::default();
         let now = Instant::from_nanos(1);
-        (0..50).for_each(|_| spurned.another(now, None));
+        let patience = Some(Duration::from_secs(60));
+        (0..50).for_each(|_| spurned.another(now, patience));
         assert!(spurned.until() > now);
         spurned.end();
-        (0..15).for_each(|_| spurned.another(now, None));
+        (0..15).for_each(|_| spurned.another(now, patience));
         assert!(spurned.until() <= now);
     }
 }
