@@ -83,22 +83,20 @@ pub(super) fn heed(host: &mut Host, group: &mut Group, what: Refusal, now: Insta
         }
     }
     let complaint = match what.status {
-        503 if !host.pace.is_about_503() => Complaint::Overload503,
-        503 => {
-            pace(host, group, what, now);
-            return;
-        }
+        503 => (!host.pace.is_about_503()).then_some(Complaint::Overload503),
         status if ServerErrors::are(status) && host.errors.are_about_load() => {
-            Complaint::ServerError
+            Some(Complaint::ServerError)
         }
-        _ => return,
+        _ => None,
     };
-    host.limit.refusal_costs(what.pause.unwrap_or_default());
-    host.limit.complaint(now, complaint, what.started, host.slots());
-    // What holds this host by a pause costs the others at its address nothing, and is their matter no
-    // more.
-    if what.pause.is_none() {
-        group.limit.complaint(now, complaint, what.started, group.conns);
+    if let Some(complaint) = complaint {
+        host.limit.refusal_costs(what.pause.unwrap_or_default());
+        host.limit.complaint(now, complaint, what.started, host.slots());
+        // What holds this host by a pause costs the others at its address nothing, and is their matter
+        // no more.
+        if what.pause.is_none() {
+            group.limit.complaint(now, complaint, what.started, group.conns);
+        }
     }
     if what.status == 503 {
         pace(host, group, what, now);
