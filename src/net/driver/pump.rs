@@ -67,7 +67,9 @@ impl<N: Net> Driver<N> {
     pub(super) fn pump_together(&mut self, most: usize, handler: &mut dyn Handler) -> usize {
         let mut brought = core::mem::take(&mut self.brought);
         let mut buffer = self.take_buffer();
-        let enough = (buffer.len() / 2).min(ENOUGH);
+        // Of the size that was asked for: what a held record has made the buffer larger by is no room to
+        // begin in, or it would grow by as much again.
+        let enough = (buffer.len().min(self.config.read_buffer) / 2).min(ENOUGH);
         let most = most.min(self.budget.stride() as usize);
         let (mut at, mut full, mut gone) = (0, false, 0);
         while at < enough
@@ -103,7 +105,7 @@ impl<N: Net> Driver<N> {
         for (key, _) in brought.drain(..) {
             self.count();
             if self.link(key).is_some_and(|link| link.has_work()) {
-                self.pump_on(key, self.config.read_budget - 1, handler);
+                self.pump_on(key, self.config.read_budget.saturating_sub(1), handler);
             }
         }
         self.brought = brought;

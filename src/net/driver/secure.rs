@@ -162,6 +162,7 @@ impl<N: Net> Driver<N> {
         if buffer.len() < from + held + RECORD {
             buffer.resize(from + held + RECORD, 0);
         }
+        debug_assert!(buffer.len() <= self.config.read_buffer + 2 * RECORD, "as most_bytes says");
         if let Some(front) = buffer.get_mut(from..from + held) {
             front.copy_from_slice(&tls.partial);
         }
