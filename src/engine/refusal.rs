@@ -2,9 +2,11 @@
 //!
 //! A 503 says so itself. 500, 502, 504, 522 and 524 are said of a program that fails on this one URL
 //! as well as of one that has no worker, no place in its queue or no connection to its database left.
-//! What tells them apart is the same URL, asked again: where it is answered then, the failure was not
-//! the URL's. Once that was seen a few times, such an answer is taken for the complaint that a 503 is;
-//! and no longer, when those that fail again by far outnumber the others.
+//! Two things tell them apart. The same URL, asked again: where it is answered then, the failure was not
+//! the URL's. And the connection: where fresh ones fail with their first request and those that have
+//! served do not, it is not the URLs, for these are dealt out to both alike. Once either was seen
+//! a few times, such an answer is taken for the complaint that a 503 is; and no longer, when those that
+//! fail again, or on a connection that has served, by far outnumber the others.
 //!
 //! Owns that judgement, and what the limits and the pace are told of such an answer. Whether the request
 //! is made again is `retry`'s.
@@ -20,18 +22,30 @@ use crate::base::Instant;
 /// So many requests were answered when they were made again, before that is believed.
 const BELIEVED: u32 = 3;
 /// And of those that were made again one in so many at least: who is asked for far too much has an answer
-/// for few of them, too.
+/// for few of them, too. Of the failures themselves, at most one in so many on a connection that has served.
 const PART: u32 = 16;
+/// So many fresh connections failed with their first request while others served.
+const TURNED_AWAY: u32 = 8;
+/// Each answer lets two of those count, and so many may be saved up: fewer than weigh as much as one failure
+/// on a kept connection, so that a run of bad URLs in a list, with a server that closes after each, says
+/// nothing.
+const CREDIT: u32 = PART - 1;
 /// So many are remembered; then both count half.
 const REMEMBERED: u32 = 512;
 
-/// What became of requests that were made again after such an answer.
+/// Where such answers came, and what became of requests that were made again after them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ServerErrors {
     /// They were answered.
     healed: u32,
     /// They met the like again.
     stayed: u32,
+    /// Failures of a fresh connection's first request while the host served others.
+    turned_away: u32,
+    /// Failures on connections that had served.
+    kept: u32,
+    /// So many more may count as turned away until the host serves again.
+    credit: u32,
 }
 
 impl ServerErrors {
@@ -41,7 +55,30 @@ impl ServerErrors {
     }
 
     const fn are_about_load(self) -> bool {
-        self.healed >= BELIEVED && self.healed.saturating_mul(PART) >= self.stayed
+        (self.healed >= BELIEVED && self.healed.saturating_mul(PART) >= self.stayed)
+            || (self.turned_away >= TURNED_AWAY
+                && self.kept.saturating_mul(PART) <= self.turned_away
+                && self.stayed <= self.turned_away.saturating_add(self.healed.saturating_mul(PART)))
+    }
+
+    /// The host serves.
+    #[inline]
+    pub(super) fn served(&mut self) {
+        self.credit = (self.credit + 2).min(CREDIT);
+    }
+
+    /// Such an answer came, on a connection that had served before or not.
+    fn came(&mut self, reused: bool) {
+        if reused {
+            self.kept += 1;
+        } else if let Some(left) = self.credit.checked_sub(1) {
+            self.credit = left;
+            self.turned_away += 1;
+        }
+        if self.kept + self.turned_away >= REMEMBERED {
+            self.kept /= 2;
+            self.turned_away /= 2;
+        }
     }
 
     fn learn(&mut self, status: u16) {
@@ -64,6 +101,8 @@ pub(super) struct Refusal {
     pub(super) status: u16,
     /// The last attempt for it ended in one of [`ServerErrors`].
     pub(super) was_error: bool,
+    /// Its connection had served before.
+    pub(super) reused: bool,
     pub(super) started: Instant,
     /// What it asks to be left alone for.
     pub(super) pause: Option<Duration>,
@@ -73,14 +112,17 @@ pub(super) struct Refusal {
 
 /// Tells the limits and the pace what an answer says of them, if it does.
 pub(super) fn heed(host: &mut Host, group: &mut Group, what: Refusal, now: Instant) {
+    let before = host.errors.are_about_load();
     if what.was_error {
-        let before = host.errors.are_about_load();
         host.errors.learn(what.status);
-        if before && !host.errors.are_about_load() && is_for_errors(host.limit.explain().finding) {
-            // They fail at any level: nothing that a higher one is to blame for.
-            host.limit.acquit(now);
-            group.limit.acquit(now);
-        }
+    }
+    if ServerErrors::are(what.status) {
+        host.errors.came(what.reused);
+    }
+    if before && !host.errors.are_about_load() && is_for_errors(host.limit.explain().finding) {
+        // They fail at any level: nothing that a higher one is to blame for.
+        host.limit.acquit(now);
+        group.limit.acquit(now);
     }
     let complaint = match what.status {
         503 => (!host.pace.is_about_503()).then_some(Complaint::Overload503),
@@ -145,6 +187,46 @@ mod tests {
         // What was learned long ago counts for less.
         assert!(!after(400, 6_000).are_about_load());
         assert!(after(100_000, 400).are_about_load());
+    }
+
+    /// How often one came on a fresh connection while the host served, and how often on a kept one.
+    fn came(turned_away: u32, kept: u32) -> ServerErrors {
+        let mut errors = ServerErrors::default();
+        for _ in 0..turned_away {
+            errors.served();
+            errors.came(false);
+        }
+        (0..kept).for_each(|_| errors.came(true));
+        errors
+    }
+
+    #[test]
+    fn fresh_connections_that_alone_fail_were_too_many() {
+        assert!(!came(7, 0).are_about_load());
+        assert!(came(8, 0).are_about_load());
+        // URLs that fail do so on kept connections, too.
+        assert!(!came(8, 1).are_about_load());
+        assert!(came(32, 2).are_about_load());
+        assert!(!came(300, 30).are_about_load());
+        // And when they are asked for again.
+        let mut errors = came(8, 0);
+        (0..9).for_each(|_| errors.learn(500));
+        assert!(!errors.are_about_load());
+        errors.learn(200);
+        assert!(errors.are_about_load());
+    }
+
+    #[test]
+    fn a_run_of_bad_urls_says_nothing() {
+        // At the head of the list.
+        let mut errors = ServerErrors::default();
+        (0..1_000).for_each(|_| errors.came(false));
+        assert!(!errors.are_about_load());
+        // In its middle, with a server that closes after each.
+        (0..1_000).for_each(|_| errors.served());
+        errors.came(true);
+        (0..1_000).for_each(|_| errors.came(false));
+        assert!(!errors.are_about_load());
     }
 
     #[test]

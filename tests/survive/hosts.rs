@@ -81,7 +81,8 @@ fn errors_that_come_of_too_much_at_once_are_a_limit() {
         let limit = host["limit"].as_u64().unwrap();
         assert!((5..=10).contains(&limit), "{status}: {host}");
         let repeats = host["repeats"].as_u64().unwrap();
-        assert!(repeats < 750, "{status}: {host}");
+        // Not one for each of the many that fail while eight serve.
+        assert!(repeats < 100, "{status}: {host}");
     }
 }
 
