@@ -225,8 +225,7 @@ impl Engine {
                             .filter(|_| config.retry_statuses)
                             .map(|pause| pause.min(config.max_retry_after));
                         let (status, is_repeated) = (head.status, config.retry_statuses);
-                        let what =
-                            Refusal { status, was_error, reused, started, pause, is_repeated };
+                        let what = Refusal { status, was_error, started, pause, is_repeated };
                         refusal::heed(host, group, what, now);
                     } else {
                         host.errors.served();

@@ -3,10 +3,10 @@
 //! A 503 says so itself. 500, 502, 504, 522 and 524 are said of a program that fails on this one URL
 //! as well as of one that has no worker, no place in its queue or no connection to its database left.
 //! Two things tell them apart. The same URL, asked again: where it is answered then, the failure was not
-//! the URL's. And the connection: where fresh ones fail with their first request and those that have
-//! served do not, it is not the URLs, for these are dealt out to both alike. Once either was seen
-//! a few times, such an answer is taken for the complaint that a 503 is; and no longer, when those that
-//! fail again, or on a connection that has served, by far outnumber the others.
+//! the URL's. That is known only after its pause, by when those that are too many have failed a thousand
+//! others. So where a host that serves begins to answer most with such errors, they are presumed to come of too
+//! much at once: they narrow the limit as a 503 does, and if it was that, they end with it. Where they do not,
+//! or where URLs fail again, that is taken back, and is presumed the less easily the next time.
 //!
 //! Owns that judgement, and what the limits and the pace are told of such an answer. Whether the request
 //! is made again is `retry`'s.
@@ -22,30 +22,47 @@ use crate::base::Instant;
 /// So many requests were answered when they were made again, before that is believed.
 const BELIEVED: u32 = 3;
 /// And of those that were made again one in so many at least: who is asked for far too much has an answer
-/// for few of them, too. Of the failures themselves, at most one in so many on a connection that has served.
+/// for few of them, too.
 const PART: u32 = 16;
-/// So many fresh connections failed with their first request while others served.
-const TURNED_AWAY: u32 = 8;
-/// Each answer lets two of those count, and so many may be saved up: fewer than weigh as much as one failure
-/// on a kept connection, so that a run of bad URLs in a list, with a server that closes after each, says
-/// nothing.
-const CREDIT: u32 = PART - 1;
 /// So many are remembered; then both count half.
 const REMEMBERED: u32 = 512;
+/// So many errors, and more than were served meanwhile, let it be presumed; twice as many each time that it
+/// turned out to be wrong, up to so often.
+const STRIKING: u32 = 8;
+const WRONG_MOST: u32 = 6;
+/// Of what is watched, so much is remembered at least; then both count half.
+const WATCHED: u32 = 32;
+/// So many errors with none served in between that were not under way before: a lower limit does not end them.
+const UNENDING: u32 = 32;
+/// So many served in a row end a run of errors.
+const CALM: u32 = 16;
 
-/// Where such answers came, and what became of requests that were made again after them.
+/// What is known of such answers of a host.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ServerErrors {
-    /// They were answered.
+    /// Requests that were answered when they were made again.
     healed: u32,
-    /// They met the like again.
+    /// And those that met the like again.
     stayed: u32,
-    /// Failures of a fresh connection's first request while the host served others.
-    turned_away: u32,
-    /// Failures on connections that had served.
-    kept: u32,
-    /// So many more may count as turned away until the host serves again.
-    credit: u32,
+    /// How often they were presumed to be about load and were not.
+    wrong: u32,
+    guess: Guess,
+}
+
+/// What the answers themselves let guess, before any was asked for again.
+#[derive(Clone, Copy, Debug)]
+enum Guess {
+    /// Nothing: so many came of late.
+    Watching { errors: u32, served: u32 },
+    /// They come of too much at once. So many came since the limit fell for it, and so many were served since
+    /// the last of them.
+    Load { since: Instant, errors: u32, served: u32 },
+}
+
+impl Default for Guess {
+    fn default() -> Self {
+        Self::Watching { errors: 0, served: 0 }
+    }
 }
 
 impl ServerErrors {
@@ -55,32 +72,49 @@ impl ServerErrors {
     }
 
     const fn are_about_load(self) -> bool {
-        (self.healed >= BELIEVED && self.healed.saturating_mul(PART) >= self.stayed)
-            || (self.turned_away >= TURNED_AWAY
-                && self.kept.saturating_mul(PART) <= self.turned_away
-                && self.stayed <= self.turned_away.saturating_add(self.healed.saturating_mul(PART)))
+        matches!(self.guess, Guess::Load { .. })
+            || (self.healed >= BELIEVED && self.healed.saturating_mul(PART) >= self.stayed)
     }
 
     /// The host serves.
     #[inline]
     pub(super) fn served(&mut self) {
-        self.credit = (self.credit + 2).min(CREDIT);
-    }
-
-    /// Such an answer came, on a connection that had served before or not.
-    fn came(&mut self, reused: bool) {
-        if reused {
-            self.kept += 1;
-        } else if let Some(left) = self.credit.checked_sub(1) {
-            self.credit = left;
-            self.turned_away += 1;
-        }
-        if self.kept + self.turned_away >= REMEMBERED {
-            self.kept /= 2;
-            self.turned_away /= 2;
+        match &mut self.guess {
+            Guess::Watching { served, .. } => *served = (*served + 1).min(WATCHED),
+            Guess::Load { errors, served, .. } => {
+                *served += 1;
+                if *served >= CALM {
+                    (*errors, *served) = (0, 0);
+                }
+            }
         }
     }
 
+    /// Such an answer came, to a request that was sent at `started`.
+    fn came(&mut self, started: Instant, now: Instant) {
+        let fail_again = self.fail_again();
+        match &mut self.guess {
+            Guess::Watching { errors, served } => {
+                *errors += 1;
+                let striking = *errors >= STRIKING << self.wrong && errors > served;
+                if striking && *served > 0 && !fail_again {
+                    self.guess = Guess::Load { since: now, errors: 0, served: 0 };
+                } else if *errors + *served >= WATCHED << self.wrong {
+                    *errors /= 2;
+                    *served /= 2;
+                }
+            }
+            Guess::Load { since, errors, served } => {
+                *errors += u32::from(started >= *since);
+                *served = 0;
+                if *errors >= UNENDING {
+                    self.was_wrong();
+                }
+            }
+        }
+    }
+
+    /// What became of a request that was made again.
     fn learn(&mut self, status: u16) {
         match status {
             // Those are about something else.
@@ -88,10 +122,23 @@ impl ServerErrors {
             status if Self::are(status) => self.stayed += 1,
             _ => self.healed += 1,
         }
+        if self.fail_again() && matches!(self.guess, Guess::Load { .. }) {
+            self.was_wrong();
+        }
         if self.healed + self.stayed >= REMEMBERED {
             self.healed /= 2;
             self.stayed /= 2;
         }
+    }
+
+    /// Whether URLs that failed are known to fail again.
+    const fn fail_again(self) -> bool {
+        self.stayed >= STRIKING && self.healed.saturating_mul(PART) < self.stayed
+    }
+
+    fn was_wrong(&mut self) {
+        self.guess = Guess::default();
+        self.wrong = (self.wrong + 1).min(WRONG_MOST);
     }
 }
 
@@ -101,8 +148,6 @@ pub(super) struct Refusal {
     pub(super) status: u16,
     /// The last attempt for it ended in one of [`ServerErrors`].
     pub(super) was_error: bool,
-    /// Its connection had served before.
-    pub(super) reused: bool,
     pub(super) started: Instant,
     /// What it asks to be left alone for.
     pub(super) pause: Option<Duration>,
@@ -117,7 +162,7 @@ pub(super) fn heed(host: &mut Host, group: &mut Group, what: Refusal, now: Insta
         host.errors.learn(what.status);
     }
     if ServerErrors::are(what.status) {
-        host.errors.came(what.reused);
+        host.errors.came(what.started, now);
     }
     if before && !host.errors.are_about_load() && is_for_errors(host.limit.explain().finding) {
         // They fail at any level: nothing that a higher one is to blame for.
@@ -189,43 +234,68 @@ mod tests {
         assert!(after(100_000, 400).are_about_load());
     }
 
-    /// How often one came on a fresh connection while the host served, and how often on a kept one.
-    fn came(turned_away: u32, kept: u32) -> ServerErrors {
+    /// After so many were served and so many failed, all begun at once.
+    fn came(served: u32, failed: u32) -> ServerErrors {
         let mut errors = ServerErrors::default();
-        for _ in 0..turned_away {
-            errors.served();
-            errors.came(false);
-        }
-        (0..kept).for_each(|_| errors.came(true));
+        (0..served).for_each(|_| errors.served());
+        (0..failed).for_each(|_| errors.came(at(0), at(1)));
         errors
     }
 
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
     #[test]
-    fn fresh_connections_that_alone_fail_were_too_many() {
-        assert!(!came(7, 0).are_about_load());
-        assert!(came(8, 0).are_about_load());
-        // URLs that fail do so on kept connections, too.
-        assert!(!came(8, 1).are_about_load());
-        assert!(came(32, 2).are_about_load());
-        assert!(!came(300, 30).are_about_load());
-        // And when they are asked for again.
-        let mut errors = came(8, 0);
-        (0..9).for_each(|_| errors.learn(500));
+    fn a_host_that_serves_and_then_mostly_fails_was_asked_for_too_much() {
+        assert!(!came(6, 7).are_about_load());
+        assert!(came(6, 8).are_about_load());
+        assert!(!came(8, 8).are_about_load());
+        assert!(came(8, 9).are_about_load());
+        // What was served an hour ago counts as little as that of a minute ago.
+        assert!(!came(100_000, 17).are_about_load());
+        assert!(came(100_000, 33).are_about_load());
+        // One that never served says nothing, however often it fails.
+        assert!(!came(0, 100_000).are_about_load());
+    }
+
+    #[test]
+    fn what_a_lower_limit_does_not_end_is_about_the_urls() {
+        let mut errors = came(6, 8);
+        // Those were under way when it fell.
+        (0..1_000).for_each(|_| errors.came(at(0), at(2)));
+        assert!(errors.are_about_load());
+        for _ in 0..100 {
+            (0..31).for_each(|_| errors.came(at(2), at(3)));
+            (0..16).for_each(|_| errors.served());
+        }
+        assert!(errors.are_about_load());
+        (0..32).for_each(|_| errors.came(at(2), at(3)));
         assert!(!errors.are_about_load());
-        errors.learn(200);
+        // The next time it takes more.
+        errors.served();
+        (0..15).for_each(|_| errors.came(at(4), at(4)));
+        assert!(!errors.are_about_load());
+        errors.came(at(4), at(4));
         assert!(errors.are_about_load());
     }
 
     #[test]
-    fn a_run_of_bad_urls_says_nothing() {
-        // At the head of the list.
-        let mut errors = ServerErrors::default();
-        (0..1_000).for_each(|_| errors.came(false));
+    fn urls_that_fail_again_take_it_back() {
+        let mut errors = came(6, 8);
+        (0..7).for_each(|_| errors.learn(500));
+        assert!(errors.are_about_load());
+        errors.learn(500);
         assert!(!errors.are_about_load());
-        // In its middle, with a server that closes after each.
-        (0..1_000).for_each(|_| errors.served());
-        errors.came(true);
-        (0..1_000).for_each(|_| errors.came(false));
+        // And it is not presumed again.
+        errors.served();
+        (0..1_000).for_each(|_| errors.came(at(1), at(1)));
+        assert!(!errors.are_about_load());
+        let mut errors = came(6, 8);
+        errors.learn(200);
+        (0..16).for_each(|_| errors.learn(500));
+        assert!(errors.are_about_load());
+        errors.learn(500);
         assert!(!errors.are_about_load());
     }
 
