@@ -45,9 +45,22 @@ impl Instant {
         Self(self.0.midpoint(later.0))
     }
 
+    /// Nanoseconds that passed since `earlier`, none if it has not come yet. A `Duration` is seconds and the rest, which each
+    /// time is a division.
+    #[inline]
+    pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The point so many nanoseconds later.
+    #[inline]
+    pub(crate) const fn later(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// The time that passed between `earlier` and `self`, zero if it has not come yet.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
     }
 }
 
@@ -67,7 +80,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(duration)))
+        self.later(nanos(duration))
     }
 }
 
@@ -90,12 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_round_down_and_do_not_wrap() {
-        let nanos = Duration::from_nanos;
-        assert_eq!(part(nanos(10), 1, 3), nanos(3));
-        assert_eq!(part(nanos(u64::MAX / 2), 8, 16), nanos(u64::MAX / 4));
-        assert_eq!(part(Duration::MAX, 1, 1), nanos(u64::MAX));
-        let (one, other) = (Instant::from_nanos(4), Instant::from_nanos(9));
-        assert_eq!(one.halfway(other), one + (other - one) / 2);
+    fn nanoseconds_reckon_as_durations_do() {
+        let times = [0, 4, 9, 1_000_000_007, u64::MAX - 1, u64::MAX];
+        for (one, other) in times.into_iter().flat_map(|one| times.map(|other| (one, other))) {
+            let (at, to) = (Instant::from_nanos(one), Instant::from_nanos(other));
+            assert_eq!(at.nanos_since(to), nanos(at - to));
+            assert_eq!(at.later(other), at + Duration::from_nanos(other));
+            assert_eq!(at.halfway(to), Instant::from_nanos(one.midpoint(other)));
+        }
+        assert_eq!(nanos(Duration::MAX), u64::MAX);
     }
 }

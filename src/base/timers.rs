@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::Instant;
 use super::arena::dead;
+use super::nanos;
 
 /// Marks a thing that has no deadline.
 const NONE: u32 = u32::MAX;
@@ -99,8 +100,9 @@ impl Timers {
 
     /// Moves every deadline later by `gap`: the process slept, and the world with it.
     pub fn shift(&mut self, gap: core::time::Duration) {
+        let gap = nanos(gap);
         for entry in &mut self.heap {
-            entry.0 += gap;
+            entry.0 = entry.0.later(gap);
         }
     }
 

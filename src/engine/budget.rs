@@ -5,9 +5,7 @@
 //! from what time will earn, so that those that wait go one after the other and not together at the
 //! next token; as much is lent as can be saved up. Free repeats of stale connections do not ask.
 
-use core::time::Duration;
-
-use crate::base::{Instant, nanos};
+use crate::base::Instant;
 
 /// One retry, in the fixed-point numbers used here: a nanosecond earns `per_second` of them.
 const TOKEN: u64 = 1_000_000_000;
@@ -73,8 +71,7 @@ impl Budget {
     /// earned.
     pub fn take(&mut self, now: Instant) -> Instant {
         let per_nano = u64::from(self.config.per_second.max(1));
-        let nanos = nanos(now - self.as_of);
-        self.add(nanos.saturating_mul(per_nano));
+        self.add(now.nanos_since(self.as_of).saturating_mul(per_nano));
         self.as_of = self.as_of.max(now);
         if let Some(left) = self.tokens.checked_sub(TOKEN) {
             self.tokens = left;
@@ -82,7 +79,7 @@ impl Budget {
         }
         let missing = TOKEN - core::mem::take(&mut self.tokens);
         self.lent = (self.lent + missing).min(u64::from(self.config.most) * TOKEN);
-        self.as_of + Duration::from_nanos(self.lent.div_ceil(per_nano))
+        self.as_of.later(self.lent.div_ceil(per_nano))
     }
 
     /// A retry that was spent is not made after all.

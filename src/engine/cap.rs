@@ -17,17 +17,17 @@ use core::time::Duration;
 use super::Engine;
 use super::conn::State;
 use super::host::HostKey;
-use crate::base::{Instant, part};
+use crate::base::Instant;
 
 /// An idle connection that nobody has missed for this long may give way to any other.
 pub(super) const UNMISSED: Duration = Duration::from_secs(1);
 /// How soon the machine is asked again after it was out of sockets.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a cap that was lowered stays so; twice as long after each further shortage,
-pub(super) const CAP_REST: Duration = Duration::from_secs(1);
+/// How many nanoseconds a cap that was lowered stays so; twice as long after each further shortage,
+pub(super) const CAP_REST: u64 = 1_000_000_000;
 /// but never longer than this.
-const CAP_REST_MOST: Duration = Duration::from_secs(60);
+const CAP_REST_MOST: u64 = 60_000_000_000;
 
 impl Engine {
     /// This machine is out of sockets: fewer connections from now on, and a moment's rest.
@@ -35,8 +35,8 @@ impl Engine {
         self.cap = (self.conns.len() as u32).min(self.cap).max(1);
         if self.exhausted <= now {
             // Those that fail together are one shortage; each further one is rested from longer.
-            self.cap_rises = now + self.cap_rest;
-            self.cap_rest = part(self.cap_rest, 2, 1).min(CAP_REST_MOST);
+            self.cap_rises = now.later(self.cap_rest);
+            self.cap_rest = (self.cap_rest * 2).min(CAP_REST_MOST);
         }
         self.exhausted = now + EXHAUSTED_PAUSE;
     }
@@ -75,7 +75,7 @@ impl Engine {
             let owner = self.conns[conn].host;
             let untried = self.conns[conn].served == 0 && !self.hosts[owner].has_no_queue();
             let missed = match self.conns[conn].state {
-                State::Idle { since, .. } => now - since < UNMISSED,
+                State::Idle { since, .. } => now < since + UNMISSED,
                 _ => true,
             };
             if missed && self.hosts[host].slots() > 0 {

@@ -117,7 +117,7 @@ pub(super) struct Overtaking {
 /// A fresh connection that has said nothing for so long, or twice as long and so on, may be one that
 /// nobody has accepted: what drops connections without a word (firewalls, a full listen queue) leaves
 /// them so for ever.
-const UNHEARD_FOR: Duration = Duration::from_secs(5);
+const UNHEARD_FOR: u64 = 5_000_000_000;
 /// That is believed where on each of the others, at least so many, as many were answered meanwhile.
 const OVERTAKEN_BY: u64 = 8;
 
@@ -319,7 +319,7 @@ impl Wait {
     }
 
     fn after(self, start: Instant) -> Option<Instant> {
-        (self.0 != u64::MAX).then(|| start + Duration::from_nanos(self.0))
+        (self.0 != u64::MAX).then(|| start.later(self.0))
     }
 }
 
@@ -406,7 +406,8 @@ impl Exchange {
             Sending::Sent { at } => {
                 let until = waits.first_byte.after(at).and_then(|end| {
                     let unheard = self.overtaking.filter(|_| self.first_byte.is_none());
-                    let looks = unheard.map(|it| at + UNHEARD_FOR * (it.looks + 1));
+                    let looks = unheard
+                        .map(|it| at.later(UNHEARD_FOR.saturating_mul(u64::from(it.looks) + 1)));
                     match looks.filter(|look| *look < end) {
                         Some(look) => Some((look, Overdue::Unheard)),
                         None => fails(end, Kind::FirstByteTimeout),
@@ -425,20 +426,19 @@ impl Exchange {
         unheard.is_some_and(|it| answers - it.before >= others * OVERTAKEN_BY)
     }
 
-    /// Moves everything that deadlines are counted from: the process slept.
-    pub(super) fn shift(&mut self, gap: Duration) {
-        self.started += gap;
-        self.rested += gap;
-        self.last_byte += gap;
-        self.window.since += gap;
-        for at in [&mut self.first_byte, &mut self.head_began].into_iter().flatten() {
-            *at += gap;
-        }
-        match &mut self.sending {
+    /// Moves everything that deadlines are counted from by so many nanoseconds: the process slept.
+    pub(super) fn shift(&mut self, gap: u64) {
+        let sending = match &mut self.sending {
             Sending::Flushing { progress: at, .. }
             | Sending::Expecting { until: at }
-            | Sending::Sent { at } => *at += gap,
-            Sending::Unsent | Sending::Withheld | Sending::Starved { .. } => {}
+            | Sending::Sent { at } => Some(at),
+            Sending::Unsent | Sending::Withheld | Sending::Starved { .. } => None,
+        };
+        let perhaps = [self.first_byte.as_mut(), self.head_began.as_mut(), sending];
+        let always =
+            [&mut self.started, &mut self.rested, &mut self.last_byte, &mut self.window.since];
+        for at in always.into_iter().chain(perhaps.into_iter().flatten()) {
+            *at = at.later(gap);
         }
     }
 

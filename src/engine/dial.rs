@@ -22,7 +22,7 @@ use super::error::{Cause, Fault};
 use super::host::{Host, HostKey, Names};
 use super::observe::What;
 use super::{Action, Engine, Handler, Kind};
-use crate::base::{Instant, Key, Links, part};
+use crate::base::{Instant, Key, Links};
 
 /// A race.
 #[derive(Debug)]
@@ -94,8 +94,8 @@ impl Dial {
 
     /// When the share of the address that was started last ends.
     fn share_until(&self) -> Instant {
-        let addresses = u32::try_from(self.addresses.len()).map_or(u32::MAX, |count| count.max(1));
-        self.last_start + part(self.until - self.started, 1, addresses)
+        let addresses = (self.addresses.len() as u64).max(1);
+        self.last_start.later(self.until.nanos_since(self.started) / addresses)
     }
 
     /// Whether an address is left that was not started.

@@ -15,7 +15,7 @@ use super::error::Kind;
 use super::handler::Handler;
 use super::job::Queue;
 use super::{Action, Engine, Failing};
-use crate::base::{Instant, Timers};
+use crate::base::{Instant, Timers, nanos};
 
 /// What has deadlines.
 #[derive(Clone, Copy, Debug)]
@@ -107,9 +107,11 @@ impl Engine {
     pub fn slept(&mut self, gap: Duration) {
         self.conn_timers.shift(gap);
         self.dial_timers.shift(gap);
+        let gap = nanos(gap);
         for index in 0..self.dials_high() {
             if let Some(dial) = self.dials.at(index) {
-                self.dials[dial].until += gap;
+                let until = &mut self.dials[dial].until;
+                *until = until.later(gap);
             }
         }
         let keys: Vec<ConnKey> = self.conns.iter().map(|(key, _)| key).collect();
@@ -118,7 +120,7 @@ impl Engine {
                 State::Opening(_) | State::Ready => {}
                 State::Securing { until, .. }
                 | State::Idle { until, .. }
-                | State::Closing { until, .. } => *until += gap,
+                | State::Closing { until, .. } => *until = until.later(gap),
                 State::Busy(exchange) => exchange.shift(gap),
             }
         }
@@ -140,7 +142,7 @@ impl Engine {
             Overdue::Retires => {
                 let conn = &self.conns[key];
                 if let State::Idle { since, .. } = conn.state {
-                    self.hosts[conn.host].habits.outlived_rest(now - since);
+                    self.hosts[conn.host].habits.outlived_rest(since, now);
                 }
                 self.retire(key, now);
             }

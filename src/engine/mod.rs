@@ -213,7 +213,7 @@ pub struct Engine {
     exhausted: Instant,
     /// When a lowered cap may rise again, and how long it rests after the next shortage.
     cap_rises: Instant,
-    cap_rest: Duration,
+    cap_rest: u64,
     /// Whether our own side is the trouble.
     outage: outage::Outage,
     pulse: pulse::Pulse,

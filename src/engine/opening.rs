@@ -24,10 +24,10 @@ use super::observe::What;
 use super::outage::NameServers;
 use super::settle::Attempt;
 use super::{Action, Engine, Failing, Handler, Kind, Phase, TlsInfo, Try, retry};
-use crate::base::{Instant, Key, part, push_address};
+use crate::base::{Instant, Key, nanos, push_address};
 
 /// A host that served is probed at least this often.
-const PATIENT_CAP: Duration = Duration::from_secs(3);
+const PATIENT_CAP: u64 = 3_000_000_000;
 
 /// What a look-up found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -381,27 +381,27 @@ impl Engine {
         let host = &mut self.hosts[key];
         if alive {
             // Others of its connections work: only the opening of further ones rests.
-            host.hold_open = now + wait.max(part(self.config.backoff_base, 1, 2));
+            host.hold_open = now.later(wait.max(nanos(self.config.backoff_base) / 2));
             self.ring_host(key);
             return;
         }
         let is_there = phase == Phase::Connect && !says_down;
         if matches!(host.reach, Reach::Down { .. }) && !is_there {
-            host.reach = Reach::Down { rounds: rounds.saturating_add(1), probe: now + wait };
-            host.hold_open = now + wait;
+            host.reach = Reach::Down { rounds: rounds.saturating_add(1), probe: now.later(wait) };
+            host.hold_open = now.later(wait);
             self.drain_with(key, &failing, phase, now, handler);
             return;
         }
         host.reach = Reach::Failing { since, rounds: rounds.saturating_add(1), last: now };
         let patience = self.config.host_down_after;
-        let patient = host.has_served() && now - since < patience;
-        host.hold_open = now + if patient { wait.min(PATIENT_CAP) } else { wait };
+        let patient = host.has_served() && now < since + patience;
+        host.hold_open = now.later(if patient { wait.min(PATIENT_CAP) } else { wait });
         let Some(front) = front.filter(|_| !patient) else {
             self.ring_host(key);
             return;
         };
         self.count_opening(front, failing.kind, began, now);
-        let out_of_time = self.out_of_time(front, now + wait);
+        let out_of_time = self.out_of_time(front, now.later(wait));
         let job = &self.jobs[front];
         let served = self.hosts[key].has_served();
         if job.failures < job.attempts_allowed && !out_of_time && !served {
@@ -413,7 +413,7 @@ impl Engine {
         self.finish(front, Err(failure), &Attempt::none(now), now, handler);
         if says_down {
             self.hosts[key].reach =
-                Reach::Down { rounds: rounds.saturating_add(1), probe: now + wait };
+                Reach::Down { rounds: rounds.saturating_add(1), probe: now.later(wait) };
             self.notes.push(now, key, What::Down);
             let failing = Failing { kind: Kind::HostDown, ..failing };
             self.drain_with(key, &failing, Phase::Connect, now, handler);

@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use crate::base::{Instant, nanos};
+use crate::base::Instant;
 use crate::proto::KeepAlive;
 
 /// A close this soon after an answer counts requests, not time.
@@ -59,12 +59,11 @@ impl Habits {
     /// One such close may be a restart or an accident, also when many connections met it together;
     /// of two that had one after the other about the same age, it is a habit.
     pub(super) fn closed_idle(&mut self, since: Instant, now: Instant, requests: u32) {
-        let age = now - since;
-        if age < AT_ONCE {
+        if now < since + AT_ONCE {
             self.closed_after(requests);
             return;
         }
-        let age = u32::try_from(nanos(age) / 1_000_000).unwrap_or(u32::MAX);
+        let age = u32::try_from(now.nanos_since(since) / 1_000_000).unwrap_or(u32::MAX);
         let alike = |one: u32| age.abs_diff(one) <= one / 4 + 10;
         match self.idle_once {
             Some((once, _)) if !alike(once) => self.idle_once = Some((age, now)),
@@ -89,9 +88,10 @@ impl Habits {
         self.requests_once = Some(requests);
     }
 
-    /// A connection was there after it had been idle for so long.
-    pub(super) fn outlived_rest(&mut self, age: Duration) {
-        if self.idle_life.is_some_and(|life| age > Duration::from_millis(u64::from(life) * 5 / 4)) {
+    /// A connection was there after it had been idle since then.
+    pub(super) fn outlived_rest(&mut self, since: Instant, now: Instant) {
+        let longest = |life| since.later(u64::from(life) * 1_250_000);
+        if self.idle_life.is_some_and(|life| now > longest(life)) {
             self.idle_life = None;
             self.idle_once = None;
         }
@@ -192,9 +192,9 @@ mod tests {
         habits.closed_idle(AT(60_000), AT(60_410), 3);
         assert_eq!(habits.idle_for(LONG), MS(340));
         // It is still there.
-        habits.outlived_rest(MS(390));
+        habits.outlived_rest(AT(0), AT(390));
         assert_eq!(habits.idle_for(LONG), MS(340));
-        habits.outlived_rest(MS(600));
+        habits.outlived_rest(AT(0), AT(600));
         assert_eq!(habits.idle_for(LONG), LONG);
         // A server that became more patient: what is seen twice counts.
         let mut habits = learned();

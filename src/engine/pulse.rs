@@ -44,9 +44,9 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// An answer has begun, so long after its request.
-    pub(super) fn heard(&mut self, after: Duration) {
-        let new = u32::try_from(nanos(after) / 1_000).unwrap_or(MOST).clamp(1, MOST);
+    /// An answer has begun, so many nanoseconds after its request.
+    pub(super) fn heard(&mut self, after: u64) {
+        let new = u32::try_from(after / 1_000).unwrap_or(MOST).clamp(1, MOST);
         self.answer = if self.answer == 0 { new } else { (self.answer * 15 + new) / 16 };
     }
 
@@ -111,11 +111,11 @@ mod tests {
     fn a_rest_is_short_beside_the_quick_answers() {
         let mut pulse = Pulse::default();
         assert_eq!(pulse.short_time(), Duration::ZERO);
-        pulse.heard(ms(800));
+        pulse.heard(800_000_000);
         assert_eq!(pulse.short_time(), Duration::from_micros(500));
         for n in 0..1_000 {
             // One in a hundred takes ten seconds.
-            pulse.heard(if n % 100 == 0 { ms(10_000) } else { Duration::from_micros(50) });
+            pulse.heard(if n % 100 == 0 { 10_000_000_000 } else { 50_000 });
         }
         assert!(pulse.short_time() < Duration::from_micros(20), "{pulse:?}");
     }
@@ -124,7 +124,7 @@ mod tests {
     fn pressed_is_who_hardly_waits() {
         let mut pulse = Pulse::default();
         pulse.beat(ms(100), ms(0));
-        pulse.heard(ms(1));
+        pulse.heard(1_000_000);
         assert!(!pulse.is_pressed(), "start-up does not count");
         pulse.beat(ms(1), ms(0));
         assert!(!pulse.is_pressed(), "that is little");

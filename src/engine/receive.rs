@@ -110,10 +110,11 @@ impl Engine {
             exchange.first_byte = Some(now);
             host.unheard -= u32::from(!reused);
             if let Sending::Sent { at } = exchange.sending {
-                pulse.heard(now - at);
-                host.limit.first_byte(now, now - at, reused, at);
+                pulse.heard(now.nanos_since(at));
+                let latency = now - at;
+                host.limit.first_byte(now, latency, reused, at);
                 if group.origins > 1 {
-                    group.limit.first_byte(now, now - at, reused, at);
+                    group.limit.first_byte(now, latency, reused, at);
                 }
             }
         }
@@ -441,7 +442,7 @@ fn on_head(
             let begun = job.started.unwrap_or(now);
             // The next attempt comes so late at the earliest: this answer may be the last one.
             let wait = wait.max(config.retry_delay.unwrap_or(Duration::ZERO));
-            let in_time = config.retry_max_time.is_none_or(|most| now + wait - begun <= most);
+            let in_time = config.retry_max_time.is_none_or(|most| now + wait <= begun + most);
             if job.failures + 1 < job.attempts_allowed
                 && in_time
                 && handler.repeat(job_ref, Kind::StatusExhausted, Some(status))

@@ -4,10 +4,8 @@
 //! body can be continued is `resume`'s question; this module only says whether another attempt
 //! may be made at all, and what it costs.
 
-use core::time::Duration;
-
 use super::{Cause, Config, Kind};
-use crate::base::{nanos, part};
+use crate::base::nanos;
 
 /// What is known of the attempt that failed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,13 +119,13 @@ pub(super) const fn asks_to_come_back(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 522 | 524)
 }
 
-/// Full jitter: uniform between zero and `min(cap, base · 2ⁿ)`, `n` failures before this one.
-pub(super) fn backoff(config: &Config, failures: u32, random: &mut fastrand::Rng) -> Duration {
+/// Full jitter, in nanoseconds: uniform between zero and `min(cap, base · 2ⁿ)`, `n` failures before this one.
+pub(super) fn backoff(config: &Config, failures: u32, random: &mut fastrand::Rng) -> u64 {
     if let Some(delay) = config.retry_delay {
-        return delay;
+        return nanos(delay);
     }
-    let most = part(config.backoff_base, 1 << failures.min(31), 1).min(config.backoff_cap);
-    Duration::from_nanos(random.u64(0..=nanos(most)))
+    let most = nanos(config.backoff_base).saturating_mul(1 << failures.min(31));
+    random.u64(0..=most.min(nanos(config.backoff_cap)))
 }
 
 #[cfg(test)]
@@ -232,8 +230,8 @@ mod tests {
             let mut above_half = 0;
             for _ in 0..100 {
                 let wait = backoff(&config, failures, &mut random);
-                assert!(wait <= most.min(config.backoff_cap), "{failures}: {wait:?}");
-                above_half += u32::from(wait > most.min(config.backoff_cap) / 2);
+                assert!(wait <= nanos(most.min(config.backoff_cap)), "{failures}: {wait}");
+                above_half += u32::from(wait > nanos(most.min(config.backoff_cap)) / 2);
             }
             assert!((20..80).contains(&above_half), "{failures}: {above_half}");
         }

@@ -68,7 +68,7 @@ impl Engine {
         host.stats.responses += 1;
         host.spurned.end();
         host.habits.outlived(served);
-        host.worth.served(now - sent_at.unwrap_or(started), now);
+        host.worth.served(sent_at.unwrap_or(started), now);
         let mut sample = Sample {
             sent_at: sent_at.unwrap_or(started),
             bytes: content,
@@ -208,7 +208,7 @@ impl Engine {
                 continue;
             }
             // What can't be sent twice goes on a connection that is surely alive.
-            let stale = idle_since.is_some_and(|since| now - since >= SURELY_ALIVE);
+            let stale = idle_since.is_some_and(|since| now >= since + SURELY_ALIVE);
             if stale && !wanted.repeatable {
                 continue;
             }
@@ -229,7 +229,7 @@ impl Engine {
             State::Idle { since, .. } => since,
             _ => now,
         };
-        host.habits.outlived_rest(now - rested);
+        host.habits.outlived_rest(rested, now);
         if host.busy == 0 {
             if rested < now {
                 host.worth.begins(now);

@@ -133,7 +133,7 @@ impl Engine {
         let first = match &host.names {
             Names::Asking { .. } => return Step::Blocked,
             Names::Known { addresses, until, winner, unused, .. }
-                if *until > now || (*unused && now - *until < ANSWER_WAITS) =>
+                if *until > now || (*unused && now < *until + ANSWER_WAITS) =>
             {
                 match addresses.get(*winner).or(addresses.first()) {
                     Some(first) => *first,

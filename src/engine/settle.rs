@@ -328,7 +328,7 @@ impl Engine {
     /// Whether `--retry-max-time` forbids an attempt at `at`.
     pub(super) fn out_of_time(&self, key: JobKey, at: Instant) -> bool {
         let started = self.jobs[key].started.unwrap_or(at);
-        self.config.retry_max_time.is_some_and(|most| at - started > most)
+        self.config.retry_max_time.is_some_and(|most| at > started + most)
     }
 
     /// Tries a job once more after a backoff, or ends it when its attempts are used up.
@@ -352,8 +352,11 @@ impl Engine {
         if !(continued && job.progress.before > 0 && gained >= FREE_PROGRESS) {
             job.failures += 1;
         }
-        let mut at =
-            now + retry::backoff(&self.config, job.failures.saturating_sub(1), &mut self.random);
+        let mut at = now.later(retry::backoff(
+            &self.config,
+            job.failures.saturating_sub(1),
+            &mut self.random,
+        ));
         if let (Some(most), None) = (self.config.retry_max_time, self.config.retry_delay) {
             // A wait that is drawn by lot is not what makes it too late.
             at = at.min(job.started.unwrap_or(now) + most).max(now);

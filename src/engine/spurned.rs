@@ -13,10 +13,10 @@ use crate::base::Instant;
 
 /// So many in a row are no chance, nor a few URLs that a server answers so.
 const MANY: u32 = 16;
-/// Between two of them then, at first,
-const FIRST: Duration = Duration::from_millis(100);
+/// Nanoseconds between two of them then, at first,
+const FIRST: u64 = 100_000_000;
 /// and at most. It doubles with every [`MANY`].
-const LAST: Duration = Duration::from_secs(3);
+const LAST: u64 = 3_000_000_000;
 
 /// Fresh connections that were reset or closed one after the other, with no answer in between.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,8 +35,8 @@ impl Spurned {
         }
         self.count = self.count.saturating_add(1);
         let Some(doublings) = (self.count / MANY).checked_sub(1) else { return };
-        if patience.is_some_and(|patience| now - self.since < patience) {
-            self.until = now + (FIRST * (1 << doublings.min(5))).min(LAST);
+        if patience.is_some_and(|patience| now < self.since + patience) {
+            self.until = now.later((FIRST << doublings.min(5)).min(LAST));
         }
     }
 

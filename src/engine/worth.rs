@@ -26,12 +26,12 @@ pub(super) struct Worth {
 impl Worth {
     /// A connection is ready.
     pub(super) fn opened(&mut self, took: Duration) {
-        self.opening = smoothed(self.opening, took);
+        self.opening = smoothed(self.opening, nanos(took));
     }
 
-    /// An answer is complete.
-    pub(super) fn served(&mut self, took: Duration, now: Instant) {
-        self.serving = smoothed(self.serving, took);
+    /// An answer is complete, to what was sent then.
+    pub(super) fn served(&mut self, sent_at: Instant, now: Instant) {
+        self.serving = smoothed(self.serving, now.nanos_since(sent_at));
         self.since = now;
     }
 
@@ -72,7 +72,7 @@ impl Worth {
         // The busy ones may all have begun just now: the queue lasts so many rounds of theirs.
         let rounds = u64::from(queued.div_ceil(busy.max(1)).max(1));
         let least = u64::from(self.opening) / rounds;
-        let after = self.since + Duration::from_micros(least + 1);
+        let after = self.since.later((least + 1) * 1_000);
         (self.opening > 0 && u64::from(self.serving) <= least && now < after).then_some(after)
     }
 }
@@ -85,8 +85,8 @@ const PRESSED: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 #[expect(clippy::cast_possible_truncation, reason = "a mean of two that fit")]
-fn smoothed(old: u32, new: Duration) -> u32 {
-    let new = u32::try_from(nanos(new) / 1_000).unwrap_or(u32::MAX);
+fn smoothed(old: u32, nanos: u64) -> u32 {
+    let new = u32::try_from(nanos / 1_000).unwrap_or(u32::MAX);
     if old == 0 { new } else { ((u64::from(old) * 7 + u64::from(new)) / 8) as u32 }
 }
 
@@ -101,7 +101,8 @@ mod tests {
     fn host(opening: u64, serving: u64) -> Worth {
         let mut worth = Worth::default();
         worth.opened(Duration::from_millis(opening));
-        worth.served(Duration::from_millis(serving), at(0));
+        worth.served(Instant::ZERO, at(serving));
+        worth.since = at(0);
         worth
     }
 

@@ -11,8 +11,6 @@
 
 use core::time::Duration;
 
-use crate::base::nanos;
-
 /// Events that have to be expected in a rest.
 const WORTH: u64 = 2;
 /// Whoever wants to be back sooner than this does not rest.
@@ -28,11 +26,11 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// So many events were ready, so long after those before them.
-    pub(super) fn came(&mut self, events: usize, after: Duration) {
+    /// So many events were ready, so many nanoseconds after those before them.
+    pub(super) fn came(&mut self, events: usize, after: u64) {
         let Ok(events) = u32::try_from(events) else { return };
         self.last = events;
-        let Some(gap) = nanos(after).checked_div(events.into()) else { return };
+        let Some(gap) = after.checked_div(events.into()) else { return };
         let gap = u32::try_from(gap).unwrap_or(u32::MAX).clamp(1, 10_000_000);
         self.gap = if self.gap == 0 { gap } else { (self.gap * 15 + gap) / 16 };
     }
@@ -76,7 +74,7 @@ mod tests {
             let mut one = Rest::default();
             assert_eq!(one.before(timeout, 64, short, us(100)), None, "nothing is known");
             for _ in 0..100 {
-                one.came(4, us(gap * 4));
+                one.came(4, gap * 4_000);
             }
             assert_eq!(one.before(timeout, 64, short, us(100)), rest, "{gap} {short:?}");
             assert_eq!(one.before(timeout, 64, short, Duration::ZERO), None, "turned off");
@@ -87,7 +85,7 @@ mod tests {
     fn who_is_behind_does_not_rest() {
         let mut one = Rest::default();
         for (events, rests) in [(8, true), (32, true), (33, false), (64, false), (2, true)] {
-            one.came(events, us(10) * events as u32);
+            one.came(events, 10_000 * events as u64);
             assert_eq!(one.before(None, 64, us(90), us(100)).is_some(), rests, "{events}");
         }
     }
@@ -95,11 +93,11 @@ mod tests {
     #[test]
     fn nothing_and_everything_at_once_are_no_trouble() {
         let mut one = Rest::default();
-        one.came(0, us(5));
+        one.came(0, 5_000);
         assert_eq!(one.before(None, 64, us(100), us(100)), None);
-        one.came(usize::MAX, us(5));
-        one.came(5, Duration::ZERO);
-        one.came(1, Duration::MAX);
+        one.came(usize::MAX, 5_000);
+        one.came(5, 0);
+        one.came(1, u64::MAX);
         assert_eq!(one.before(None, 64, us(100), us(100)), None);
     }
 }

@@ -6,18 +6,13 @@
 //! and spans in which the bucket was full come out right by themselves. A window (so many in so
 //! much time) looks like a large bucket whose least rate is the right one. Integers; allocates
 //! only when it is made.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "numbers of candidates come from `position`, or are held below `COUNT` where they are counted up (`few` leaves one above `first`); the ring, of at least one, is indexed by a remainder"
-)]
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::time::Duration;
 
 use super::learned::geometric;
 use super::{MILLI, SECOND};
-use crate::base::{Instant, mul_div, nanos};
+use crate::base::{Instant, mul_div};
 
 /// Rates that are held apart.
 const COUNT: usize = 28;
@@ -69,7 +64,7 @@ impl Candidate {
 
     /// What had been spent so long ago, with the last request of then, when so many were sent
     /// since.
-    fn spent_before(&self, since: Duration, after: u64) -> u64 {
+    fn spent_before(&self, since: u64, after: u64) -> u64 {
         let spent = self.spent.saturating_add(flow(self.rate, since));
         spent.saturating_sub(after * ONE).clamp(ONE, MOST)
     }
@@ -112,7 +107,8 @@ impl Buckets {
         let mut new = Self { all: all_of, as_of: empty_at, sent, count: 0 };
         for it in &mut new.all {
             let spent = |(since, count): Sent| {
-                (count.min(MOST / ONE) * ONE).saturating_sub(flow(it.rate, empty_at - since))
+                (count.min(MOST / ONE) * ONE)
+                    .saturating_sub(flow(it.rate, empty_at.nanos_since(since)))
             };
             let spent = since.iter().map(|&since| spent(since)).max().unwrap_or(0);
             it.spent = spent.max(together.min(MOST / ONE) * ONE).max(ONE);
@@ -126,31 +122,30 @@ impl Buckets {
         let mut all = [Candidate::default(); COUNT];
         let last = (COUNT - 1) as u64;
         // Even steps of the logarithm, by halving: integers have no powers.
-        all[0].rate = low.max(1);
-        all[COUNT - 1].rate = high.max(low + last);
+        let [first, .., highest] = &mut all;
+        first.rate = low.max(1);
+        highest.rate = high.max(low + last);
         spread(&mut all);
         all
     }
 
     /// The lowest and the highest rate that is possible.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
-        let low = self.all.iter().position(Candidate::is_possible)?;
-        Some((self.all[low].rate, self.all[self.end_of(low)].rate))
+        let possible = self.possible()?;
+        Some((possible.first()?.rate, possible.last()?.rate))
     }
 
-    /// The last of those that are possible from `first` on. What is possible beyond a gap is
-    /// there only because the way to the server blurs it.
-    fn end_of(&self, first: usize) -> usize {
-        let gap = self.all[first..].iter().position(|it| !it.is_possible());
-        gap.map_or(COUNT - 1, |gap| first + gap.max(1) - 1)
+    /// Those that are possible, one at least. What is possible beyond a gap is there only because the way to
+    /// the server blurs it.
+    fn possible(&self) -> Option<&[Candidate]> {
+        self.all.split(|it| !it.is_possible()).find(|run| !run.is_empty())
     }
 
     /// The rate, not above this one, that fits best where more than one is possible: the middle of
     /// those whose bounds are farthest apart.
     pub(super) fn best(&self, below: u64) -> Option<u64> {
-        let low = self.all.iter().position(Candidate::is_possible)?;
-        let possible = &self.all[low..=self.end_of(low)];
-        let possible = &possible[..possible.partition_point(|it| it.rate <= below).max(1)];
+        let possible = self.possible()?;
+        let possible = possible.get(..possible.partition_point(|it| it.rate <= below).max(1))?;
         let widest = possible.iter().map(Candidate::margin).max()?;
         let fits = |it: &&Candidate| it.margin() + 16 >= widest;
         let low = possible.iter().find(fits)?.rate;
@@ -169,30 +164,39 @@ impl Buckets {
     /// What a bucket of about this rate holds, in requests.
     pub(super) fn holds(&self, rate: u64) -> u64 {
         let at = self.all.partition_point(|it| it.rate < rate).min(COUNT - 1);
-        self.all[at].least.midpoint(self.all[at].most) / ONE
+        self.all.get(at).map_or(0, |it| it.least.midpoint(it.most) / ONE)
     }
 
     /// A request is sent.
     pub(super) fn take(&mut self, now: Instant) {
-        let passed = now - self.as_of;
+        let passed = now.nanos_since(self.as_of);
         for it in &mut self.all {
             it.spent = it.spent.saturating_sub(flow(it.rate, passed)) + ONE;
         }
         self.as_of = self.as_of.max(now);
-        let ring = self.sent.len();
-        self.sent[self.count % ring] = self.as_of;
+        let place = self.place(self.count);
+        if let Some(sent) = self.sent.get_mut(place) {
+            *sent = self.as_of;
+        }
         self.count += 1;
+    }
+
+    /// Where in the ring that request stands.
+    fn place(&self, count: usize) -> usize {
+        count.checked_rem(self.sent.len()).unwrap_or(0)
     }
 
     /// Requests sent after one that was sent at `sent_at`, if it is remembered.
     fn sent_after(&self, sent_at: Instant) -> Option<u64> {
-        let ring = self.sent.len();
-        let known = self.count.min(ring);
-        let back = |n: usize| self.sent[(self.count - 1 - n) % ring];
+        let known = self.count.min(self.sent.len());
+        let later = |n: usize| {
+            let sent = self.sent.get(self.place(self.count - 1 - n));
+            sent.is_some_and(|&at| at > sent_at)
+        };
         let (mut low, mut high) = (0, known);
         while low < high {
             let middle = low.midpoint(high);
-            if back(middle) > sent_at { low = middle + 1 } else { high = middle }
+            if later(middle) { low = middle + 1 } else { high = middle }
         }
         (low < known).then_some(low as u64)
     }
@@ -200,7 +204,7 @@ impl Buckets {
     /// The request that was sent then was accepted.
     pub(super) fn accepted(&mut self, sent_at: Instant) {
         let Some(after) = self.sent_after(sent_at) else { return };
-        let since = self.as_of - sent_at;
+        let since = self.as_of.nanos_since(sent_at);
         for it in &mut self.all {
             let spent = it.spent_before(since, after);
             it.least = it.least.max(spent);
@@ -213,7 +217,7 @@ impl Buckets {
     /// The request that was sent then was refused.
     pub(super) fn refused(&mut self, sent_at: Instant) {
         let after = self.sent_after(sent_at);
-        let since = self.as_of - sent_at;
+        let since = self.as_of.nanos_since(sent_at);
         // Where few are left, finer ones are held against it.
         for round in 0.. {
             let before = self.all;
@@ -266,25 +270,26 @@ impl Buckets {
     /// Where finer candidates should stand when few are left. The right one may stand between two
     /// that are not.
     fn few(&self, refused: bool) -> Option<(usize, usize)> {
-        let (first, last) = match self.all.iter().position(Candidate::is_possible) {
-            Some(first) => (first, self.end_of(first)),
+        let (first, count) = match self.possible() {
+            Some(run) => (self.all.iter().position(Candidate::is_possible)?, run.len()),
             None if refused => {
-                let at = (0..COUNT).min_by_key(|&at| self.all[at].excess()).unwrap_or(0);
-                (at, at)
+                let nearest = self.all.iter().enumerate().min_by_key(|(_, it)| it.excess())?;
+                (nearest.0, 1)
             }
             None => return None,
         };
-        let (from, to) = (first.saturating_sub(1), (last + 1).min(COUNT - 1));
-        let (low, high) = (self.all[from].rate, self.all[to].rate);
-        (last - first < FEW && high - low > low / 256 + 2 * COUNT as u64).then_some((from, to))
+        let (from, to) = (first.saturating_sub(1), (first + count).min(COUNT - 1));
+        let (low, high) = (self.all.get(from)?.rate, self.all.get(to)?.rate);
+        (count <= FEW && high - low > low / 256 + 2 * COUNT as u64).then_some((from, to))
     }
 
     /// Finer ones in the place of those from the first to the last.
     fn finer(old: &[Candidate; COUNT], first: usize, last: usize) -> [Candidate; COUNT] {
-        let mut all = Self::grid(old[first].rate, old[last].rate);
+        let rate_of = |at: usize| old.get(at).map_or(0, |it| it.rate);
+        let mut all = Self::grid(rate_of(first), rate_of(last));
         let mut at = first;
         for it in &mut all {
-            while at + 1 < last && old[at + 1].rate <= it.rate {
+            while at + 1 < last && rate_of(at + 1) <= it.rate {
                 at += 1;
             }
             let of =
@@ -323,18 +328,18 @@ fn between(
     get: fn(&Candidate) -> u64,
     is_convex: bool,
 ) -> u64 {
-    let line = |one: usize, two: usize| {
-        let (one, two) = (&all[one], &all[two]);
+    let line = |at: usize| {
+        let [one, two, ..] = all.get(at..)? else { return None };
         let (from, to) = (get(one), get(two));
         let run = two.rate.saturating_sub(one.rate).max(1);
         let step = mul_div(from.abs_diff(to), rate.abs_diff(one.rate), run);
         let (from, step) = (from.cast_signed(), i64::try_from(step).unwrap_or(i64::MAX));
         let rises = (to >= get(one)) == (rate >= one.rate);
-        if rises { from.saturating_add(step) } else { from.saturating_sub(step) }
+        Some(if rises { from.saturating_add(step) } else { from.saturating_sub(step) })
     };
-    let straight = line(at, at + 1);
-    let left = if at > 0 { line(at - 1, at) } else { straight };
-    let right = if at + 2 < COUNT { line(at + 1, at + 2) } else { straight };
+    let Some(straight) = line(at) else { return 0 };
+    let left = at.checked_sub(1).and_then(line).unwrap_or(straight);
+    let right = line(at + 1).unwrap_or(straight);
     let value =
         if is_convex { left.max(right).min(straight) } else { left.min(right).max(straight) };
     u64::try_from(value).unwrap_or(0).min(MOST)
@@ -350,14 +355,20 @@ fn spread(all: &mut [Candidate]) {
     }
     let middle = count / 2;
     // The mean of logarithms, weighted: close enough to even for an odd number of steps.
-    all[middle].rate = geometric(low, high).max(all[0].rate + middle as u64);
-    spread(&mut all[..=middle]);
-    spread(&mut all[middle..]);
+    if let Some(it) = all.get_mut(middle) {
+        it.rate = geometric(low, high).max(low + middle as u64);
+    }
+    if let Some(lower) = all.get_mut(..=middle) {
+        spread(lower);
+    }
+    if let Some(upper) = all.get_mut(middle..) {
+        spread(upper);
+    }
 }
 
-/// What flows in at a rate, in millionths of a request.
-fn flow(rate: u64, time: Duration) -> u64 {
-    mul_div(rate, nanos(time), SECOND * MILLI / ONE)
+/// What flows in at a rate in so many nanoseconds, in millionths of a request.
+fn flow(rate: u64, time: u64) -> u64 {
+    mul_div(rate, time, SECOND * MILLI / ONE)
 }
 
 #[cfg(test)]
@@ -376,7 +387,8 @@ mod tests {
 
     impl Server {
         fn accepts(&mut self, now: Instant) -> bool {
-            self.held = (self.held + flow(self.rate, now - self.at)).min(self.burst * ONE);
+            self.held =
+                (self.held + flow(self.rate, now.nanos_since(self.at))).min(self.burst * ONE);
             self.at = now;
             let accepts = self.held >= ONE;
             self.held -= if accepts { ONE } else { 0 };

@@ -10,7 +10,6 @@
 //! Owns that judgement, and its end when it proves wrong. Decides nothing about rates or levels.
 
 use alloc::boxed::Box;
-use core::time::Duration;
 
 use super::shut::Shut;
 use super::{History, per_second};
@@ -107,7 +106,7 @@ impl Seen {
         let came_back = self.back_at.is_none();
         let served = u64::from(self.above) + u64::from(self.within);
         Self {
-            known: per_second(served, now - self.since),
+            known: per_second(served, now.nanos_since(self.since)),
             back_at: more.then_some((self.level, says.min(MOST))),
             times: if more && came_back { self.times } else { 0 },
             evidence: if more && came_back { self.evidence } else { 0 },
@@ -168,11 +167,11 @@ impl Cause {
         Says::Found(before, first)
     }
 
-    /// For how long to ask for nothing, after a refusal that was told of, where nothing else comes.
-    pub(super) fn rests(&mut self, now: Instant, sent_at: Instant) -> Duration {
+    /// For how many nanoseconds to ask for nothing, after a refusal that was told of, where nothing else comes.
+    pub(super) fn rests(&mut self, now: Instant, sent_at: Instant) -> u64 {
         match self {
             Self::Open(seen) => seen.shut.refused(now, sent_at),
-            Self::Unheard | Self::Rate { .. } | Self::NotRate => Duration::ZERO,
+            Self::Unheard | Self::Rate { .. } | Self::NotRate => 0,
         }
     }
 
@@ -190,6 +189,7 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
+    use core::time::Duration;
 
     use super::*;
 

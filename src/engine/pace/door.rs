@@ -2,21 +2,19 @@
 //!
 //! Owns the questions at a closed door: where nothing is accepted, whatever the rate, a window is used
 //! up or the server is shut. It is asked now and then; what was accepted between two openings tells
-//! which it was, and of a window how much it gives. It knows no buckets and sets no rate.
-
-use core::time::Duration;
+//! which it was, and of a window how much it gives. It knows no buckets and sets no rate. Times are in nanoseconds.
 
 use super::{MILLI, SECOND};
-use crate::base::{Instant, mul_div, nanos, part};
+use crate::base::{Instant, mul_div};
 
 /// The least and the longest time between two questions whether a window has ended.
 const BLOCKED_GAP: u64 = 50_000_000;
 const BLOCKED_GAP_MOST: u64 = 2 * SECOND;
 /// How long a rate is kept that may be the measure of a closed door instead of a window.
-const UNCONFIRMED: Duration = Duration::from_secs(3);
+const UNCONFIRMED: u64 = 3 * SECOND;
 
 /// So soon after it opened a server that was really shut is not shut again.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: u64 = 2 * SECOND;
 /// So many times what it gave on average a server may give that has opened.
 const MORE: u32 = 32;
 
@@ -33,7 +31,7 @@ pub(super) struct Door {
     /// The server counts in windows: how many requests a second they give.
     window: Option<Window>,
     /// How long the last one seemed to be.
-    length: Duration,
+    length: u64,
     /// What it can give at most, by what it gave from one opening to the next; and how often it opened,
     /// shortly one after the other.
     most: Option<u64>,
@@ -51,14 +49,14 @@ pub(super) struct Window {
 impl Door {
     /// So many requests were sent since then, the refused one included.
     pub(super) fn new(since: Instant, count: u64) -> Self {
-        let (window, length) = (None, Duration::ZERO);
+        let (window, length) = (None, 0);
         let (blocked, asked, asked_at) = (None, 0, since);
         Self { blocked, asked, asked_at, since, count, window, length, most: None, openings: 0 }
     }
 
     /// Nanoseconds from one question to the next, where it is shut.
     pub(super) fn gap(&self, now: Instant) -> Option<u64> {
-        self.blocked.map(|since| nanos(pause(now - since)))
+        self.blocked.map(|since| pause(now.nanos_since(since)))
     }
 
     pub(super) fn is_shut(&self) -> bool {
@@ -75,8 +73,8 @@ impl Door {
     }
 
     /// How long a window is, zero where there is none.
-    pub(super) fn length(&self) -> Duration {
-        self.window.map_or(Duration::ZERO, |_| self.length)
+    pub(super) fn length(&self) -> u64 {
+        self.window.map_or(0, |_| self.length)
     }
 
     /// For the length of a window as much as this was accepted.
@@ -99,11 +97,11 @@ impl Door {
     }
 
     /// How long a rate that a window tells is kept at least, before more is asked for.
-    pub(super) fn keeps(&self) -> Duration {
+    pub(super) fn keeps(&self) -> u64 {
         match self.window {
-            Some(window) if window.confirmed => part(self.length, 5, 4),
+            Some(window) if window.confirmed => mul_div(self.length, 5, 4),
             Some(_) => UNCONFIRMED,
-            None => Duration::ZERO,
+            None => 0,
         }
     }
 
@@ -135,8 +133,9 @@ impl Door {
     pub(super) fn opened(&mut self, sent_at: Instant, may_be_window: bool) -> Option<Window> {
         let since = self.blocked.take_if(|since| sent_at > *since)?;
         let asked = core::mem::take(&mut self.asked);
-        let length = a_second(self.asked_at - self.since, sent_at - self.since);
-        let rate = mul_div(self.count.saturating_sub(1) * MILLI, SECOND, nanos(length).max(1));
+        let length =
+            a_second(self.asked_at.nanos_since(self.since), sent_at.nanos_since(self.since));
+        let rate = mul_div(self.count.saturating_sub(1) * MILLI, SECOND, length.max(1));
         // A server that was shut for a while may give far more than it did on average. One that seems
         // to be shut again at once is asked far too fast: then not one passes after a refusal.
         if length > SOON {
@@ -144,31 +143,29 @@ impl Door {
         }
         self.most = Some(rate.saturating_mul(u64::from((MORE >> self.openings.min(8)).max(2))));
         self.openings += 1;
-        let waited = sent_at - since;
+        let waited = sent_at.nanos_since(since);
         // A bucket would have let some pass meanwhile.
-        let missed = mul_div(rate, nanos(waited), SECOND * MILLI);
+        let missed = mul_div(rate, waited, SECOND * MILLI);
         (self.since, self.count) = (sent_at, 1);
-        let is_window = asked >= 3 && missed >= 3 && part(waited, 16, 1) >= length;
+        let is_window = asked >= 3 && missed >= 3 && waited.saturating_mul(16) >= length;
         if !is_window || !may_be_window || rate < super::learned::SLOWEST {
             return None;
         }
         // It was used up long before its end: this is all it has.
-        let before = nanos(core::mem::replace(&mut self.length, length));
-        let confirmed = before.abs_diff(nanos(length)) <= nanos(length) / 4;
+        let before = core::mem::replace(&mut self.length, length);
+        let confirmed = before.abs_diff(length) <= length / 4;
         self.window = Some(Window { rate: rate - rate / 64, confirmed });
         self.window
     }
 }
 
 /// How long to wait before one that has been shut for so long is asked again.
-pub(super) fn pause(shut_for: Duration) -> Duration {
-    let longer = (nanos(shut_for) / 8).min(BLOCKED_GAP_MOST - BLOCKED_GAP);
-    Duration::from_nanos(BLOCKED_GAP + longer)
+pub(super) fn pause(shut_for: u64) -> u64 {
+    BLOCKED_GAP + (shut_for / 8).min(BLOCKED_GAP_MOST - BLOCKED_GAP)
 }
 
 /// How long a window is that has ended between these times: a second, as most are, if that can be, or so long
 /// that it has certainly ended.
-fn a_second(after: Duration, by: Duration) -> Duration {
-    let second = Duration::from_nanos(SECOND);
-    if (after..=by).contains(&second) { second } else { by }
+fn a_second(after: u64, by: u64) -> u64 {
+    if (after..=by).contains(&SECOND) { SECOND } else { by }
 }

@@ -15,12 +15,11 @@
 //! doors](super::door), and what was known of the rate stays.
 
 use alloc::boxed::Box;
-use core::time::Duration;
 
 use super::bucket::{Buckets, Sent};
 use super::door::{Door, Window};
 use super::{MILLI, RECENT, SECOND};
-use crate::base::{Instant, mul_div, nanos, part, root};
+use crate::base::{Instant, mul_div, root};
 
 /// The slowest rate of the search: one request in ten seconds.
 pub(super) const SLOWEST: u64 = MILLI / 10;
@@ -29,21 +28,21 @@ pub(super) const FASTEST: u64 = 100_000 * MILLI;
 /// With so few requests on their way at once, a 429 just takes a quarter of the rate.
 pub(super) const FEW: usize = 4;
 /// A pause that makes a step too far costly.
-const COSTLY: Duration = Duration::from_millis(200);
+const COSTLY: u64 = SECOND / 5;
 /// A rise of a quarter: no sooner after the one before, and after so many requests.
-const CLIMB_EVERY: Duration = Duration::from_millis(100);
+const CLIMB_EVERY: u64 = SECOND / 10;
 const CLIMB_REQUESTS: u64 = 2;
 /// The longest time between two careful steps, unless a pause is so costly.
-const SLOWLY: Duration = Duration::from_secs(60);
+const SLOWLY: u64 = 60 * SECOND;
 /// The first careful step, in 1/1024, and the largest.
 const CAREFUL: u64 = 8;
 const BOLDEST: u64 = 256;
 /// The time between two careful steps that nobody minds.
-const BOLDLY: Duration = Duration::from_millis(500);
+const BOLDLY: u64 = SECOND / 2;
 /// The same once the first of them was fine, where no window hides what is too fast until its end.
-const BOLDLY_ON: Duration = Duration::from_millis(300);
+const BOLDLY_ON: u64 = SECOND * 3 / 10;
 /// Most windows are of a second. One that seems to be longer than this may be none: a door that was closed.
-pub(super) const WINDOW: Duration = Duration::from_millis(1500);
+pub(super) const WINDOW: u64 = SECOND * 3 / 2;
 /// Requests between two careful steps up: each may cost one 429.
 const CAREFUL_REQUESTS: u64 = 250;
 /// Rates that differ by less than such a part need not be told apart.
@@ -53,7 +52,7 @@ const EXPLORE_REQUESTS: u64 = 8;
 /// The first step, in 1/1024, of a rise that may cost a pause: one more or less costs the same.
 const FIRST_STEP: u64 = 32;
 /// What a 429 with a pause may cost: its pause in so many, and ever less.
-const PAUSES_APART: u32 = 40;
+const PAUSES_APART: u64 = 40;
 
 /// What is known of the server's rate limit.
 #[derive(Clone, Debug)]
@@ -73,7 +72,7 @@ pub(super) struct Learned {
     ended: Option<Ended>,
     /// The least that passed in a run, and the longest pause asked for.
     least_passed: u64,
-    longest: Duration,
+    longest: u64,
     /// It gives so many in a window and then none, as was seen twice.
     counts_windows: bool,
     /// How many 429s there were: each makes the next rate more careful.
@@ -95,7 +94,7 @@ pub(super) struct Learned {
     failed: u32,
     /// The last 429, and the pause that it asked for: the price of a step too far.
     complained_at: Instant,
-    pub(super) pause: Duration,
+    pub(super) pause: u64,
     /// Whether anything is accepted at all.
     door: Door,
 }
@@ -106,7 +105,7 @@ enum Ended {
     /// All that was sent before anything was known.
     First,
     /// A run at this rate that began after such a pause: when the first refused request was sent.
-    Run { at: Instant, before: u64, rest: Duration },
+    Run { at: Instant, before: u64, rest: u64 },
 }
 
 impl Learned {
@@ -121,13 +120,13 @@ impl Learned {
         together: u64,
         remembered: usize,
     ) -> Self {
-        let pause = resume - now;
+        let pause = resume.nanos_since(now);
         let all = sent.first().copied().unwrap_or((now, 1));
-        let fastest = |&(since, count): &Sent| per_second(count, sent_at - since);
+        let fastest = |&(since, count): &Sent| per_second(count, sent_at.nanos_since(since));
         // What a few milliseconds brought is no rate.
-        let long = |since: &&Sent| sent_at - since.0 >= RECENT || since.0 == all.0;
+        let long = |since: &&Sent| sent_at >= since.0.later(RECENT) || since.0 == all.0;
         let fastest = sent.iter().filter(long).map(fastest).max().unwrap_or(FASTEST);
-        let slowest = per_second(all.1, resume - all.0);
+        let slowest = per_second(all.1, resume.nanos_since(all.0));
         // Who sent a hundred at once knows nothing of how slow it may be.
         let range = ((slowest / 256).min(MILLI), fastest.saturating_mul(8));
         let buckets = (remembered > FEW)
@@ -193,19 +192,19 @@ impl Learned {
                 }
                 let (since, accepted) = self.door.accepted();
                 self.least_passed = accepted;
-                let slowest = per_second(accepted, self.flow_at - since);
-                let fastest = per_second(accepted, self.complained_at - since);
+                let slowest = per_second(accepted, self.flow_at.nanos_since(since));
+                let fastest = per_second(accepted, self.complained_at.nanos_since(since));
                 // A window whose end the pause names gives `slowest`; a small bucket far more.
                 self.rate = fastest.min(slowest * 4);
             }
             Ended::Run { at, before, rest } => {
-                let (ran, rest) = (nanos(at - began), nanos(rest));
+                let ran = at.nanos_since(began);
                 let gave = |time: u64| mul_div(passed * MILLI, SECOND, time.max(1));
                 // As much as this, the pause included, in which it may have given more.
                 let least = gave(ran.saturating_add(rest));
                 // A run may begin in one window and end in the next: the least is what one has.
                 let all = self.least_passed.saturating_mul(MILLI);
-                let longest = nanos(self.longest).max(1);
+                let longest = self.longest.max(1);
                 let window = mul_div(all, SECOND, longest);
                 let is_long = ran / 2 >= longest;
                 if is_long && gave(ran) > window.saturating_add(window / 16) {
@@ -226,7 +225,7 @@ impl Learned {
                 } else if self.counts_windows {
                     self.stood.min(before - before / 16).max(least)
                 } else {
-                    self.fitting(before, gave(nanos(now - began))).max(least)
+                    self.fitting(before, gave(now.nanos_since(began))).max(least)
                 };
                 // A window that is used up to the last request refuses one that comes a little early.
                 let room = match self.counts_windows {
@@ -341,10 +340,11 @@ impl Learned {
             None => {}
         }
         self.flowing = self.flowing.saturating_sub(1);
-        self.longest = self.longest.max(resume - now);
+        let pause = resume.nanos_since(now);
+        self.longest = self.longest.max(pause);
         self.door.refused();
         self.flow_at = self.flow_at.max(resume);
-        self.pause = self.pause.max(resume - now);
+        self.pause = self.pause.max(pause);
     }
 
     /// A 429 to a request that was sent at this rate.
@@ -355,17 +355,18 @@ impl Learned {
         resume: Instant,
         told: Option<u64>,
     ) {
-        let costly = resume - now >= COSTLY;
+        let pause = resume.nanos_since(now);
+        let costly = pause >= COSTLY;
         let before = self.rate;
         let pace = if self.door.is_shut() { 0 } else { before };
         if let Some(buckets) = &mut self.buckets {
             buckets.refused(sent_at);
         }
         self.door.refused();
-        let rest = core::mem::replace(&mut self.pause, resume - now);
-        self.longest = self.longest.max(self.pause);
+        let rest = core::mem::replace(&mut self.pause, pause);
+        self.longest = self.longest.max(pause);
         let began = core::mem::replace(&mut self.flow_at, resume);
-        let after = mul_div(pace, nanos(now - sent_at), SECOND * MILLI);
+        let after = mul_div(pace, now.nanos_since(sent_at), SECOND * MILLI);
         let passed = self.flowing.saturating_sub(1 + after);
         self.flowing = self.flowing.saturating_sub(1);
         if told.is_some() || passed == 0 || !costly {
@@ -403,7 +404,8 @@ impl Learned {
         {
             // It gives less than it did.
             let holds = buckets.holds(before);
-            let gave = mul_div(passed * MILLI, SECOND, nanos(resume - began).max(1)).min(before);
+            let gave =
+                mul_div(passed * MILLI, SECOND, resume.nanos_since(began).max(1)).min(before);
             buckets.renew(gave - gave / 8, before, holds, true);
         }
         // A small bucket counts in so few that its rate is never known better than to a part of it.
@@ -453,13 +455,13 @@ impl Learned {
         if now < self.flow_at || self.door.is_shut() || self.told {
             return;
         }
-        let quiet = now - self.changed_at.max(self.flow_at);
+        let quiet = now.nanos_since(self.changed_at.max(self.flow_at));
         if self.is_costly() && self.complaints == 1 && self.door.window().is_none() {
             // One 429 says little: the next one tells the rest, and until then nothing is lost.
             if self.paced >= CLIMB_REQUESTS && quiet >= CLIMB_EVERY {
                 self.stood = self.rate;
                 // By as much a second, also where two requests take longer than that.
-                let spans = (nanos(quiet) / nanos(CLIMB_EVERY)).clamp(1, 5);
+                let spans = (quiet / CLIMB_EVERY).clamp(1, 5);
                 self.rate = (self.rate + self.rate * spans / 10 + 1).min(FASTEST);
                 self.changed(now);
             }
@@ -496,10 +498,10 @@ impl Learned {
                 Some(_) => (16, BOLDLY.max(self.door.length())),
             }
         } else {
-            let least = Duration::from_secs(1 << self.failed);
-            let least = least.max(part(self.pause, PAUSES_APART << self.failed, 1));
+            let least = SECOND << self.failed;
+            let least = least.max(self.pause.saturating_mul(PAUSES_APART << self.failed));
             let least = least.max(self.door.keeps());
-            let wait = part(now - self.complained_at, 1, 16).min(SLOWLY).max(least);
+            let wait = (now.nanos_since(self.complained_at) / 16).min(SLOWLY).max(least);
             (CAREFUL_REQUESTS.min(self.rate / MILLI * 8).max(32), wait)
         };
         if self.paced >= enough && quiet >= wait {
@@ -516,13 +518,12 @@ impl Learned {
 
     /// Steps up when that has become worth the pause that it may cost: the less a bucket fills
     /// meanwhile, the later.
-    fn explore(&mut self, now: Instant, quiet: Duration) {
+    fn explore(&mut self, now: Instant, quiet: u64) {
         let known = self.buckets.as_ref().filter(|_| !self.counts_windows);
         let holds = known.map_or(0, |buckets| buckets.holds(self.rate));
-        let pauses = nanos(self.pause) / SECOND * self.rate / MILLI;
-        let lost = 8 - u32::try_from(mul_div(8, holds.min(pauses), pauses.max(1)))
-            .map_or(7, |kept| kept.min(7));
-        let wait = part(self.pause, (PAUSES_APART << self.failed) * lost, 8);
+        let pauses = self.pause / SECOND * self.rate / MILLI;
+        let lost = 8 - mul_div(8, holds.min(pauses), pauses.max(1)).min(7);
+        let wait = mul_div(self.pause, (PAUSES_APART << self.failed) * lost, 8);
         if self.paced >= EXPLORE_REQUESTS && quiet >= wait {
             self.step = FIRST_STEP;
             self.step_up(now);
@@ -531,7 +532,7 @@ impl Learned {
 
     fn step_up(&mut self, now: Instant) {
         self.stepped = true;
-        if now - self.changed_at >= self.longest {
+        if now.nanos_since(self.changed_at) >= self.longest {
             self.stood = self.rate;
         }
         self.rate = (self.rate + (self.rate * self.step / 1024).max(1)).min(FASTEST);
@@ -545,9 +546,9 @@ impl Learned {
     }
 }
 
-/// So many in so much time, in thousandths a second.
-pub(super) fn per_second(count: u64, time: Duration) -> u64 {
-    mul_div(count * MILLI, SECOND, nanos(time).max(10_000_000)).clamp(SLOWEST, FASTEST)
+/// So many in so many nanoseconds, in thousandths a second.
+pub(super) fn per_second(count: u64, time: u64) -> u64 {
+    mul_div(count * MILLI, SECOND, time.max(10_000_000)).clamp(SLOWEST, FASTEST)
 }
 
 /// The geometric mean of two rates, whose product fits.

@@ -28,15 +28,15 @@ use bucket::{Buckets, REMEMBERED};
 use cause::{Cause, Says, Seen};
 use learned::{FASTEST, FEW, Learned, SLOWEST, per_second};
 
-/// Rates are in thousandths of a request a second.
+/// Rates are in thousandths of a request a second, times in nanoseconds.
 const MILLI: u64 = 1000;
 const SECOND: u64 = 1_000_000_000;
 /// What opening a connection may take, where the pace is what counts.
 const OPENING: u64 = 5 * SECOND;
 /// The rate of requests is seen in this time.
-const RECENT: Duration = Duration::from_millis(100);
+const RECENT: u64 = SECOND / 10;
 /// Requests are counted in spans of this length, and so many of those are remembered.
-const SPAN: Duration = Duration::from_millis(25);
+const SPAN: u64 = SECOND / 40;
 const SPANS: usize = 6;
 
 /// So many requests in so much time.
@@ -113,7 +113,7 @@ pub struct Pace {
     gap: u64,
     slack: u64,
     next: Instant,
-    delay: Duration,
+    delay: u64,
     after_delay: Instant,
     /// The server's pause.
     held_until: Instant,
@@ -149,7 +149,7 @@ impl History {
             self.began = now;
             self.spans = [(now, 0); SPANS];
         }
-        if now - self.spans[0].0 >= SPAN {
+        if now >= self.spans[0].0.later(SPAN) {
             self.spans.rotate_right(1);
             self.spans[0] = (now, 0);
         }
@@ -202,7 +202,7 @@ impl Pace {
             gap,
             slack: slack(gap),
             next: Instant::ZERO,
-            delay: config.delay,
+            delay: nanos(config.delay),
             after_delay: Instant::ZERO,
             held_until: Instant::ZERO,
             learned: None,
@@ -223,9 +223,8 @@ impl Pace {
 
     /// How many requests it lets through while a connection is opened, one at least.
     pub fn soon(&self, now: Instant) -> u32 {
-        let delay = nanos(self.delay);
         let learned = self.learned.as_ref().map_or(0, |learned| learned.gap(now));
-        let gap = self.gap.max(delay).max(learned);
+        let gap = self.gap.max(self.delay).max(learned);
         OPENING
             .checked_div(gap)
             .map_or(u32::MAX, |more| u32::try_from(more + 1).unwrap_or(u32::MAX))
@@ -251,8 +250,8 @@ impl Pace {
     pub fn take(&mut self, now: Instant) {
         let due = self.ready_at(Instant::ZERO);
         let gap = self.learned.as_ref().map_or(0, |learned| learned.gap(now)).max(self.gap);
-        self.binds = due > Instant::ZERO && now <= due + Duration::from_nanos(slack(gap));
-        self.after_delay = if self.delay.is_zero() { self.after_delay } else { now + self.delay };
+        self.binds = due > Instant::ZERO && now <= due.later(slack(gap));
+        self.after_delay = if self.delay == 0 { self.after_delay } else { now.later(self.delay) };
         self.next = advance(self.next, now, self.gap, self.slack);
         self.history.take(now);
         if let Some(learned) = &mut self.learned {
@@ -261,7 +260,7 @@ impl Pace {
             // A request that came when it was due was held back: the rate is what binds. One that
             // came little later would soon be: else this rate and a limit of connections that
             // is as low would wait for each other.
-            if now <= self.due + Duration::from_nanos(slack(gap) + gap / 2) {
+            if now <= self.due.later(slack(gap) + gap / 2) {
                 learned.paced += 1;
             }
             self.due = advance(self.due, now, gap, slack(gap));
@@ -308,7 +307,7 @@ impl Pace {
             }
             Some(learned) => {
                 learned.complained(now, sent_at, resume, told);
-                self.due = now + Duration::from_nanos(learned.gap(now));
+                self.due = now.later(learned.gap(now));
             }
         }
         self.due = self.due.max(resume);
@@ -350,7 +349,7 @@ impl Pace {
         let found = match self.cause.refused(now, sent_at, level, &mut self.history) {
             Says::AtOnce => {
                 let rest = self.cause.rests(now, sent_at);
-                self.hold_until(now + rest);
+                self.hold_until(now.later(rest));
                 return Blame::AtOnce;
             }
             Says::Rate => {
@@ -453,7 +452,7 @@ fn advance(due: Instant, now: Instant, gap: u64, slack: u64) -> Instant {
         return due;
     }
     let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(slack));
-    due.max(earliest) + Duration::from_nanos(gap)
+    due.max(earliest).later(gap)
 }
 
 #[cfg(test)]

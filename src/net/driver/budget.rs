@@ -8,12 +8,12 @@
 
 use core::time::Duration;
 
-use crate::base::{Instant, nanos, part};
+use crate::base::{Instant, nanos};
 
 /// Steps between two looks at the clock, where they are quick.
 pub(super) const STRIDE: u32 = 32;
 /// Quick: those between two looks take at most this part of the time that a turn has.
-const PART: u32 = 8;
+const PART: u64 = 8;
 
 /// The time of one turn.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Budget {
     /// Nanoseconds of a turn.
     most: u64,
     /// Longer than this from one look to the next is slow.
-    slow_from: Duration,
+    slow_from: u64,
     until: Instant,
     looked: Instant,
     stride: u32,
@@ -33,9 +33,10 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn new(most: Duration) -> Self {
         let (until, looked) = (Instant::ZERO, Instant::ZERO);
+        let most = nanos(most);
         Self {
-            most: nanos(most),
-            slow_from: part(most, 1, PART),
+            most,
+            slow_from: most / PART,
             until,
             looked,
             stride: STRIDE,
@@ -47,7 +48,7 @@ impl Budget {
 
     /// A turn begins.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.until = now + Duration::from_nanos(self.most / 2);
+        self.until = now.later(self.most / 2);
         self.looked = now;
         self.unlooked = 0;
         if !core::mem::take(&mut self.slow) {
@@ -56,9 +57,9 @@ impl Budget {
         self.spent = false;
     }
 
-    /// It has waited until `now`: that is not its work. What came before leaves a half at least.
-    pub(super) fn waited(&mut self, waited: Duration, now: Instant) {
-        self.until = (self.until + waited).max(now) + Duration::from_nanos(self.most.div_ceil(2));
+    /// It has waited so many nanoseconds, until `now`: that is not its work. What came before leaves a half at least.
+    pub(super) fn waited(&mut self, waited: u64, now: Instant) {
+        self.until = self.until.later(waited).max(now).later(self.most.div_ceil(2));
         self.spent = false;
         self.looked = now;
         self.unlooked = 0;
@@ -73,7 +74,7 @@ impl Budget {
     /// The clock was looked at.
     #[inline]
     pub(super) fn look(&mut self, now: Instant) {
-        if now - self.looked > self.slow_from {
+        if now > self.looked.later(self.slow_from) {
             self.slow = true;
             self.stride = 1;
         }
@@ -110,7 +111,7 @@ mod tests {
     /// were, and how often the clock was read.
     fn turn(budget: &mut Budget, clock: &mut Instant, each: Duration, most: u32) -> (u32, u32) {
         budget.begin(*clock);
-        budget.waited(Duration::ZERO, *clock);
+        budget.waited(0, *clock);
         let (mut steps, mut looks) = (0, 0);
         while !budget.is_spent() && steps < most {
             *clock += each;
@@ -155,7 +156,7 @@ mod tests {
         budget.begin(now);
         now += ms(4);
         now += ms(1_000);
-        budget.waited(ms(1_000), now);
+        budget.waited(nanos(ms(1_000)), now);
         now += ms(5);
         budget.look(now);
         assert!(!budget.is_spent(), "9 of 10 ms");
@@ -174,7 +175,7 @@ mod tests {
             budget.look(now);
             assert_eq!(budget.is_spent(), spent, "{before}");
             now += ms(70);
-            budget.waited(ms(70), now);
+            budget.waited(nanos(ms(70)), now);
             assert!(!budget.is_spent());
             for (more, spent) in [(then - 1, false), (1, true)] {
                 now += ms(more);
@@ -188,7 +189,7 @@ mod tests {
     fn for_ever_is_long_enough() {
         let mut budget = Budget::new(Duration::MAX);
         budget.begin(Instant::from_nanos(5));
-        budget.waited(Duration::MAX, Instant::from_nanos(6));
+        budget.waited(u64::MAX, Instant::from_nanos(6));
         budget.look(Instant::from_nanos(u64::MAX - 1));
         assert!(!budget.is_spent());
     }

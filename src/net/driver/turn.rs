@@ -65,19 +65,20 @@ impl<N: Net> Driver<N> {
         let mut more = self.wait(rest, timeout)?;
         let woke = self.net.now();
         self.engine.beat(begins - woke_before, woke - begins);
-        self.rest.came(self.ready.len(), woke - woke_before);
+        self.rest.came(self.ready.len(), woke.nanos_since(woke_before));
         if let Some(timeout) = timeout {
             let expected = self.now + timeout;
-            if woke - expected > OVERSLEPT {
-                self.engine.slept(woke - expected);
+            if woke > expected + OVERSLEPT {
+                let gap = woke - expected;
+                self.engine.slept(gap);
                 #[cfg(feature = "dns")]
                 if let Some(names) = &mut self.names {
-                    names.slept(woke - expected);
+                    names.slept(gap);
                 }
             }
         }
         self.now = woke;
-        self.budget.waited(woke - begins, woke);
+        self.budget.waited(woke.nanos_since(begins), woke);
         let mut rounds = 0;
         loop {
             self.latch();
