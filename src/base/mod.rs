@@ -36,5 +36,5 @@ pub(crate) use ratio::{mul_div, root};
 #[cfg(any(feature = "dns", feature = "tls", feature = "demo", test))]
 pub(crate) use sort::sort_by_key;
 pub use time::Instant;
-pub(crate) use time::{nanos, part};
+pub(crate) use time::nanos;
 pub use timers::Timers;

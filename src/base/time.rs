@@ -6,8 +6,6 @@
 use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
 
-use super::mul_div;
-
 /// A point in time, in nanoseconds since a zero point that the driver chooses.
 ///
 /// Arithmetic saturates: a deadline "for ever" away stays for ever away.
@@ -69,11 +67,6 @@ impl Instant {
 pub(crate) const fn nanos(duration: Duration) -> u64 {
     let whole = duration.as_secs().saturating_mul(1_000_000_000);
     whole.saturating_add(duration.subsec_nanos() as u64)
-}
-
-/// A time × `times` ÷ `parts`, of which there is one at least: without overflow in between, and for ever where it does not fit.
-pub(crate) fn part(time: Duration, times: u32, parts: u32) -> Duration {
-    Duration::from_nanos(mul_div(nanos(time), times.into(), parts.into()))
 }
 
 impl Add<Duration> for Instant {

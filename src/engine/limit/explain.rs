@@ -10,7 +10,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::{Complaint, Sample};
-use crate::base::{Instant, mul_div, nanos};
+use crate::base::{Instant, mul_div};
 
 /// What a host did, counted: kept for every limit, also a fixed one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,7 +43,7 @@ struct Second {
 impl Second {
     /// Requests and bytes a second.
     fn rates(&self) -> (u64, u64) {
-        let elapsed = nanos(self.last - self.since).max(1);
+        let elapsed = self.last.nanos_since(self.since).max(1);
         (mul_div(self.requests, SECOND, elapsed), mul_div(self.bytes, SECOND, elapsed))
     }
 }
@@ -88,7 +88,7 @@ impl Ledger {
         second.last = now;
         second.requests += whole;
         second.bytes = second.bytes.saturating_add(sample.bytes);
-        if now - second.since >= Duration::from_nanos(SECOND) {
+        if now >= second.since.later(SECOND) {
             self.close_second();
             self.second = Some(Second { since: now, last: now, requests: 0, bytes: 0 });
         }
@@ -107,7 +107,7 @@ impl Ledger {
     /// Folds what was counted since the second began into the average.
     fn close_second(&mut self) {
         let Some(second) = self.second else { return };
-        if second.last - second.since < Duration::from_nanos(SECOND / 16) && self.recent.is_some() {
+        if second.last < second.since.later(SECOND / 16) && self.recent.is_some() {
             return;
         }
         let new = second.rates();

@@ -5,10 +5,9 @@
 //! by Little's law: requests in flight ÷ time that each took. Work is counted in *units*: a
 //! response is one unit, and so is every 256 KiB of body, so that a few large bodies do not
 //! pass for many small ones and a mix of both has one scale. Integers throughout.
-use core::time::Duration;
 
 use super::Sample;
-use crate::base::{Instant, mul_div, nanos, root};
+use crate::base::{Instant, mul_div, root};
 
 /// One unit of work, in the fixed-point numbers used here.
 pub(super) const UNIT: u64 = 1024;
@@ -255,7 +254,7 @@ impl Window {
     pub(super) fn add(&mut self, now: Instant, sample: &Sample) -> bool {
         let belongs = now >= self.counts_from && self.owns(sample);
         if belongs {
-            let spent = nanos(now - sample.sent_at).max(1);
+            let spent = now.nanos_since(sample.sent_at).max(1);
             let work = units(sample.bytes, sample.whole);
             self.sums.add(spent, work, sample.in_flight, sample.bytes);
         }
@@ -263,8 +262,9 @@ impl Window {
     }
 
     /// Whether all that shall be measured is back, or has been waited for long enough.
-    pub(super) fn is_complete(&self, now: Instant, patience: Duration) -> bool {
-        self.sent >= self.wanted && (self.sums.count >= self.sent || now >= self.closed + patience)
+    pub(super) fn is_complete(&self, now: Instant, patience: u64) -> bool {
+        self.sent >= self.wanted
+            && (self.sums.count >= self.sent || now >= self.closed.later(patience))
     }
 }
 

@@ -9,15 +9,15 @@ use super::super::explain::Finding;
 use super::super::{Complaint, Sample};
 use super::{
     Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
-    NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_LONGEST, PROOF, REFUTED, SERVED_BETWEEN_PROBES,
-    SHARED_FOR, UNHEARD_LEAST, Unheard, Wall, rounds,
+    NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_LONGEST, PROOF, REFUTED, SECOND,
+    SERVED_BETWEEN_PROBES, SHARED_FOR, UNHEARD_LEAST, Unheard, Wall, rounds,
 };
-use crate::base::{Instant, part};
+use crate::base::{Instant, mul_div, nanos};
 
 impl Adaptive {
     pub(in crate::engine::limit) fn refusal_costs(&mut self, pause: Duration) {
         // Nobody comes to know much in so long.
-        self.pause = pause.min(Duration::from_secs(3600));
+        self.pause = nanos(pause).min(3600 * SECOND);
     }
 
     pub(in crate::engine::limit) fn complaint(
@@ -70,9 +70,7 @@ impl Adaptive {
     /// there are connections.
     pub(super) fn is_in_doubt(&mut self, now: Instant) -> bool {
         let Some(doubt) = self.doubt else { return false };
-        if self.served - doubt.served < u64::from(self.level)
-            || now < doubt.at + rounds(self.time, 1)
-        {
+        if self.served - doubt.served < u64::from(self.level) || now < doubt.at.later(self.time) {
             return true;
         }
         self.doubt = None;
@@ -119,7 +117,7 @@ impl Adaptive {
             // Others may have closed meanwhile: so many were served together.
             survivors.max(self.proven.min(self.level))
         } else if open > self.level
-            || (self.at_wall() && now < self.settled_at + rounds(self.time, 4))
+            || (self.at_wall() && now < self.settled_at.later(rounds(self.time, 4)))
         {
             // More than the level were open still, or it was found just now, and is not quite
             // right yet.
@@ -172,7 +170,7 @@ impl Adaptive {
     /// is left is where growth begins again: to open as many anew at once would be to ask for as many
     /// refusals, if it bears fewer now.
     pub(in crate::engine::limit) fn lost(&mut self, now: Instant, left: u32) {
-        if now - self.losses.since > rounds(self.time, 2) {
+        if now > self.losses.since.later(rounds(self.time, 2)) {
             self.losses = Losses { since: now, count: 0 };
         }
         self.losses.count = self.losses.count.saturating_add(1);
@@ -222,7 +220,7 @@ impl Adaptive {
             return;
         }
         let patience = rounds(self.time, before.patience);
-        if now - before.since < patience.max(UNHEARD_LEAST) {
+        if now < before.since.later(patience.max(UNHEARD_LEAST)) {
             return;
         }
         // Fewer than an eighth may be what is slow to answer.
@@ -247,7 +245,7 @@ impl Adaptive {
     fn taken_up(&mut self, now: Instant, sample: &Sample, unheard: u32) {
         let waits = &mut self.unheard;
         let patience = rounds(self.time, waits.patience);
-        if now - waits.since >= part(patience.max(UNHEARD_LEAST), 1, 2)
+        if now >= waits.since.later(patience.max(UNHEARD_LEAST) / 2)
             && let Some(level) = waits.cut_from.take()
         {
             // What comes as late as this would have come without any room.
@@ -348,13 +346,15 @@ impl Adaptive {
         }
         let less = (self.level / 8).max(1);
         let given = if now < self.shared { GIVEN_SHARED } else { GIVEN };
-        let saved = part((now - self.gave_way).min(PROBE_LONGEST), self.level, given * less);
+        let rested = now.nanos_since(self.gave_way).min(PROBE_LONGEST);
+        let saved = mul_div(rested, self.level.into(), (given * less).into());
         if saved < rounds(self.time, 4) {
             return;
         }
         let Mode::Hold { due, due_served } = self.mode else { return };
         self.gave_way = now;
-        let (to, until) = (self.level - less, now + saved.saturating_sub(rounds(self.time, 2)));
+        let (to, until) =
+            (self.level - less, now.later(saved.saturating_sub(rounds(self.time, 2))));
         self.mode = Mode::Yield { to, until, due, due_served };
     }
 }

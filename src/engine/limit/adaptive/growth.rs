@@ -14,7 +14,7 @@ use super::super::explain::Finding;
 use super::super::ladder::Ladder;
 use super::super::meter::{Reading, UNIT, Window, units};
 use super::{Adaptive, MILESTONES, Mode, NOISY};
-use crate::base::{Instant, mul_div, nanos};
+use crate::base::{Instant, mul_div};
 
 /// Noise as large as the mean itself.
 const WHOLE: u32 = 1024;
@@ -60,7 +60,7 @@ impl Adaptive {
         // An answer speaks for twice the level at which its request was sent, and no more:
         // a server that slows down is not given more before it is known how slow it became.
         // Beyond a level at which it once complained, what doubles is the distance from there.
-        let spent = nanos(now - sample.sent_at);
+        let spent = now.nanos_since(sample.sent_at);
         let unit = mul_div(spent, UNIT, units(sample.bytes, sample.whole));
         // One that took longer than the first ones did speaks for no more than was under way then,
         // and one that took far longer for nothing: what it waited for is what was added since.
@@ -68,7 +68,7 @@ impl Adaptive {
         let level = self.level_at(sample.sent_at);
         // Where connections are there at once, those that were still coming when it was sent were no part of
         // what it met. Where times vary, what it met is not told by its own.
-        let opens_soon = nanos(self.opening) < self.time / 4;
+        let opens_soon = self.opening < self.time / 4;
         let alike = || self.ladder.calm_noise().is_some_and(|noise| noise <= NOISY);
         let level =
             if slower || (opens_soon && alike()) { level.min(sample.in_flight) } else { level };
@@ -89,7 +89,7 @@ impl Adaptive {
             self.stalled = 0;
             self.finding = Finding::Growing;
             self.settled_at = now;
-            let last = self.milestones[self.milestone].1;
+            let last = self.milestones[self.milestone % MILESTONES].1;
             if self.level > last + last.saturating_sub(self.careful_above) / 16 {
                 self.milestone = (self.milestone + 1) % MILESTONES;
                 self.milestones[self.milestone] = (now, self.level);

@@ -25,14 +25,16 @@ use super::meter::{Reading, Sums, UNIT, Window, units};
 use super::{Complaint, LimitConfig, Sample};
 use crate::base::{Instant, mul_div, nanos};
 
+/// Times are in nanoseconds where they are reckoned with.
+const SECOND: u64 = 1_000_000_000;
 /// A level that has stood for a time is questioned again after this part of it.
-const AGE_PART: u32 = 16;
+const AGE_PART: u64 = 16;
 /// The shortest time between two probes beyond a level at which the server complained.
-const PROBE_EVERY_MIN: Duration = Duration::from_secs(1);
+const PROBE_EVERY_MIN: u64 = SECOND;
 /// The shortest time between two trials that cost no request.
-const TRIAL_EVERY_MIN: Duration = Duration::from_millis(400);
+const TRIAL_EVERY_MIN: u64 = SECOND * 2 / 5;
 /// The longest.
-const TRIAL_EVERY_MAX: Duration = Duration::from_secs(60);
+const TRIAL_EVERY_MAX: u64 = 60 * SECOND;
 /// Between two trials, so many times as long as the last one took; and at a level beyond which the
 /// server complained, where one with less only costs, unless the level is beyond a knee.
 const APART: u32 = 4;
@@ -40,7 +42,7 @@ const APART_AT_WALL: u32 = 12;
 /// Requests served between two trials that are likely to cost a request: less than half a percent.
 const SERVED_BETWEEN_PROBES: u64 = 220;
 /// A trial that takes longer decides with what it has.
-const TRIAL_LONGEST: Duration = Duration::from_secs(3);
+const TRIAL_LONGEST: u64 = 3 * SECOND;
 /// Successes at a level that outweigh a single complaint at it: up to 6 % are chance.
 const PROOF: u32 = 16;
 /// As many successes are remembered: so many complaints in a row are no chance.
@@ -48,14 +50,14 @@ const PROOF_MAX: u32 = 64;
 /// More than so many refusals are not made good.
 const PAID_MOST: u64 = 6;
 /// For the first answer of a connection it waits so long at least, before that is no chance.
-const UNHEARD_LEAST: Duration = Duration::from_millis(500);
+const UNHEARD_LEAST: u64 = SECOND / 2;
 /// And so many times as long as others take, or at most, where that was too short.
 const PATIENCE: u32 = 16;
 const PATIENCE_MOST: u32 = 128;
 /// So many times as long they are waited for once it was seen that they wait for no other.
 const REFUTED: u32 = 16;
 /// Where so many are not served in this time, it is enough.
-const PROBE_LONGEST: Duration = Duration::from_secs(12);
+const PROBE_LONGEST: u64 = 12 * SECOND;
 /// Of the goodput, one part in so many at most is left to another client, should there be one.
 const GIVEN: u32 = 48;
 /// The same while there is one: what was left was taken. That is not lost, and what is not taken is
@@ -227,7 +229,7 @@ pub(super) struct Adaptive {
     finding: Finding,
     wall: Option<Wall>,
     /// What a 503 costs beside a request: a pause that the server asks for.
-    pause: Duration,
+    pause: u64,
     burst: Option<Burst>,
     doubt: Option<Doubt>,
     losses: Losses,
@@ -241,7 +243,7 @@ pub(super) struct Adaptive {
     held_at: Instant,
     /// How long the last trial took, when the next may begin at a wall,
     /// and when it may now.
-    trial: Duration,
+    trial: u64,
     rested_at: Instant,
     trial_after: Instant,
     /// Nanoseconds a unit takes without a crowd.
@@ -282,7 +284,7 @@ pub(super) struct Adaptive {
     /// A level that growth has set, and when, until so many requests are in flight; and how long that took
     /// the last time: what opening a connection takes.
     awaited: Option<(Instant, u32)>,
-    opening: Duration,
+    opening: u64,
     /// Requests in flight when the last was sent.
     in_flight: u32,
     /// When growth passed which level, the newest at `milestone`.
@@ -311,9 +313,9 @@ pub(super) struct Adaptive {
     ledger: Ledger,
 }
 
-/// The time of so many rounds, of which one takes so many nanoseconds.
-fn rounds(time: u64, count: u32) -> Duration {
-    Duration::from_nanos(time.saturating_mul(count.into()))
+/// The nanoseconds of so many rounds, of which one takes so many.
+fn rounds(time: u64, count: u32) -> u64 {
+    time.saturating_mul(count.into())
 }
 
 impl Adaptive {
@@ -325,7 +327,7 @@ impl Adaptive {
             mode: Mode::Start,
             finding: Finding::Growing,
             wall: None,
-            pause: Duration::ZERO,
+            pause: 0,
             burst: None,
             doubt: None,
             losses: Losses { since: now, count: 0 },
@@ -344,7 +346,7 @@ impl Adaptive {
             held: Sums::default(),
             held_level: 0,
             held_at: now,
-            trial: Duration::ZERO,
+            trial: 0,
             rested_at: now,
             trial_after: now,
             base: None,
@@ -367,7 +369,7 @@ impl Adaptive {
             fresh_run: 0,
             queued: false,
             awaited: None,
-            opening: Duration::MAX,
+            opening: u64::MAX,
             in_flight: 0,
             milestones: [(now, u32::from(config.start)); MILESTONES],
             milestone: 0,
@@ -429,7 +431,7 @@ impl Adaptive {
         self.queued = queued;
         self.in_flight = in_flight;
         if let Some((since, _)) = self.awaited.take_if(|(_, level)| in_flight >= *level) {
-            self.opening = now - since;
+            self.opening = now.nanos_since(since);
         }
         self.window.sent(now, in_flight);
         if matches!(self.mode, Mode::Start) {
@@ -486,7 +488,7 @@ impl Adaptive {
                 self.proof_fresh = (self.proof_fresh + 1).min(most);
             }
         }
-        let spent = nanos(now - sample.sent_at).max(1);
+        let spent = now.nanos_since(sample.sent_at).max(1);
         self.time = if self.time == 0 { spent } else { self.time - self.time / 8 + spent / 8 };
         // A fresh connection's first answer waits for more than the server's queue.
         let counts = sample.reused || self.fresh_run >= NOT_PERSISTENT;
@@ -533,8 +535,12 @@ impl Adaptive {
             Mode::Yield { to, until, due, due_served } => {
                 if now >= until {
                     let long = rounds(self.time, 8).max(TRIAL_EVERY_MIN);
-                    self.gift =
-                        Some(Gift { above: to, since: now, until: now + long, refused: false });
+                    self.gift = Some(Gift {
+                        above: to,
+                        since: now,
+                        until: now.later(long),
+                        refused: false,
+                    });
                     // The time until the next probe is that since the last.
                     self.hold_until(now, due);
                     self.mode = Mode::Hold { due, due_served };

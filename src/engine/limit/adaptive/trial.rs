@@ -15,19 +15,19 @@ use super::{
     SERVED_BETWEEN_PROBES, SHARED_FOR, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
     rounds,
 };
-use crate::base::{Instant, mul_div, part};
+use crate::base::{Instant, mul_div};
 
 impl Adaptive {
     /// Holds the level until the next trial is due.
     pub(super) fn hold(&mut self, now: Instant) {
         let soon = rounds(self.time, 4);
         let costly = match self.wall {
-            Some(wall) if wall.what.is_an_answer() => part(self.pause, PAUSES_APART, 1),
-            _ => Duration::ZERO,
+            Some(wall) if wall.what.is_an_answer() => rounds(self.pause, PAUSES_APART),
+            _ => 0,
         };
-        if self.at_wall() && costly.is_zero() && self.wall.is_some_and(|wall| wall.times <= 1) {
+        if self.at_wall() && costly == 0 && self.wall.is_some_and(|wall| wall.times <= 1) {
             let due_served = self.served + SERVED_BEFORE_SECOND_PROBE;
-            self.hold_until(now, now + soon);
+            self.hold_until(now, now.later(soon));
             if let Mode::Hold { due_served: after, .. } = &mut self.mode {
                 *after = due_served;
             }
@@ -38,12 +38,12 @@ impl Adaptive {
             _ => (self.settled_at, TRIAL_EVERY_MIN),
         };
         let least = least.max(rounds(self.time, 8));
-        let wait = part(now - since, 1, AGE_PART).min(TRIAL_EVERY_MAX).max(least);
+        let wait = (now.nanos_since(since) / AGE_PART).min(TRIAL_EVERY_MAX).max(least);
         // Not all hosts of a list at once, and no rhythm with another client.
-        let wait = part(wait, self.rng.u32(896..1152), 1024);
-        self.hold_until(now, now + wait);
+        let wait = mul_div(wait, self.rng.u32(896..1152).into(), 1024);
+        self.hold_until(now, now.later(wait));
         // A probe that was refused has nothing to do with trials, and does not put them off.
-        let rest = now + wait.max(part(self.trial, APART, 1));
+        let rest = now.later(wait.max(rounds(self.trial, APART)));
         self.trial_after = if self.at_wall() { self.rested_at } else { rest };
     }
 
@@ -154,8 +154,9 @@ impl Adaptive {
             let to = if self.vague { least } else { step.min(knee.max(least)) }.max(floor);
             // At a wall less serves less, if it did not grow past a knee on the way there. Where times
             // vary, to know takes long, and is asked for when long enough was served before.
-            let takes = part(rounds(self.time, APART_AT_WALL), self.needed(to), to.max(1));
-            let since = now - self.first_answer.unwrap_or(now);
+            let takes =
+                mul_div(rounds(self.time, APART_AT_WALL), self.needed(to).into(), to.max(1).into());
+            let since = now.nanos_since(self.first_answer.unwrap_or(now));
             let hurried = alarm || doubled || self.vague || !self.at_wall();
             if reading.count >= self.needed(to) && (hurried || takes <= since) {
                 self.try_down(now, to, reading);
@@ -164,8 +165,8 @@ impl Adaptive {
         }
         if self.at_wall() {
             // A small share is asked about for the sake of the one who has it, not of the rest.
-            let patience = if self.level < 4 { part(PROBE_LONGEST, 1, 4) } else { PROBE_LONGEST };
-            let served = self.served >= due_served || now - self.held_at > patience;
+            let patience = if self.level < 4 { PROBE_LONGEST / 4 } else { PROBE_LONGEST };
+            let served = self.served >= due_served || now > self.held_at.later(patience);
             if served && self.level < u32::from(self.config.ceiling) {
                 self.last_was_down = false;
                 self.mode = Mode::Probe { to: self.level + 1, began: now };
@@ -226,7 +227,7 @@ impl Adaptive {
     /// Ends a trial when it has seen enough.
     pub(super) fn judge(&mut self, now: Instant, to: u32, began: Instant, before: &Reading) {
         let count = self.window.sums.count;
-        let late = now - began > TRIAL_LONGEST.max(rounds(self.time, 12));
+        let late = now > began.later(TRIAL_LONGEST.max(rounds(self.time, 12)));
         let patience = rounds(self.time, 8);
         if !self.window.is_complete(now, patience) && !late && !self.is_hopeless(to, before) {
             return;
@@ -236,8 +237,8 @@ impl Adaptive {
             self.hold(now);
             return;
         };
-        self.trial = now - began;
-        self.rested_at = now + part(self.trial, APART_AT_WALL, 1);
+        self.trial = now.nanos_since(began);
+        self.rested_at = now.later(rounds(self.trial, APART_AT_WALL));
         let ideal = mul_div(u64::from(to), UNIT, u64::from(self.level));
         let real = if to > self.level {
             after.gain(before)
@@ -283,7 +284,7 @@ impl Adaptive {
                 self.base = Some(after.per_unit);
             } else {
                 self.base = self.base.map(|base| base.min(after.per_unit));
-                self.alarm_at = now + part(self.trial, 4, 1);
+                self.alarm_at = now.later(rounds(self.trial, 4));
             }
             self.hold(now);
             if first {
@@ -345,11 +346,11 @@ impl Adaptive {
     /// Whether the one connection more was borne.
     pub(super) fn probed(&mut self, now: Instant, sample: &Sample, to: u32, began: Instant) {
         let together = sample.in_flight >= to && sample.sent_at >= began;
-        let lives = !sample.reused || sample.sent_at > began + rounds(self.time, 3);
+        let lives = !sample.reused || sample.sent_at > began.later(rounds(self.time, 3));
         let waits = self.leaves_waiting();
         if together && lives && !waits {
             self.bears_more(now, to);
-        } else if now - began > TRIAL_LONGEST.max(rounds(self.time, 12)) {
+        } else if now > began.later(TRIAL_LONGEST.max(rounds(self.time, 12))) {
             if let Some(wall) = self.wall.as_mut().filter(|_| waits) {
                 wall.times += 1;
             }
