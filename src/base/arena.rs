@@ -178,6 +178,16 @@ impl<T> Arena<T> {
         self.slots.iter().map(|(index, value)| (self.key(index), value))
     }
 
+    /// Slots that were ever used: the bound of their indices.
+    pub(crate) fn slots(&self) -> usize {
+        self.generations.len()
+    }
+
+    /// All values, to be changed, in order of their slots.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().map(|(_, value)| value)
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a slab of 2^32 values does not fit in memory: the index fits"

@@ -7,7 +7,6 @@
     reason = "a timer belongs to a connection, dial or job that is there: whoever drops one cancels its timer, and a dead place is left at `at`; a connection's host, and its job while it has an exchange, outlive it"
 )]
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::conn::{self, ConnKey, Overdue, Overtaking, State};
@@ -15,7 +14,7 @@ use super::error::Kind;
 use super::handler::Handler;
 use super::job::Queue;
 use super::{Action, Engine, Failing};
-use crate::base::{Instant, Timers, nanos};
+use crate::base::{Instant, nanos};
 
 /// What has deadlines.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +31,13 @@ const TURNS: [Timed; 4] = [Timed::Job, Timed::Host, Timed::Dial, Timed::Conn];
 impl Engine {
     /// When [`tick`](Self::tick) wants to be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [&self.job_timers, &self.host_timers, &self.conn_timers, &self.dial_timers]
-            .into_iter()
-            .filter_map(Timers::next)
-            .chain(self.draining.filter(|_| !self.jobs.is_empty()))
-            .min()
+        let mut least = self.draining.filter(|_| !self.jobs.is_empty());
+        for timers in [&self.job_timers, &self.host_timers, &self.conn_timers, &self.dial_timers] {
+            if let Some(at) = timers.next() {
+                least = Some(least.map_or(at, |least| least.min(at)));
+            }
+        }
+        least
     }
 
     /// Time has passed: whatever is overdue happens.
@@ -52,13 +53,13 @@ impl Engine {
         }
         // The kinds one after the other; the next call goes on with the one after that at which
         // this one ran out.
-        let turns = TURNS.iter().enumerate().cycle().skip(self.ticked).take(TURNS.len());
-        for (turn, &timed) in turns {
+        for _ in TURNS {
+            let Some(&timed) = TURNS.get(self.ticked) else { break };
             while left > 0 && self.tick_one(timed, now, handler) {
                 left -= 1;
             }
+            self.ticked = (self.ticked + 1) % TURNS.len();
             if left == 0 {
-                self.ticked = (turn + 1) % TURNS.len();
                 return most;
             }
         }
@@ -108,15 +109,11 @@ impl Engine {
         self.conn_timers.shift(gap);
         self.dial_timers.shift(gap);
         let gap = nanos(gap);
-        for index in 0..self.dials_high() {
-            if let Some(dial) = self.dials.at(index) {
-                let until = &mut self.dials[dial].until;
-                *until = until.later(gap);
-            }
+        for dial in self.dials.values_mut() {
+            dial.until = dial.until.later(gap);
         }
-        let keys: Vec<ConnKey> = self.conns.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            match &mut self.conns[key].state {
+        for conn in self.conns.values_mut() {
+            match &mut conn.state {
                 State::Opening(_) | State::Ready => {}
                 State::Securing { until, .. }
                 | State::Idle { until, .. }
@@ -124,10 +121,6 @@ impl Engine {
                 State::Busy(exchange) => exchange.shift(gap),
             }
         }
-    }
-
-    fn dials_high(&self) -> usize {
-        self.dials.iter().map(|(key, _)| key.index() + 1).max().unwrap_or(0)
     }
 
     /// A connection's armed deadline passed: it may have moved in the meantime.
@@ -231,7 +224,7 @@ mod tests {
         }
         let left = |engine: &Engine| {
             [&engine.job_timers, &engine.host_timers, &engine.dial_timers, &engine.conn_timers]
-                .map(Timers::len)
+                .map(crate::base::Timers::len)
         };
         for round in 1..=3 {
             for _ in 0..4 {

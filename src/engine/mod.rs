@@ -450,6 +450,9 @@ pub(crate) struct Failing {
 }
 
 impl Failing {
+    /// Nothing but its kind is known. Where something fails, a call costs nothing.
+    #[cold]
+    #[inline(never)]
     const fn new(kind: Kind) -> Self {
         Self { kind, os: 0, detail: None, hint: None }
     }

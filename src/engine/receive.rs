@@ -129,9 +129,12 @@ impl Engine {
         let mut rest = bytes;
         loop {
             let mut scratch = proto::Scratch::new();
-            let (taken, event) = match response.next(&config.limits, rest, &mut scratch) {
-                Ok(step) => step,
+            // It stays where it is: a head is a dozen words, of which few are looked at.
+            let step = response.next(&config.limits, rest, &mut scratch);
+            let (taken, event) = match &step {
+                Ok((taken, event)) => (*taken, event),
                 Err(error) => {
+                    let error = *error;
                     let nothing_taken = rest.len() == bytes.len();
                     let withheld = *sending == Sending::Withheld;
                     if error == proto::Error::NotHttp
@@ -166,7 +169,7 @@ impl Engine {
                 Event::Incomplete => return Outcome::More,
                 Event::Interim(head) => {
                     *head_began = (taken < rest.len()).then_some(now);
-                    handler.interim(&mut ctl, job_ref, &head);
+                    handler.interim(&mut ctl, job_ref, head);
                     if let (100, Sending::Expecting { .. }) = (head.status, *sending) {
                         *sending =
                             Sending::Flushing { next: 0, any: true, ended: false, progress: now };
@@ -175,7 +178,7 @@ impl Engine {
                 }
                 // Called off by what the interim answers before it led to.
                 Event::Head(..) if ctl.intake.calls_off(job_ref.key) => return Outcome::Dropped,
-                Event::Head(head, body) => {
+                &Event::Head(ref head, body) => {
                     host.habits.hinted(&head.keep_alive, number);
                     if *sending == Sending::Withheld {
                         // An overload page counts as its status; anything else was no answer.
@@ -199,7 +202,7 @@ impl Engine {
                         host,
                         job,
                         job_ref,
-                        &head,
+                        head,
                         body,
                         here,
                         (started, in_flight),
@@ -222,7 +225,7 @@ impl Engine {
                         && (was_error || head.status >= 500)
                     {
                         let pause = handler
-                            .retry_after(&head)
+                            .retry_after(head)
                             .filter(|_| config.retry_statuses)
                             .map(|pause| pause.min(config.max_retry_after));
                         let (status, is_repeated) = (head.status, config.retry_statuses);
@@ -260,9 +263,12 @@ impl Engine {
                     }
                 }
                 Event::Trailers(_) if ctl.intake.calls_off(job_ref.key) => {}
-                Event::Trailers(fields) => handler.trailers(&mut ctl, job_ref, fields),
+                Event::Trailers(fields) => handler.trailers(&mut ctl, job_ref, *fields),
                 Event::Done(persistence) => {
-                    return Outcome::Done { persistence, surplus: taken < rest.len() };
+                    return Outcome::Done {
+                        persistence: *persistence,
+                        surplus: taken < rest.len(),
+                    };
                 }
             }
             rest = rest.get(taken..).unwrap_or_default();

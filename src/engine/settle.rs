@@ -10,7 +10,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::conn::{ConnKey, Delivery, Sending, Setup, State, Window};
@@ -58,6 +57,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// No connection was there.
+    #[inline(never)]
     pub(super) const fn none(now: Instant) -> Self {
         Self {
             conn: None,
@@ -418,20 +418,18 @@ impl Engine {
     pub(super) fn finish(
         &mut self,
         key: JobKey,
-        result: Result<u16, Failure>,
+        mut result: Result<u16, Failure>,
         attempt: &Attempt,
         now: Instant,
         handler: &mut dyn Handler,
     ) {
         let Some(job) = self.jobs.remove(key) else { return };
         // Called off by a callback of this very input, which brought its end as well.
-        let result = if self.intake.calls_off(key) {
+        if self.intake.calls_off(key) {
             let phase = if attempt.first_byte.is_some() { Phase::Body } else { Phase::FirstByte };
             let reused = attempt.conn.map(|conn| conn.reused);
-            Err(Failure { reused, ..Failure::new(Kind::Cancelled, phase) })
-        } else {
-            result
-        };
+            result = Err(Failure { reused, ..Failure::new(Kind::Cancelled, phase) });
+        }
         // Whoever is told that this one is done may submit another in its place.
         self.intake.left();
         self.job_timers.cancel(key.index());
@@ -448,14 +446,8 @@ impl Engine {
             body: first.map_or(Duration::ZERO, |first| now - first),
             total: now - job.started.unwrap_or(now),
         };
-        let (result, failure) = match result {
-            Ok(status) => (Some(status), None),
-            Err(failure) => (None, Some(failure)),
-        };
-        let told = match (result, &failure) {
-            (_, Some(failure)) => Err(failure.kind),
-            (status, None) => Ok(status.unwrap_or_default()),
-        };
+        let result = result.as_ref().copied();
+        let told = result.map_err(|failure| failure.kind);
         if let Err(kind) = told
             && !matches!(kind, Kind::Cancelled | Kind::Aborted)
         {
@@ -466,11 +458,7 @@ impl Engine {
         let (job_ref, attempts) = (JobRef { key, tag: job.tag }, job.attempts);
         self.notes.push(now, job.host, What::Done { job: job_ref, result: told, attempts });
         let report = Report {
-            result: match (result, &failure) {
-                (_, Some(failure)) => Err(failure),
-                (Some(status), None) => Ok(status),
-                (None, None) => return,
-            },
+            result,
             attempts: job.attempts,
             tries: &job.tries,
             times,
@@ -506,9 +494,10 @@ impl Engine {
 
     /// Calls everything off.
     pub fn cancel_all(&mut self, now: Instant, handler: &mut dyn Handler) {
-        let keys: Vec<JobKey> = self.jobs.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.cancel(key, now, handler);
+        for index in 0..self.jobs.slots() {
+            if let Some(key) = self.jobs.at(index) {
+                self.cancel(key, now, handler);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{Net, RESOLVER, Read, Ready};
-use crate::base::Instant;
+use crate::base::{Instant, dead};
 use crate::engine::{Cause, Fault};
 
 /// Where a read that did not fill the buffer means that the socket is empty, as long as no close
@@ -134,7 +134,6 @@ impl Mio {
         Waker::new(self.poll.registry(), Token(WAKER))
     }
 
-    #[expect(clippy::indexing_slicing, reason = "made long enough right before")]
     #[inline]
     fn slot(&mut self, token: usize) -> &mut Option<Connected> {
         let [connections, resolver] = &mut self.sockets;
@@ -143,7 +142,8 @@ impl Mio {
         if index >= slots.len() {
             slots.resize_with(index + 1, || None);
         }
-        &mut slots[index]
+        // Made long enough right before.
+        slots.get_mut(index).unwrap_or_else(|| dead())
     }
 
     #[inline]

@@ -3,16 +3,12 @@
 //! Owns sums by requests in flight, in steps, and what they say together: whether more was worth it, and
 //! where it stopped to be. Where times vary, those that are first to come back are the quick ones; what is
 //! still out counts too. Integers throughout.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "the steps were made long enough right before, or the number is a position among them"
-)]
 
 use alloc::vec::Vec;
 
 use super::Sample;
 use super::meter::{Reading, Sums, UNIT};
-use crate::base::{Instant, mul_div};
+use crate::base::{Instant, dead, mul_div};
 
 /// Steps of the ladder: two for each doubling of requests in flight, and one for all from 1,536 on.
 const STEPS: usize = 22;
@@ -85,7 +81,8 @@ impl Ladder {
             self.steps.reserve_exact(step + 1 - self.steps.len());
             self.steps.resize(step + 1, Step::default());
         }
-        &mut self.steps[step]
+        // Made long enough right before.
+        self.steps.get_mut(step).unwrap_or_else(|| dead())
     }
 
     /// A request is sent.
@@ -196,8 +193,8 @@ impl Ladder {
             (sums.count >= least && reading.error() <= UNIT / 6).then_some(reading)
         };
         [high, high.saturating_sub(1)].into_iter().find_map(|at| {
-            let least = (self.steps[at].sums.concurrency16() / 64).clamp(8, 64) as u32;
-            enough(at, least)
+            let sums = &self.steps.get(at)?.sums;
+            enough(at, (sums.concurrency16() / 64).clamp(8, 64) as u32)
         })
     }
 
@@ -264,15 +261,21 @@ impl Ladder {
         self.lowest(6).map(|sums| sums.noise())
     }
 
-    /// Neighbouring steps, from the lowest on, as many together as have so many samples.
-    fn groups(&self, least: u32, now: Instant) -> impl Iterator<Item = Reading> {
-        let mut group = Sums::default();
+    /// The best goodput of neighbouring steps, from the lowest on, of which as many count together as have so many
+    /// samples; the last of several that are as good.
+    fn best(&self, least: u32, now: Instant) -> Option<Reading> {
+        let (mut group, mut best) = (Sums::default(), None::<Reading>);
         let noise = self.noise(STEPS).unwrap_or(0);
-        self.steps.iter().filter_map(move |step| {
+        for step in &self.steps {
             group.merge(&step.with_those_out(now, noise));
-            let is_enough = group.count >= least;
-            if is_enough { core::mem::take(&mut group).reading() } else { None }
-        })
+            if group.count >= least {
+                let reading = core::mem::take(&mut group).reading();
+                if let Some(reading) = reading.filter(|it| best.is_none_or(|b| it.rate >= b.rate)) {
+                    best = Some(reading);
+                }
+            }
+        }
+        best
     }
 
     /// The sums of the lowest steps that have so many samples together.
@@ -290,7 +293,7 @@ impl Ladder {
     /// more than where that goodput was seen: what was asked for beyond it did not help.
     #[expect(clippy::cast_possible_truncation, reason = "the mean of numbers that fit")]
     pub(super) fn knee(&self, now: Instant) -> Option<Knee> {
-        let mut best = self.groups(8, now).max_by_key(|reading| reading.rate)?;
+        let mut best = self.best(8, now)?;
         let mut calm = self.lowest(6)?.reading()?;
         // The time at the lowest levels, of enough samples that chance has little part in it.
         let low = self.lowest(16).and_then(|sums| sums.reading()).unwrap_or(calm);

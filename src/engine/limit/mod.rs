@@ -221,6 +221,7 @@ impl Limit {
     }
 
     /// The user's number, at least 1.
+    #[inline(never)]
     pub fn fixed(allowed: u16) -> Self {
         Self(Way::Fixed { allowed: allowed.max(1), ledger: Ledger::default() })
     }
