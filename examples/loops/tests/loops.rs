@@ -1,5 +1,6 @@
-//! Each loop brings the same records: from the scripted server, and from nginx (Debian's package);
-//! the stack of smoltcp from the server on it. `GANNET_COUNT=10000` asks for more URLs.
+//! Each loop brings the same records: of 10,000 URLs from nginx (Debian's package), of 1,000 from the
+//! scripted server; `GANNET_COUNT` asks for another number of both. The stack of smoltcp is a
+//! network of its own, which nginx is not on: it has as many from the server on it, with nginx's bodies.
 #![allow(
     missing_docs,
     dead_code,
@@ -24,36 +25,38 @@ use std::time::{Duration, Instant};
 use gannet::origin::{Script, pattern, spawn};
 use gannet_loops::{Record, calloop_loop, smoltcp_stack, tokio_loop};
 
-fn count() -> u64 {
-    std::env::var("GANNET_COUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
+fn count(usual: u64) -> u64 {
+    std::env::var("GANNET_COUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// What each loop must bring, by what the server says to a target.
-fn records(body: impl Fn(&str) -> Vec<u8>) -> Vec<String> {
+fn records(count: u64, body: impl Fn(&str) -> Vec<u8>) -> Vec<String> {
     let record = |tag| {
         let mut record = Record { status: 200, ..Record::new(tag) };
         record.add(&body(&format!("/bytes/1000?{tag}")));
         record.to_string()
     };
-    (0..count()).map(record).collect()
+    (0..count).map(record).collect()
 }
 
+const SCRIPTED: u64 = 1_000;
+
 fn scripted() -> Vec<String> {
-    records(|target| pattern::body(target, 1_000))
+    records(count(SCRIPTED), |target| pattern::body(target, 1_000))
 }
 
 /// Those of a mirror: it keeps files.
-fn mirrored(server: SocketAddr) -> Vec<String> {
+fn mirrored(server: SocketAddr, count: u64) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
-    let mirror = mio_loop::run(server, count(), dir.path()).unwrap();
-    assert_eq!((mirror.whole, mirror.failed.len()), (count(), 0), "{:?}", mirror.failed);
+    let mirror = mio_loop::run(server, count, dir.path()).unwrap();
+    assert_eq!((mirror.whole, mirror.failed.len()), (count, 0), "{:?}", mirror.failed);
     assert!(mirror.datagrams > 0, "the loop's other source was served");
     let record = |tag: u64| {
         let mut record = Record { status: 200, ..Record::new(tag) };
         record.add(&std::fs::read(dir.path().join(tag.to_string())).unwrap());
         record.to_string()
     };
-    (0..count()).map(record).collect()
+    (0..count).map(record).collect()
 }
 
 /// nginx, answering each request with what was asked for; ends with this.
@@ -112,11 +115,11 @@ impl Drop for Nginx {
 #[test]
 fn every_loop_brings_the_same_records_from_nginx() {
     let Some(nginx) = Nginx::start() else { return };
-    let (server, count) = (nginx.address, count());
-    let expected = records(|target| smoltcp_stack::body(target).into_bytes());
+    let (server, count) = (nginx.address, count(10_000));
+    let expected = records(count, |target| smoltcp_stack::body(target).into_bytes());
     type Loop<'a> = &'a dyn Fn() -> Vec<String>;
     let table: [(&str, Loop<'_>); 7] = [
-        ("mio, beside another source", &|| mirrored(server)),
+        ("mio, beside another source", &|| mirrored(server, count)),
         ("poll(2)", &|| poll_loop::run(server, count).unwrap().lines()),
         ("a net of one's own", &|| own_net::run(server, count).unwrap().lines()),
         ("blocking sockets", &|| sans_io::run(server, count).unwrap().lines()),
@@ -136,7 +139,7 @@ fn every_loop_brings_the_same_records_from_nginx() {
 #[test]
 fn under_tokio() {
     let server = spawn(Script::new()).unwrap();
-    assert_eq!(tokio_loop::run(server.addr(), count()).unwrap().lines(), scripted());
+    assert_eq!(tokio_loop::run(server.addr(), count(SCRIPTED)).unwrap().lines(), scripted());
 }
 
 #[test]
@@ -153,7 +156,8 @@ fn under_tokio_beside_other_tasks() {
                 counter.set(counter.get() + 1);
             }
         });
-        let tally = local.run_until(tokio_loop::fetch(server.addr(), count())).await.unwrap();
+        let tally =
+            local.run_until(tokio_loop::fetch(server.addr(), count(SCRIPTED))).await.unwrap();
         assert_eq!(tally.lines(), scripted());
         others.get()
     });
@@ -163,13 +167,14 @@ fn under_tokio_beside_other_tasks() {
 #[test]
 fn under_calloop() {
     let server = spawn(Script::new()).unwrap();
-    assert_eq!(calloop_loop::run(server.addr(), count()).unwrap().lines(), scripted());
+    assert_eq!(calloop_loop::run(server.addr(), count(SCRIPTED)).unwrap().lines(), scripted());
 }
 
 #[test]
 fn on_a_bare_metal_stack() {
-    let (tally, answered, took) = smoltcp_stack::run(count());
-    let expected = records(|target| smoltcp_stack::body(target).into_bytes());
+    let count = count(SCRIPTED);
+    let (tally, answered, took) = smoltcp_stack::run(count);
+    let expected = records(count, |target| smoltcp_stack::body(target).into_bytes());
     assert!(tally.lines() == expected, "after {took:?} of virtual time");
-    assert_eq!(answered, count());
+    assert_eq!(answered, count);
 }
