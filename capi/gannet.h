@@ -143,20 +143,6 @@ typedef struct gannet_draft gannet_draft;
 typedef struct gannet_remote gannet_remote;
 
 /*
- Bytes that are somebody else's, without a NUL at the end.
- */
-typedef struct gannet_str {
-  /*
-   The first byte; never NULL.
-   */
-  const char *ptr;
-  /*
-   How many.
-   */
-  size_t len;
-} gannet_str;
-
-/*
  What a loop is made with. Fill it with zeros, set `size`, then what matters: zero means the
  preset's own number.
  */
@@ -340,6 +326,20 @@ typedef struct gannet_request {
    */
   uint32_t stall_timeout_ms;
 } gannet_request;
+
+/*
+ Bytes that are somebody else's, without a NUL at the end.
+ */
+typedef struct gannet_str {
+  /*
+   The first byte; never NULL.
+   */
+  const char *ptr;
+  /*
+   How many.
+   */
+  size_t len;
+} gannet_str;
 
 /*
  A field line of a head.
@@ -709,22 +709,6 @@ typedef void (*gannet_address_callback)(void *user, const struct gannet_address 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
-
-/*
- Within prepare: gives a field this value, in place of all that it had; a NULL value takes it out.
- GANNET_E_REQUEST where nothing was changed: the field is the library's own (framing), is not fit to
- be sent, or, to be taken out, was not there.
- */
-int gannet_draft_set(struct gannet_draft *draft,
-                     const char *name,
-                     const char *value,
-                     size_t value_len);
-
-/*
- Within prepare: the request line and the field lines as they stand, to be signed. Valid until
- gannet_draft_set changes them.
- */
-struct gannet_str gannet_draft_bytes(struct gannet_draft *draft);
 
 /*
  The library's version, as in `0.1.0`.

@@ -47,7 +47,6 @@ fn header_of_sources() -> Vec<u8> {
     let made = cbindgen::Builder::new()
         .with_config(config)
         .with_src(folder().join("src/types.rs"))
-        .with_src(folder().join("src/draft.rs"))
         .with_src(folder().join("src/lib.rs"))
         .generate()
         .unwrap();
@@ -66,7 +65,7 @@ fn compiled(name: &str, dir: &Path, flags: &[&str]) -> PathBuf {
         std::os::unix::fs::symlink(libraries.join("libgannet.so"), &soname).unwrap();
     }
     let output = Command::new("cc")
-        .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-g"])
+        .args(["-std=gnu11", "-Wall", "-Wextra", "-Wredundant-decls", "-Werror", "-g"])
         .args(flags)
         .arg("-I")
         .arg(folder())
