@@ -29,12 +29,11 @@ use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 
 use border::{Fail, bytes, fail, guarded, read_sized, text};
-use engine::engine::{Config, Load, PerHost, Retry};
+use engine::engine::{Load, PerHost, Retry};
 use engine::fetch::{
     Body, Control, Fetcher, Field, Follow, KnownHost, Options, Profile, Remote, Request,
     StartError, Ticket, Url, UrlRules,
 };
-use engine::net::DriverConfig;
 use engine::net::observe::{Event, Level, level};
 use engine::net::remote::RemoteError;
 pub use types::*;
@@ -633,11 +632,7 @@ unsafe fn read_options(from: &gannet_options) -> Result<Options, Fail> {
     match from.preset {
         0 | GANNET_DEFAULT => {}
         GANNET_TINY => options = Options::tiny(),
-        GANNET_WIDE => {
-            options.engine = Config::wide();
-            options.driver = DriverConfig::wide();
-            options.events = 1_024;
-        }
+        GANNET_WIDE => options = Options::wide(),
         _ => {
             return fail(
                 GANNET_E_ARGUMENT,

@@ -13,6 +13,10 @@ use crate::{dns, tls};
 
 /// Everything that holds for all requests of a [`Fetcher`](super::Fetcher).
 ///
+/// Three sets of numbers are ready-made: [`tiny`](Self::tiny) for a program that counts its
+/// kilobytes, [`default`](Self::default), and [`wide`](Self::wide) for a machine that does nothing
+/// else. [`most_bytes`](Self::most_bytes) says what a fetcher holds at most.
+///
 /// ```
 /// use gannet::fetch::Options;
 ///
@@ -94,6 +98,26 @@ impl Options {
         }
     }
 
+    /// For a machine that does nothing else: [`Config::wide`], [`DriverConfig::wide`] and 1,024
+    /// events at once. TLS and names are those of [`default`](Self::default), which fit as many.
+    ///
+    /// ```
+    /// use gannet::Fetcher;
+    /// use gannet::fetch::Options;
+    ///
+    /// let fetcher = Fetcher::new(Options::wide())?;
+    /// assert_eq!(fetcher.wants(), 65_536);
+    /// # Ok::<(), gannet::fetch::StartError>(())
+    /// ```
+    pub fn wide() -> Self {
+        Self {
+            engine: Config::wide(),
+            driver: DriverConfig::wide(),
+            events: 1_024,
+            ..Self::default()
+        }
+    }
+
     /// Bytes of heap that a fetcher holds at most: [`DriverConfig::most_bytes`] with TLS, and each
     /// request's URL, station and memory (`load.request_bytes` bounds the URL, too). Not in it:
     /// trust anchors, remembered sessions, the resolver's cache, decoders of compressed answers,
@@ -156,5 +180,21 @@ impl From<ConfigError> for StartError {
 impl From<io::Error> for StartError {
     fn from(error: io::Error) -> Self {
         Self::System(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_presets_can_work_and_grow() {
+        let presets = [Options::tiny(), Options::default(), Options::wide()];
+        let sizes = presets.map(|options| {
+            assert_eq!(options.engine.check().and_then(|()| options.driver.check()), Ok(()));
+            (options.most_bytes(&Load::default()), options.engine.max_jobs, options.events)
+        });
+        let grow = |[a, b]: [(usize, u32, usize); 2]| a.0 < b.0 && a.1 < b.1 && a.2 < b.2;
+        assert!(grow([sizes[0], sizes[1]]) && grow([sizes[1], sizes[2]]), "{sizes:?}");
     }
 }
