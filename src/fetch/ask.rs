@@ -120,7 +120,7 @@ pub(super) fn submit(
         lines.push("Accept", b"*/*");
     }
     if profile.compressed && is_default("accept-encoding") {
-        lines.push("Accept-Encoding", super::decode::ACCEPT_ENCODING.as_bytes());
+        lines.push("Accept-Encoding", super::decode::accept_encoding(&options.decode).as_bytes());
     }
     if let Some(referer) = slot.referer()
         && is_default("referer")

@@ -83,7 +83,7 @@ impl Kind {
                 Some("it would have to be among the schemes that may be used")
             }
             Self::Redirect(error) => Some(error.hint()),
-            Self::Decode(DecodeError::Unknown(_)) => {
+            Self::Decode(DecodeError::Unknown(_) | DecodeError::TooHeavy(_)) => {
                 Some("where compression is not asked for, the body is kept as it comes")
             }
             Self::Decode(DecodeError::Ratio(_)) => {

@@ -82,8 +82,8 @@ impl Default for Options {
 
 impl Options {
     /// For a program that counts its kilobytes: [`Config::tiny`], [`DriverConfig::tiny`] and
-    /// [`tls::Options::tiny`], as many events at once as that needs, and 64 names whose addresses
-    /// are remembered.
+    /// [`tls::Options::tiny`], [`DecodeLimits::tiny`], as many events at once as that needs, and 64
+    /// names whose addresses are remembered.
     pub fn tiny() -> Self {
         Self {
             engine: Config::tiny(),
@@ -93,6 +93,7 @@ impl Options {
                 cache: Some(dns::CacheConfig { entries: 64, ..dns::CacheConfig::default() }),
                 ..NameOptions::default()
             },
+            decode: DecodeLimits::tiny(),
             events: 32,
             ..Self::default()
         }
@@ -120,8 +121,8 @@ impl Options {
 
     /// Bytes of heap that a fetcher holds at most: [`DriverConfig::most_bytes`] with TLS, and each
     /// request's URL, station and memory (`load.request_bytes` bounds the URL, too). Not in it:
-    /// trust anchors, remembered sessions, the resolver's cache, decoders of compressed answers,
-    /// and what the visitor keeps.
+    /// trust anchors, remembered sessions, the resolver's cache, decoders of compressed answers
+    /// (see [`DecodeLimits`]), and what the visitor keeps.
     ///
     /// ```
     /// use gannet::engine::Load;

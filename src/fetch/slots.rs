@@ -445,17 +445,15 @@ impl State {
     #[expect(clippy::unnecessary_box_returns, reason = "one that is kept has its box already")]
     pub(super) fn decoder(&mut self, codings: &[decode::Coding]) -> Box<Decoder> {
         match self.decoders.iter().position(|decoder| decoder.codings() == codings) {
-            Some(at) => {
-                let mut decoder = self.decoders.swap_remove(at);
-                decoder.restart();
-                decoder
-            }
+            Some(at) => self.decoders.swap_remove(at),
             None => Box::new(Decoder::new(codings, self.options.decode)),
         }
     }
 
-    pub(super) fn keep_decoder(&mut self, decoder: Box<Decoder>) {
+    pub(super) fn keep_decoder(&mut self, mut decoder: Box<Decoder>) {
         if self.decoders.len() < SPARE_DECODERS {
+            // Now, not when it is used again: some give back a window of megabytes.
+            decoder.restart();
             self.decoders.push(decoder);
         }
     }

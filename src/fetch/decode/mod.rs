@@ -24,6 +24,22 @@ const BUFFER: usize = 16 << 10;
 pub const ACCEPT_ENCODING: &str =
     if cfg!(feature = "zstd") { "deflate, gzip, br, zstd" } else { "deflate, gzip, br" };
 
+/// What it says where some codings may take more memory than they are given.
+pub(super) fn accept_encoding(limits: &DecodeLimits) -> &'static str {
+    let fits = |coding: Coding| coding.most_bytes() <= limits.coding_bytes;
+    #[cfg(feature = "zstd")]
+    if fits(Coding::Zstd) && !fits(Coding::Brotli) {
+        return "deflate, gzip, zstd";
+    }
+    if fits(Coding::Brotli) {
+        ACCEPT_ENCODING
+    } else if fits(Coding::Gzip) {
+        "deflate, gzip"
+    } else {
+        "identity"
+    }
+}
+
 /// A content coding that can be undone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -51,6 +67,18 @@ impl Coding {
         }
     }
 
+    /// Bytes of heap that a decoder of it holds at most, whatever the body is: the window that a server
+    /// may ask for is most of it.
+    pub const fn most_bytes(self) -> usize {
+        match self {
+            Self::Gzip | Self::Deflate => 64 << 10,
+            // A window of 16 MiB beside the half that it grew from, and 256 trees of each kind.
+            Self::Brotli => 32 << 20,
+            #[cfg(feature = "zstd")]
+            Self::Zstd => 9 << 20,
+        }
+    }
+
     fn from_name(name: &[u8]) -> Option<Self> {
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         match () {
@@ -65,10 +93,17 @@ impl Coding {
 }
 
 /// What bounds decoding.
+///
+/// A body that has begun has a decoder of up to `codings` times [`Coding::most_bytes`], and up to 32
+/// that have nothing to do are kept for the next, of up to `codings` times 64 KiB: where memory is
+/// short, [`tiny`](Self::tiny) does without codings that need much.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecodeLimits {
     /// Codings on top of each other.
     pub codings: usize,
+    /// Bytes of heap that undoing one of them may take: those that may need more
+    /// ([`Coding::most_bytes`]) are not asked for, and an answer that has one all the same fails.
+    pub coding_bytes: usize,
     /// Bytes that may come out of one byte in, ...
     pub ratio: u64,
     /// ... once more than this came out.
@@ -79,7 +114,21 @@ pub struct DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self { codings: 4, ratio: 1_000, ratio_from: 1 << 20, bytes: u64::MAX }
+        Self {
+            codings: 4,
+            coding_bytes: usize::MAX,
+            ratio: 1_000,
+            ratio_from: 1 << 20,
+            bytes: u64::MAX,
+        }
+    }
+}
+
+impl DecodeLimits {
+    /// For a program that counts its kilobytes: gzip or deflate, once, in 64 KiB. The other codings
+    /// have windows of megabytes.
+    pub fn tiny() -> Self {
+        Self { codings: 1, coding_bytes: Coding::Gzip.most_bytes(), ..Self::default() }
     }
 }
 
@@ -91,6 +140,8 @@ pub enum DecodeError {
     Unknown(Box<str>),
     /// More codings on top of each other than allowed.
     TooMany(usize),
+    /// A coding that may take more memory than allowed.
+    TooHeavy(Coding),
     /// The bytes are not what the coding says.
     Corrupt(Coding),
     /// The bytes end within the coding.
@@ -109,6 +160,7 @@ impl DecodeError {
         match self {
             Self::Unknown(_) => "coding_unknown",
             Self::TooMany(_) => "coding_too_many",
+            Self::TooHeavy(_) => "coding_too_heavy",
             Self::Corrupt(_) => "coding_corrupt",
             Self::Truncated(_) => "coding_truncated",
             Self::Trailing(_) => "coding_trailing_bytes",
@@ -124,6 +176,13 @@ impl fmt::Display for DecodeError {
             Self::Unknown(name) => write!(f, "the body has the unknown coding \"{name}\""),
             Self::TooMany(most) => {
                 write!(f, "the body has more than {most} codings on top of each other")
+            }
+            Self::TooHeavy(coding) => {
+                write!(
+                    f,
+                    "the body has the coding {}, which may take more memory than it is allowed",
+                    coding.name()
+                )
             }
             Self::Corrupt(coding) => write!(f, "the body is not valid {}", coding.name()),
             Self::Truncated(coding) => {
@@ -167,6 +226,9 @@ pub fn codings<'a>(
                 name.iter().take(32).flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
             return Err(DecodeError::Unknown(shown.into()));
         };
+        if coding.most_bytes() > limits.coding_bytes {
+            return Err(DecodeError::TooHeavy(coding));
+        }
         if found.len() == limits.codings {
             return Err(DecodeError::TooMany(limits.codings));
         }
