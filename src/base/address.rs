@@ -92,7 +92,8 @@ mod tests {
             let address: SocketAddr = text.parse().unwrap();
             assert_eq!(said(address), address.to_string());
         }
-        for zeros in 0..=u8::MAX {
+        // Miri takes minutes for all.
+        for zeros in (0..=u8::MAX).step_by(if cfg!(miri) { 51 } else { 1 }) {
             for value in [1, 0xab, 0xffff] {
                 let segments: [u16; 8] =
                     core::array::from_fn(|at| if zeros >> at & 1 == 1 { 0 } else { value });
