@@ -126,9 +126,8 @@ fn run(row: &Row, at: usize, how: How, reused: bool, seed: u64) {
     let what = format!("{}, {how:?} at {at}, reused {reused}, seed {seed}", row.name);
     let length = row.answer.encode(row.method == "HEAD").len();
     let mut net = sim::Net::new(seed);
-    let mut random = fastrand::Rng::with_seed(seed);
     if seed > 0 {
-        net.weather = Weather::unsteady(&mut random);
+        net.weather = Weather::unsteady(seed);
     }
     let address = "192.0.2.1:80".parse().unwrap();
     let answer = row.answer.clone();

@@ -119,11 +119,8 @@ fn cut_everywhere(versions: &[&'static SupportedProtocolVersion]) {
         let mut whole = 0;
         for (n, how) in [How::Reset, How::Fin, How::Stall].into_iter().enumerate() {
             let seed = at * 3 + n as u64;
-            let weather = if seed.is_multiple_of(2) {
-                Weather::fair()
-            } else {
-                Weather::unsteady(&mut fastrand::Rng::with_seed(seed))
-            };
+            let weather =
+                if seed.is_multiple_of(2) { Weather::fair() } else { Weather::unsteady(seed) };
             let served = Server::new(|_| Answer::ok(TEXT).until_close());
             let (keep, _) = run(&ends, served.cut(at, how, 1), config(seed), weather);
             let what = format!("{how:?} at {at}");

@@ -195,6 +195,7 @@ pub struct Try {
 /// How long the phases took. A phase that did not happen (a kept connection has no `connect`)
 /// is zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct Times {
     /// From submission to the last attempt's start.
     pub queue: Duration,

@@ -94,6 +94,13 @@ pub struct Options {
     pub unsaid: Unsaid,
 }
 
+impl Options {
+    pub(crate) fn set_retry(&mut self, retry: Retry) {
+        self.attempts = Some(retry.attempts);
+        self.at_most_once = !retry.free_moves;
+    }
+}
+
 /// Lines that RFC 9112 wants in a head and a user may insist on leaving out, as with curl's
 /// `-H Host:`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -178,8 +185,7 @@ impl<'a> Request<'a> {
     /// Tried as often as `retry` says, whatever the engine's configuration says.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.options.attempts = Some(retry.attempts);
-        self.options.at_most_once = !retry.free_moves;
+        self.options.set_retry(retry);
         self
     }
 

@@ -20,6 +20,37 @@ pub struct Request {
     pub profile: Arc<Profile>,
 }
 
+impl Request {
+    /// A GET with all defaults; its tag is 0.
+    ///
+    /// ```
+    /// use gannet::fetch::{Follow, Profile, Request, Url};
+    ///
+    /// let profile = Profile { follow: Follow::Standard, ..Profile::default() };
+    /// let url: Url = "https://example.org/".parse()?;
+    /// let request = Request::new(url).tag(7).profile(profile);
+    /// assert_eq!((request.tag, request.profile.follow), (7, Follow::Standard));
+    /// # Ok::<(), gannet::fetch::UrlError>(())
+    /// ```
+    pub fn new(url: Url) -> Self {
+        Self { url, tag: 0, profile: Arc::default() }
+    }
+
+    /// With the submitter's own number.
+    #[must_use]
+    pub fn tag(mut self, tag: u64) -> Self {
+        self.tag = tag;
+        self
+    }
+
+    /// Asked as `profile` says: one of its own, or an `Arc` that many requests share.
+    #[must_use]
+    pub fn profile(mut self, profile: impl Into<Arc<Profile>>) -> Self {
+        self.profile = profile.into();
+        self
+    }
+}
+
 #[cfg(feature = "remote")]
 impl crate::net::Remote<Request> {
     /// Takes a request, and wakes the loop. What is wrong with it is told by

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::mio::Mio;
 use super::{Driver, Net};
 use crate::base::Instant;
-use crate::engine::{Handler, Options, Origin, Payload, Request, Scheme, Unsaid};
+use crate::engine::{Handler, Options, Origin, Payload, Request, Retry, Scheme, Unsaid};
 use crate::proto::{self, RequestError, RequestHead};
 
 /// A request that owns what it is made of, fit to be sent to another thread.
@@ -67,6 +67,20 @@ impl Order {
     #[must_use]
     pub fn field(mut self, name: &str, value: &[u8]) -> Self {
         self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// Before the ordinary requests of its host.
+    #[must_use]
+    pub fn urgent(mut self) -> Self {
+        self.options.urgent = true;
+        self
+    }
+
+    /// Tried as often as `retry` says, whatever the engine's configuration says.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.set_retry(retry);
         self
     }
 
@@ -419,5 +433,24 @@ impl<N: Net> Driver<N> {
         }
         self.inbox = Some(inbox);
         any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Config, Engine};
+
+    #[test]
+    fn an_order_is_told_as_a_request_is() {
+        let origin = Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 };
+        let host = Engine::new(Config::tiny()).host(&origin);
+        for retry in [Retry::none(), Retry::attempts(3)] {
+            let order = Order::get(&origin, "/a").tag(7).urgent().retry(retry);
+            let request = Request::get(host, "/a").tag(7).urgent().retry(retry);
+            assert_eq!((order.tag, &*order.method, &*order.target), (7, "GET", "/a"));
+            assert_eq!(order.options, request.options);
+            assert!(order.options.urgent && order.options != Options::default());
+        }
     }
 }

@@ -105,6 +105,7 @@ impl fmt::Debug for Fields<'_> {
 
 /// The head of a response.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Head<'a> {
     /// The version that the status line names.
     pub version: Version,

@@ -8,6 +8,7 @@ use crate::base::Instant;
 
 /// A request that a server received.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Request {
     /// The method.
     pub method: String,

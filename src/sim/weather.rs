@@ -68,8 +68,13 @@ impl Weather {
         }
     }
 
-    /// Nothing is lost, but nothing comes as one would like it: by lot.
-    pub fn unsteady(random: &mut fastrand::Rng) -> Self {
+    /// Nothing is lost, but nothing comes as one would like it: by lot, the same for the same seed.
+    pub fn unsteady(seed: u64) -> Self {
+        Self::drawn(&mut fastrand::Rng::with_seed(seed))
+    }
+
+    /// The same out of somebody's lots.
+    pub(super) fn drawn(random: &mut fastrand::Rng) -> Self {
         let mut often = |most: u32| if random.bool() { 0 } else { random.u32(0..=most) };
         let mut weather = Self {
             partial_reads: often(800),

@@ -37,7 +37,7 @@ pub fn driver(data: &[u8]) {
     let seed = u64::from(*seed);
     let mut net = Net::new(seed);
     if rough {
-        net.weather = Weather::unsteady(&mut fastrand::Rng::with_seed(seed));
+        net.weather = Weather::unsteady(seed);
     }
     let address: SocketAddr = "192.0.2.1:80".parse().expect("an address");
     let bytes = stream.clone();

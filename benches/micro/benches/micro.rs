@@ -125,7 +125,8 @@ fn writer() -> (Writer, Vec<u8>) {
 #[bench::plain(args = (), setup = writer)]
 fn records((mut writer, mut out): (Writer, Vec<u8>)) -> Vec<u8> {
     let ms = Duration::from_micros(1_234);
-    let times = Times { queue: ms, first_byte: ms, body: ms, total: ms, ..Times::default() };
+    let mut times = Times::default();
+    (times.queue, times.first_byte, times.body, times.total) = (ms, ms, ms, ms);
     let record = Record {
         n: 123_456,
         url: "http://www.example.org/some/page.html?n=1",

@@ -74,6 +74,7 @@ pub enum Step<'a> {
 
 /// How a replay came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Answers that were whole.
     pub answers: u32,

@@ -253,7 +253,7 @@ fn config(random: &mut fastrand::Rng, seed: u64, demanding: bool) -> Config {
 }
 
 fn weather(random: &mut fastrand::Rng) -> Weather {
-    let mut weather = if one_in(random, 6) { Weather::fair() } else { Weather::unsteady(random) };
+    let mut weather = if one_in(random, 6) { Weather::fair() } else { Weather::drawn(random) };
     if one_in(random, 6) {
         weather.exhausted = skewed(random, 900);
     }
