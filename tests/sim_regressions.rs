@@ -19,6 +19,7 @@ struct Keep {
     skip: bool,
     body: Vec<u8>,
     ends: Vec<(u64, Result<u16, Failure>, u64)>,
+    tries: Vec<Kind>,
 }
 
 impl Handler for Keep {
@@ -46,6 +47,7 @@ impl Handler for Keep {
 
     fn done(&mut self, _: &mut Ctl<'_>, job: JobRef, report: &Report<'_>) {
         self.ends.push((job.tag, report.result.map_err(Clone::clone), report.body_bytes));
+        self.tries.extend(report.tries.iter().map(|it| it.kind));
     }
 }
 
@@ -387,6 +389,30 @@ fn a_hard_limit_is_found_though_resets_come_along_with_connections() {
         let address = "192.0.2.1:80".parse().unwrap();
         let server = driver.net().server(address).unwrap();
         assert!(server.turned_away() < 10, "{gather} ms: {}", server.turned_away());
+    }
+}
+
+/// What lies beyond a hard limit is asked for by a connection alone: that it is reset costs no request an
+/// attempt. Only growth, which wants to know quickly, puts requests on connections that are.
+#[test]
+fn one_connection_too_many_costs_no_request() {
+    for excess in [Excess::Reset, Excess::Refuse] {
+        let answer = |_: &sim::Request| Answer::ok("x").after(Duration::from_millis(50));
+        let mut net = net(Server::new(answer).connections(8, excess));
+        // A reset comes a moment after its connection.
+        net.weather.jitter = Duration::from_millis(2);
+        let mut driver = driver(Config { max_jobs: 10_000, ..Config::default() }, net);
+        for tag in 0..6_000 {
+            submit(&mut driver, "192.0.2.1", 80, "/", tag);
+        }
+        let mut keep = Keep::default();
+        sim::run(&mut driver, &mut keep, HOUR).unwrap();
+        assert!(keep.ends.iter().all(|(_, result, _)| *result == Ok(200)));
+        let server = driver.net().server("192.0.2.1:80".parse().unwrap()).unwrap();
+        let asked = server.turned_away();
+        println!("{excess:?}: {asked} turned away, {:?}", keep.tries);
+        assert!(asked >= 16, "{excess:?}: {asked}");
+        assert!(keep.tries.len() <= 8, "{excess:?}: {:?}", keep.tries);
     }
 }
 

@@ -115,7 +115,7 @@ impl Engine {
                     }
                 }
                 State::Ready => return Err(format!("{key:?} was left between two states")),
-                State::Securing { .. } => count.securing += 1,
+                State::Securing { .. } | State::Settling { .. } => count.securing += 1,
                 State::Idle { .. } => count.idle += 1,
                 State::Closing { .. } => closing += 1,
                 State::Busy(exchange) => {

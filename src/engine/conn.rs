@@ -57,6 +57,8 @@ pub(super) enum State {
     Opening(Key<Dial>),
     /// TLS.
     Securing { since: Instant, until: Instant },
+    /// Established, one more than the server is known to bear: until then it is seen whether it stays.
+    Settling { until: Instant },
     /// Between two states: work or rest is chosen at once.
     Ready,
     /// Kept, without work.
@@ -293,6 +295,7 @@ impl Conn {
             // The race has its own.
             State::Opening(_) | State::Ready => None,
             State::Securing { until, .. } => Some((*until, Overdue::Fails(Kind::TlsTimeout))),
+            State::Settling { until } => Some((*until, Overdue::Settles)),
             State::Idle { until, .. } => Some((*until, Overdue::Retires)),
             State::Closing { until, .. } => Some((*until, Overdue::Gone)),
             State::Busy(exchange) => exchange.deadline(config, waits.unwrap_or_default()),
@@ -336,6 +339,8 @@ pub(super) enum Overdue {
     Fails(Kind),
     /// `100 Continue` did not come: the body is sent all the same.
     Continues,
+    /// The server has let it stay.
+    Settles,
     /// The connection was idle for long enough.
     Retires,
     /// The peer's end is not awaited any longer.

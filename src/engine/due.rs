@@ -116,6 +116,7 @@ impl Engine {
             match &mut conn.state {
                 State::Opening(_) | State::Ready => {}
                 State::Securing { until, .. }
+                | State::Settling { until }
                 | State::Idle { until, .. }
                 | State::Closing { until, .. } => *until = until.later(gap),
                 State::Busy(exchange) => exchange.shift(gap),
@@ -132,6 +133,7 @@ impl Engine {
         }
         match overdue {
             Overdue::Gone => self.drop_conn(key, true, now),
+            Overdue::Settles => self.settled(key, now, handler),
             Overdue::Retires => {
                 let conn = &self.conns[key];
                 if let State::Idle { since, .. } = conn.state {

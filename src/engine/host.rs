@@ -102,9 +102,9 @@ pub struct Host {
     pub(super) idle: List<0>,
     /// Races under way: each takes one slot.
     pub(super) dials: u32,
-    /// Connections past their race: securing, idle, busy, closing.
+    /// Connections past their race: securing or settling, idle, busy, closing.
     pub(super) conns: u32,
-    /// Those of them that are securing.
+    /// Those of them that are securing or settling.
     pub(super) securing: u32,
     /// Those of them that have served at least once.
     pub(super) proven: u32,

@@ -53,6 +53,7 @@ mod outage;
 pub mod pace;
 mod pool;
 mod pulse;
+mod question;
 mod receive;
 mod refusal;
 mod resume;

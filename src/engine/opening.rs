@@ -215,7 +215,7 @@ impl Engine {
         } else {
             let took = self.conns[key].setup.connect;
             self.hosts[host_key].worth.opened(took);
-            self.ready(key, now, handler);
+            self.settle_in(key, now, handler);
         }
     }
 
@@ -269,17 +269,17 @@ impl Engine {
             _ => None,
         };
         // One too many where others were let in before: under this name, or under any at its address.
-        // It counts as open itself.
+        // It counts as open itself. No request was on it.
         if let (Some(complaint), true) = (complaint, host.has_served()) {
             let open = host.slots() + 1;
-            host.limit.complaint(now, complaint, dial.started, open);
+            host.limit.turned_away(now, complaint, dial.started, open);
         }
         if let (Some(complaint), Some(address)) = (complaint, address) {
             let group = self.group_of(address) as usize;
             let group = &mut self.groups[group];
             if group.served_at.contains(&address.port()) {
                 let open = group.conns + 1;
-                group.limit.complaint(now, complaint, dial.started, open);
+                group.limit.turned_away(now, complaint, dial.started, open);
             }
         }
         self.note_limit(dial.host, now);
@@ -316,10 +316,10 @@ impl Engine {
         };
         if let (Some(complaint), true) = (complaint, host.has_served()) {
             let open = host.slots() + 1;
-            host.limit.complaint(now, complaint, opened, open);
+            host.limit.turned_away(now, complaint, opened, open);
             let group = &mut self.groups[group as usize];
             let open = group.conns + 1;
-            group.limit.complaint(now, complaint, opened, open);
+            group.limit.turned_away(now, complaint, opened, open);
         }
         self.note_limit(host_key, now);
         if is_final && self.hosts[host_key].proven == 0 {

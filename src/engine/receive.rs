@@ -330,6 +330,7 @@ impl Engine {
             State::Busy(_) => self.fail_exchange(key, failing, now, handler),
             // Data before the handshake is told complete.
             State::Securing { .. } => self.securing_failed(key, failing, true, now, handler),
+            State::Settling { .. } => self.unsettled(key, now),
             // Not told that it was established: whatever this is, no connection came of it.
             State::Opening(dial) => {
                 self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
@@ -375,6 +376,7 @@ impl Engine {
             State::Securing { .. } => {
                 self.securing_failed(key, Failing::new(Kind::EofInHandshake), false, now, handler);
             }
+            State::Settling { .. } => self.unsettled(key, now),
             State::Idle { .. } => self.idle_closed(key, now),
             &mut State::Opening(dial) => {
                 self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);

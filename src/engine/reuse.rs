@@ -370,7 +370,7 @@ impl Engine {
         let group = &mut self.groups[conn.group as usize];
         match conn.state {
             State::Opening(_) => {}
-            State::Securing { .. } => {
+            State::Securing { .. } | State::Settling { .. } => {
                 host.conns -= 1;
                 host.securing -= 1;
                 self.securing -= 1;

@@ -90,6 +90,7 @@ impl Engine {
                     let failing = Failing { os: fault.os, ..Failing::new(kind) };
                     self.fail_exchange(key, failing, now, handler);
                 }
+                State::Settling { .. } => self.unsettled(key, now),
                 State::Idle { .. } => self.idle_closed(key, now),
                 State::Ready | State::Closing { .. } => self.drop_conn(key, true, now),
             },
@@ -161,6 +162,7 @@ impl Engine {
         match self.conns[key].state {
             State::Securing { .. } => self.securing_failed(key, failing, false, now, handler),
             State::Busy(_) => self.fail_exchange(key, failing, now, handler),
+            State::Settling { .. } => self.unsettled(key, now),
             State::Opening(_) | State::Ready | State::Idle { .. } | State::Closing { .. } => {
                 self.drop_conn(key, true, now);
             }

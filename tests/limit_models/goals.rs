@@ -25,6 +25,7 @@ struct Row {
     long: f64,
     short: f64,
     refused: f64,
+    turned_away: f64,
     latency: f64,
     least: u32,
     most: u32,
@@ -36,6 +37,7 @@ fn row(model: &Model, start: u16, best: u64, best_short: u64) -> Row {
         long: f64::MAX,
         short: f64::MAX,
         refused: 0.0,
+        turned_away: 0.0,
         latency: 0.0,
         least: u32::MAX,
         most: 0,
@@ -47,6 +49,7 @@ fn row(model: &Model, start: u16, best: u64, best_short: u64) -> Row {
         row.long = row.long.min(percent(stats.served, best));
         row.short = row.short.min(percent(short.served, best_short));
         row.refused = row.refused.max(stats.refused_part() * 100.0);
+        row.turned_away = row.turned_away.max(stats.turned_away_part() * 100.0);
         row.latency = row.latency.max(stats.latency_ms());
         let (least, most) = swing(&stats);
         row.least = row.least.min(least);
@@ -80,14 +83,23 @@ fn hold(rows: Vec<(Model, Goal)>) {
         for start in [6, 1, 128] {
             let row = row(&model, start, best, best_short.unwrap());
             println!(
-                "  from {start:3}: {:.1} %, of 8 s {:.1} %, refused {:.2} %, {:.0} ms, {}..{}; {}",
-                row.long, row.short, row.refused, row.latency, row.least, row.most, row.words
+                "  from {start:3}: {:.1} %, of 8 s {:.1} %, refused {:.2} and {:.2} %, {:.0} ms, {}..{}; {}",
+                row.long,
+                row.short,
+                row.refused,
+                row.turned_away,
+                row.latency,
+                row.least,
+                row.most,
+                row.words
             );
             let (long, short) = match start {
                 128 => (goal.long_from_128, goal.short_from_128),
                 _ => (goal.long, goal.short),
             };
-            if row.long < long || row.short < short || row.refused >= goal.refused {
+            // A connection that no request was on costs nobody anything, and is no reason to ask all the time.
+            let asks_often = row.turned_away >= goal.refused * 2.0;
+            if row.long < long || row.short < short || row.refused >= goal.refused || asks_often {
                 missed.push(format!("{} from {start}", model.name));
             }
             // Where times vary much, one run says little: `neighbours` has ninety.

@@ -299,6 +299,23 @@ impl Limit {
         }
     }
 
+    /// The same, of a connection on which nothing was asked: no request was lost.
+    pub fn turned_away(&mut self, now: Instant, what: Complaint, caused_at: Instant, open: u32) {
+        self.ledger_mut().complaint(what);
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().turned_away(now, what, caused_at, open);
+        }
+    }
+
+    /// Whether a connection that was just established, with which there are so many, is a question: one
+    /// more than the server is known to bear, which resets what is too many. What is asked on it may be lost.
+    pub fn asks(&self, open: u32) -> bool {
+        match &self.0 {
+            Way::Fixed { .. } => false,
+            Way::Adaptive(search) => search.made.as_ref().is_some_and(|it| it.asks(open)),
+        }
+    }
+
     /// As [`done`](Self::done), where so many connections wait for the first answer they ever got; so many
     /// others have served.
     ///

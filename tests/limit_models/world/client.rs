@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use gannet::base::Instant;
-use gannet::engine::limit::{Complaint, Sample};
+use gannet::engine::limit::{Complaint, Limit, Sample};
 use gannet::engine::pace::Blame;
 
 use super::{Conn, Event, MS, SECOND, State, World};
+
+/// As the engine has it: how long one too many may take to be reset.
+const SETTLES: u64 = 5 * MS;
 
 impl World {
     pub(super) fn schedule(&mut self, client: usize) {
@@ -84,6 +87,7 @@ impl World {
             requests: 0,
             at_server: false,
             answered: false,
+            settled: false,
             has_worker: false,
             body: 0,
             first_byte: false,
@@ -130,6 +134,14 @@ impl World {
             return;
         }
         let it = &self.clients[client];
+        let that = &it.hosts[host];
+        let asks = that.limit.asks(that.open)
+            || it.address.as_ref().is_some_and(|address| address.asks(it.open));
+        if asks && that.in_flight > 0 && !std::mem::replace(&mut self.conns[id].settled, true) {
+            self.after(self.model.rtt * 1000 + SETTLES, Event::Opened(id));
+            return;
+        }
+        let it = &self.clients[client];
         let ready = it.hosts[host].pace.ready_at(self.instant()).as_nanos() <= self.now;
         if it.hosts[host].jobs > 0 && ready && !it.resting {
             self.send(id);
@@ -146,13 +158,17 @@ impl World {
         let (client, host) = (self.conns[id].client, self.conns[id].host);
         let caused = Instant::from_nanos(self.conns[id].opened_at);
         let late = self.late();
+        let asked = self.conns[id].requests > 0;
         let it = &mut self.clients[client];
         it.stats.refused += 1;
-        it.stats.late_refused += u64::from(late);
+        it.stats.late_refused += u64::from(late && asked);
+        it.stats.late_turned_away += u64::from(late && !asked);
         let open = it.hosts[host].open;
-        it.hosts[host].limit.complaint(now, what, caused, open);
+        let told: fn(&mut Limit, Instant, Complaint, Instant, u32) =
+            if asked { Limit::complaint } else { Limit::turned_away };
+        told(&mut it.hosts[host].limit, now, what, caused, open);
         if let Some(address) = &mut it.address {
-            address.complaint(now, what, caused, it.open);
+            told(address, now, what, caused, it.open);
         }
         if it.naive {
             it.hosts[host].reopen_at = self.now + 50 * MS;

@@ -80,6 +80,8 @@ struct Conn {
     at_server: bool,
     /// It has had an answer; a worker is its own.
     answered: bool,
+    /// It was seen whether it stays.
+    settled: bool,
     has_worker: bool,
     body: u64,
     first_byte: bool,
@@ -124,7 +126,10 @@ pub(crate) struct Stats {
     /// The same after the first quarter.
     pub(crate) late_served: u64,
     pub(crate) late_refused: u64,
+    /// Connections that were refused with no request on them.
+    pub(crate) late_turned_away: u64,
     pub(crate) late_429: u64,
+    /// Both, from the start.
     pub(crate) refused: u64,
     pub(crate) too_many: u64,
     late_latency: u64,
@@ -150,6 +155,11 @@ impl Stats {
     /// Part of the requests after the first quarter that met a refusal.
     pub(crate) fn refused_part(&self) -> f64 {
         self.late_refused as f64 / (self.late_served + self.late_refused).max(1) as f64
+    }
+
+    /// Connections that were refused with no request on them, as a part of the requests after the first quarter.
+    pub(crate) fn turned_away_part(&self) -> f64 {
+        self.late_turned_away as f64 / (self.late_served + self.late_refused).max(1) as f64
     }
 
     /// Part of the requests after the first quarter that met a 429.

@@ -9,8 +9,9 @@ use super::super::explain::Finding;
 use super::super::{Complaint, Sample};
 use super::{
     Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
-    NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_LONGEST, PROOF, REFUTED, SECOND,
-    SERVED_BETWEEN_PROBES, SHARED_FOR, UNHEARD_LEAST, Unheard, Wall, rounds,
+    NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_EVERY_MIN, PROBE_LONGEST, PROOF, REFUTED,
+    SECOND, SERVED_BETWEEN_PROBES, SERVED_BETWEEN_QUESTIONS, SHARED_FOR, UNHEARD_LEAST, Unheard,
+    VAGUE, Wall, rounds,
 };
 use crate::base::{Instant, mul_div, nanos};
 
@@ -64,6 +65,45 @@ impl Adaptive {
             return;
         }
         self.believed(now, what, open);
+    }
+
+    /// What lies beyond was asked for at no request's cost: that may be done sooner again. Not where times vary
+    /// so much that what is measured between two questions would say nothing.
+    pub(in crate::engine::limit) fn turned_away(
+        &mut self,
+        now: Instant,
+        what: Complaint,
+        caused_at: Instant,
+        open: u32,
+    ) {
+        let probing = matches!(self.mode, Mode::Probe { .. });
+        let (level, window) = (self.level, self.window);
+        self.complaint(now, what, caused_at, open);
+        let at_once = matches!(what, Complaint::FreshReset | Complaint::Refused);
+        if !probing || !at_once || level != self.level || self.noise > VAGUE {
+            return;
+        }
+        let (paid, soon) =
+            (self.paid.max(self.served + SERVED_BETWEEN_QUESTIONS), rounds(self.time, 8));
+        if let Mode::Hold { due, due_served } | Mode::Yield { due, due_served, .. } = &mut self.mode
+        {
+            *due_served = paid.min(*due_served);
+            // The longer a level has stood, the less is it a matter of seconds.
+            let wait = due.nanos_since(now);
+            if wait < PROBE_EVERY_MIN * 2 {
+                *due = now.later((wait * 5 / 8).max(soon.min(wait)));
+            }
+            // Nothing has come between: what was being measured goes on.
+            self.window = window;
+        }
+    }
+
+    /// Whether one connection more is a question that a reset may answer before anything is asked on it. Where
+    /// each request has a connection of its own, all of them are alike.
+    pub(in crate::engine::limit) fn asks(&self, open: u32) -> bool {
+        let Mode::Probe { to, .. } = self.mode else { return false };
+        let resets = self.wall.is_some_and(|wall| wall.what == Complaint::FreshReset);
+        open >= to && resets && self.fresh_run < NOT_PERSISTENT
     }
 
     /// A first complaint while it grows: whether it was chance is known when as many were served as
@@ -346,9 +386,11 @@ impl Adaptive {
         }
         let less = (self.level / 8).max(1);
         let given = if now < self.shared { GIVEN_SHARED } else { GIVEN };
-        let rested = now.nanos_since(self.gave_way).min(PROBE_LONGEST);
-        let saved = mul_div(rested, self.level.into(), (given * less).into());
-        if saved < rounds(self.time, 4) {
+        let rested = now.nanos_since(self.gave_way);
+        let saved = mul_div(rested.min(PROBE_LONGEST), self.level.into(), (given * less).into());
+        // A few long moments: what is missed on the way is the same for short ones, and they are hard to find.
+        let apart = mul_div(self.time, SERVED_BETWEEN_PROBES, self.level.into());
+        if saved < rounds(self.time, 4) || rested < apart.max(PROBE_EVERY_MIN) {
             return;
         }
         let Mode::Hold { due, due_served } = self.mode else { return };

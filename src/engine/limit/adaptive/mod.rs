@@ -41,6 +41,8 @@ const APART: u32 = 4;
 const APART_AT_WALL: u32 = 12;
 /// Requests served between two trials that are likely to cost a request: less than half a percent.
 const SERVED_BETWEEN_PROBES: u64 = 220;
+/// The same where it costs a connection that is refused, and no request.
+const SERVED_BETWEEN_QUESTIONS: u64 = SERVED_BETWEEN_PROBES / 2;
 /// A trial that takes longer decides with what it has.
 const TRIAL_LONGEST: u64 = 3 * SECOND;
 /// Successes at a level that outweigh a single complaint at it: up to 6 % are chance.
@@ -88,6 +90,8 @@ const HELD_MAX: u32 = 2048;
 const CROWDED: u64 = 1536;
 /// Times that vary by more than this (standard deviation, 1/1024 of the mean) need care.
 const NOISY: u32 = 80;
+/// Times that vary nearly as much as their mean: it takes long to see what one connection is worth.
+const VAGUE: u32 = 768;
 /// So many fresh connections in a row: this server does not keep them.
 const NOT_PERSISTENT: u32 = 48;
 

@@ -170,7 +170,6 @@ impl Adaptive {
             if served && self.level < u32::from(self.config.ceiling) {
                 self.last_was_down = false;
                 self.mode = Mode::Probe { to: self.level + 1, began: now };
-                self.window = Window::new(now, now, 1, u32::MAX);
             }
         } else if wants_less || !rested {
             // What was measured will do soon.
