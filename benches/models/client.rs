@@ -39,6 +39,8 @@ pub(crate) struct Got {
     /// After the first quarter.
     pub(crate) late_ok: u64,
     pub(crate) late_refused: u64,
+    /// Connections that were refused with no request on them, as the library counts them.
+    pub(crate) late_turned_away: Option<u64>,
     first_byte: f64,
     /// What it says of its first host.
     pub(crate) said: String,
@@ -165,12 +167,13 @@ fn library(urls: &[String], start: u16, time: Duration) -> Got {
         .output()
         .expect("the client's process runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut fields = text.trim_end().splitn(4, ' ');
+    let mut fields = text.trim_end().splitn(5, ' ');
     let mut number = || fields.next().and_then(|one| one.parse().ok()).unwrap_or(0);
-    let (ok, late_ok, late_refused) = (number(), number(), number());
+    let (ok, late_ok, late_refused, turned_away) = (number(), number(), number(), number());
     let said = fields.next().unwrap_or_default().into();
     // Times to the first byte are in the records of the command only.
-    Got { ok, late_ok, late_refused, first_byte: f64::NAN, said }
+    let late_turned_away = Some(turned_away);
+    Got { ok, late_ok, late_refused, late_turned_away, first_byte: f64::NAN, said }
 }
 
 /// The library's process.
@@ -182,7 +185,7 @@ pub(crate) fn child(arguments: &[String]) -> ExitCode {
     options.engine.per_host = PerHost::Auto { ceiling: None, start };
     let mut fetcher = Fetcher::new(options).expect("a fetcher");
     let begin = Instant::now();
-    let (mut ok, mut late_ok, mut refused_before, mut n) = (0_u64, 0_u64, None, 0);
+    let (mut ok, mut late_ok, mut late_refused, mut before, mut n) = (0_u64, 0_u64, 0_u64, None, 0);
     let refused = |fetcher: &Fetcher| {
         fetcher
             .host_stats()
@@ -205,11 +208,12 @@ pub(crate) fn child(arguments: &[String]) -> ExitCode {
         ok += u64::from(served);
         if begin.elapsed() * 4 >= time {
             late_ok += u64::from(served);
-            refused_before.get_or_insert_with(|| refused(&fetcher));
+            late_refused += u64::from(response.attempts) - u64::from(served);
+            before.get_or_insert_with(|| refused(&fetcher));
         }
     }
-    let late = refused(&fetcher) - refused_before.unwrap_or(0);
+    let turned_away = (refused(&fetcher) - before.unwrap_or(0)).saturating_sub(late_refused);
     let said = fetcher.host_stats().next().map(|host| host.explanation.to_string());
-    println!("{ok} {late_ok} {late} {}", said.unwrap_or_default());
+    println!("{ok} {late_ok} {late_refused} {turned_away} {}", said.unwrap_or_default());
     ExitCode::SUCCESS
 }

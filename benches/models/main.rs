@@ -13,7 +13,8 @@
 //! the relay of `origin`: every byte takes half of it each way.
 //!
 //! For each model: goodput beside the best fixed level, the part of requests that met a refusal
-//! after the first quarter of the run, and how much longer than the service time a first byte took.
+//! after the first quarter of the run, and how much longer than the service time a first byte took. Of the
+//! library also how many connections were turned away with no request on them, beside as many requests.
 
 mod client;
 mod serve;
@@ -138,9 +139,12 @@ fn table(model: &Model, extent: Extent) -> (String, Vec<String>) {
             let refused =
                 got.late_refused as f64 * 100.0 / (got.late_ok + got.late_refused).max(1) as f64;
             let added = got.first_byte_ms() - model.service_ms as f64 - model.distance_ms as f64;
+            let turned_away = got.late_turned_away.map_or_else(String::new, |count| {
+                format!("  turned away {:5.2} %", count as f64 * 100.0 / got.late_ok.max(1) as f64)
+            });
             let late = if added.is_nan() { "-".to_owned() } else { format!("{added:.1}") };
             text += &format!(
-                "  {seconds:2} s, {:<10} {part:6.1} %  refused {refused:5.2} %  added {late:>6} ms  {}\n",
+                "  {seconds:2} s, {:<10} {part:6.1} %  refused {refused:5.2} %  added {late:>6} ms{turned_away}  {}\n",
                 who.name(),
                 got.said
             );
