@@ -964,7 +964,7 @@ fn rush(server: &Running, count: usize) -> (Duration, Vec<Answer>) {
 #[test]
 fn workers_queues_and_thrashing() {
     let service = |workers, queue, thrash| {
-        let service = Service { time: Time::FixedUs(30_000), workers, queue, thrash };
+        let service = Service { time: Time::FixedUs(30_000), workers, queue, thrash, full: None };
         spawn(Script { service: Some(service), ..Script::new() }).unwrap()
     };
     // All at once; three rounds; the last four times as long.

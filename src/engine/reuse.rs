@@ -68,7 +68,9 @@ impl Engine {
         host.stats.responses += 1;
         host.spurned.end();
         host.habits.outlived(served);
-        host.worth.served(sent_at.unwrap_or(started), now);
+        if !delivery.is_refused() {
+            host.worth.served(sent_at.unwrap_or(started), now);
+        }
         let mut sample = Sample {
             sent_at: sent_at.unwrap_or(started),
             bytes: content,

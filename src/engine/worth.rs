@@ -1,6 +1,6 @@
 //! Whether a further connection of a host is worth its opening.
 //!
-//! Owns what openings and answers of this host took lately. A connection that is begun now is
+//! Owns what openings and answers of this host took lately; not those that ask to come back later. A connection that is begun now is
 //! ready when its opening is through; those that are at work go on serving meanwhile. It is worth
 //! its handshake only if the queue outlasts that. Twenty small files behind one TLS handshake are
 //! fetched on one connection; twenty that take a second each, on as many as the limit allows.
@@ -8,6 +8,9 @@
 use core::time::Duration;
 
 use crate::base::{Instant, nanos};
+
+/// What takes less than this part of an answer's time is no work of the server's.
+const SOONER: u64 = 4;
 
 /// What openings and answers take.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +36,11 @@ impl Worth {
     pub(super) fn served(&mut self, sent_at: Instant, now: Instant) {
         self.serving = smoothed(self.serving, now.nanos_since(sent_at));
         self.since = now;
+    }
+
+    /// Whether something that was asked for then came by far sooner than answers do.
+    pub(super) fn is_sooner(&self, started: Instant, now: Instant) -> bool {
+        now.nanos_since(started) < u64::from(self.serving) * 1_000 / SOONER
     }
 
     /// The first request is sent on a connection that is fresh.

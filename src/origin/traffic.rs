@@ -119,8 +119,10 @@ pub struct Service {
     pub time: Time,
     /// How many requests are worked on at once; without a number, all.
     pub workers: Option<usize>,
-    /// How many requests may wait for a worker; without a number, all. Others are answered 503.
+    /// How many requests may wait for a worker; without a number, all.
     pub queue: Option<usize>,
+    /// With what status others are answered at once; without one, 503.
+    pub full: Option<u16>,
     /// How it gets slower with too much at once.
     pub thrash: Option<Thrash>,
 }

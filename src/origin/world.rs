@@ -190,6 +190,11 @@ impl World {
         self.freed = true;
     }
 
+    /// What a request is answered for which there is no place.
+    pub(super) fn status_when_full(&self) -> u16 {
+        self.service().full.unwrap_or(503)
+    }
+
     fn service(&self) -> Service {
         self.script.service.unwrap_or_default()
     }

@@ -467,7 +467,7 @@ fn stray_503s_are_no_other_client() {
                 |seed| percent(alone(&model, client(search(4, seed)), 60, seed).0.served, best);
             let mean = (3..9).map(part).sum::<f64>() / 6.0;
             println!("{bears}, {service} ms: {mean:.1} %");
-            assert!(mean >= 96.8, "{bears}, {service} ms: {mean:.1} %");
+            assert!(mean >= 96.5, "{bears}, {service} ms: {mean:.1} %");
         }
     }
 }

@@ -97,8 +97,8 @@ fn hold(rows: Vec<(Model, Goal)>) {
                 128 => (goal.long_from_128, goal.short_from_128),
                 _ => (goal.long, goal.short),
             };
-            // A connection that no request was on costs nobody anything, and is no reason to ask all the time.
-            let asks_often = row.turned_away >= goal.refused * 2.0;
+            // A connection that no request was on costs no URL an attempt; a server counts it all the same.
+            let asks_often = row.refused + row.turned_away >= goal.refused;
             if row.long < long || row.short < short || row.refused >= goal.refused || asks_often {
                 missed.push(format!("{} from {start}", model.name));
             }

@@ -92,8 +92,8 @@ fn thrash_beyond_other_levels() {
 /// A limit that rises is found whenever it rises, also where times vary: a request that is lost
 /// while the level is measured (it was in flight as the limit fell) must not end the questions.
 ///
-/// Who asks by a connection alone, after 110 answers, sees the rise after half as many on average: of the run
-/// of 8, 32, 8 that is 2 %, and at worst 4.
+/// Who spends one connection in two hundred answers on the question sees the rise after 100 answers on
+/// average: of the run of 8, 32, 8 that is 3 %, and at worst 6.
 #[test]
 fn a_rise_is_found_at_any_moment() {
     let rows: [(u32, fn(u64) -> u32); 3] =
@@ -121,7 +121,7 @@ fn a_rise_is_found_at_any_moment() {
             }
         }
         let (mean, least) = sum_up(&format!("rise, {spread:?}"), &all);
-        assert!(mean >= 96.7 && least >= 85.0, "{spread:?}: {mean} %, {least} % at least");
+        assert!(mean >= 95.9 && least >= 80.0, "{spread:?}: {mean} %, {least} % at least");
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use gannet::origin::presets::hard_limit_with;
-use gannet::origin::traffic::{Arrival, Full, KeepAlive, Welcome};
+use gannet::origin::traffic::{Arrival, Full, KeepAlive, Service, Time, Welcome};
 use gannet::origin::{Action, At, Cut, How, Script, Span, When, pattern, spawn};
 
 use super::common::{Gannet, Run, records};
@@ -84,6 +84,24 @@ fn errors_that_come_of_too_much_at_once_are_a_limit() {
         // Not one for each of the many that fail while eight serve.
         assert!(repeats < 100, "{status}: {host}");
     }
+}
+
+/// A gateway keeps its connections and says 502 to every request beyond those that it has a place for. Nearly
+/// each URL of the list had met that, before the first was asked for again.
+#[test]
+fn errors_on_kept_connections_are_a_limit_at_once() {
+    let service = Service {
+        time: Time::FixedUs(20_000),
+        workers: Some(8),
+        queue: Some(0),
+        full: Some(502),
+        ..Service::default()
+    };
+    let script = Script { service: Some(service), ..Script::new() };
+    let (host, ok) = found(script, |n| format!("/bytes/{n}"), 1_500);
+    assert_eq!(ok, 1_500, "{host}");
+    assert_eq!(host["finding"], "hard_limit", "{host}");
+    assert!(host["repeats"].as_u64().unwrap() < 100, "{host}");
 }
 
 /// A connection that nobody accepted (a firewall that drops without a word, a full listen queue) does not

@@ -347,10 +347,11 @@ impl Limit {
     }
 
     /// What the server complained about is not how many connections there are, but how many requests
-    /// come in a time: what was made of that is void.
-    pub fn acquit(&mut self, now: Instant) {
+    /// come in a time, or not about how much is asked for at all: what was made of that is void. It goes on
+    /// from where it is, or from `level` if that is more.
+    pub fn acquit(&mut self, now: Instant, level: u32) {
         if let Way::Adaptive(search) = &mut self.0 {
-            search.awake().acquit(now);
+            search.awake().acquit(now, level);
         }
     }
 

@@ -164,8 +164,8 @@ impl Conn {
             self.state = State::Queued(exchange);
         } else {
             world.stats().queue_full.up();
-            let outgoing =
-                world.lay_out(self, Some((&exchange, &self.input)), Draft::of_status(503));
+            let full = Draft::of_status(world.status_when_full());
+            let outgoing = world.lay_out(self, Some((&exchange, &self.input)), full);
             self.go_answer(&exchange, outgoing);
         }
     }

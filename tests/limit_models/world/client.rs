@@ -339,9 +339,9 @@ impl World {
                 let level = that.limit.allowed();
                 let blame = that.pace.unavailable(now, sent_at, level, pause);
                 if blame == (Blame::Rate { found: true }) {
-                    that.limit.acquit(now);
+                    that.limit.acquit(now, 0);
                     if let Some(address) = &mut it.address {
-                        address.acquit(now);
+                        address.acquit(now, 0);
                     }
                 }
             }

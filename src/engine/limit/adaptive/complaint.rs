@@ -10,8 +10,7 @@ use super::super::{Complaint, Sample};
 use super::{
     Adaptive, Burst, Chance, Doubt, GIVEN, GIVEN_SHARED, GIVES_AFTER, Gift, Losses, Mode,
     NOT_PERSISTENT, PAID_MOST, PATIENCE_MOST, PROBE_EVERY_MIN, PROBE_LONGEST, PROOF, REFUTED,
-    SECOND, SERVED_BETWEEN_PROBES, SERVED_BETWEEN_QUESTIONS, SHARED_FOR, UNHEARD_LEAST, Unheard,
-    VAGUE, Wall, rounds,
+    SECOND, SERVED_BETWEEN_PROBES, SHARED_FOR, UNHEARD_LEAST, Unheard, VAGUE, Wall, rounds,
 };
 use crate::base::{Instant, mul_div, nanos};
 
@@ -67,8 +66,8 @@ impl Adaptive {
         self.believed(now, what, open);
     }
 
-    /// What lies beyond was asked for at no request's cost: that may be done sooner again. Not where times vary
-    /// so much that what is measured between two questions would say nothing.
+    /// What lies beyond was asked for at no request's cost: that may be done sooner again. Not where another
+    /// client has a part, nor where times vary so much that what is measured between two questions would say nothing.
     pub(in crate::engine::limit) fn turned_away(
         &mut self,
         now: Instant,
@@ -80,11 +79,11 @@ impl Adaptive {
         let (level, window) = (self.level, self.window);
         self.complaint(now, what, caused_at, open);
         let at_once = matches!(what, Complaint::FreshReset | Complaint::Refused);
-        if !probing || !at_once || level != self.level || self.noise > VAGUE {
+        if !probing || !at_once || level != self.level || self.noise > VAGUE || now < self.shared {
             return;
         }
         let (paid, soon) =
-            (self.paid.max(self.served + SERVED_BETWEEN_QUESTIONS), rounds(self.time, 8));
+            (self.paid.max(self.served + SERVED_BETWEEN_PROBES), rounds(self.time, 8));
         if let Mode::Hold { due, due_served } | Mode::Yield { due, due_served, .. } = &mut self.mode
         {
             *due_served = paid.min(*due_served);
@@ -321,7 +320,8 @@ impl Adaptive {
     }
 
     /// What was complained about is no matter of levels.
-    pub(in crate::engine::limit) fn acquit(&mut self, now: Instant) {
+    pub(in crate::engine::limit) fn acquit(&mut self, now: Instant, level: u32) {
+        self.level = self.level.max(level.min(u32::from(self.config.ceiling)));
         self.wall = None;
         self.burst = None;
         self.gift = None;

@@ -39,10 +39,9 @@ const TRIAL_EVERY_MAX: u64 = 60 * SECOND;
 /// server complained, where one with less only costs, unless the level is beyond a knee.
 const APART: u32 = 4;
 const APART_AT_WALL: u32 = 12;
-/// Requests served between two trials that are likely to cost a request: less than half a percent.
+/// Requests served between two trials that are likely to cost a request, or a connection that
+/// is refused: less than half a percent.
 const SERVED_BETWEEN_PROBES: u64 = 220;
-/// The same where it costs a connection that is refused, and no request.
-const SERVED_BETWEEN_QUESTIONS: u64 = SERVED_BETWEEN_PROBES / 2;
 /// A trial that takes longer decides with what it has.
 const TRIAL_LONGEST: u64 = 3 * SECOND;
 /// Successes at a level that outweigh a single complaint at it: up to 6 % are chance.
