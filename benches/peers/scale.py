@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What a URL costs with many URLs, many hosts, many connections: `python3 benches/peers/scale.py [--rounds N] [--small]`.
 
-Fetches lists of 1 KiB files with records on, gannet on one core and nginx on the other, interleaved, and prints CPU a URL and
+Fetches lists of 1 KiB files with records on, gannet on one core and nginx on the other, one row after the other, and prints CPU a URL and
 peak memory as medians, and both beside the row that they are to be read against. --small leaves out the two that take minutes.
-GANNET names the program, as in run.py. The lists take up to 900 MB of /dev/shm. The last two rows need root, or a bound of 45,000
+GANNET names the program, as in run.py. The lists take up to 900 MB of /dev/shm. The last four rows need root, or a bound of 45,000
 files; they are measured with 20,000 hosts, once with 64 connections at a time and once with all of them open to the end.
 """
 

@@ -4,9 +4,10 @@
 //! as well as of one that has no worker, no place in its queue or no connection to its database left.
 //! Two things tell them apart. The same URL, asked again: where it is answered then, the failure was not
 //! the URL's. That is known only after its pause, by when those that are too many have failed a thousand
-//! others. So where a host that serves begins to answer most with such errors, by far sooner than with anything else, they
-//! are presumed to come of too much at once: they narrow the limit as a 503 does, and if it was that, they end with it. Where they do not,
-//! or where URLs fail again, that is taken back, and is presumed the less easily the next time.
+//! others. So where a host that serves begins to answer most with such errors, by far sooner than with
+//! anything else, they are presumed to come of too much at once: they narrow the limit as a 503 does, and if
+//! it was that, they end with it. Where they do not, or where URLs fail again, that is taken back, and is
+//! presumed the less easily the next time.
 //!
 //! Owns that judgement, and what the limits and the pace are told of such an answer. Whether the request
 //! is made again is `retry`'s.
