@@ -231,7 +231,8 @@ impl Engine {
                         let (status, is_repeated) = (head.status, config.retry_statuses);
                         let what = Refusal { status, was_error, started, pause, is_repeated };
                         refusal::heed(host, group, what, now);
-                    } else {
+                    }
+                    if head.status < 500 {
                         host.errors.served();
                     }
                     if delivery.is_settled() {
