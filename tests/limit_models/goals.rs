@@ -1,7 +1,7 @@
 //! Goodput of the search against the best fixed level, from any start.
 
 use crate::models::{Goal, hard_limits, knees, unlimited};
-use crate::world::{Model, Stats};
+use crate::world::{Model, Spread, Stats};
 use crate::{alone, client, naive, percent, search};
 
 const SEEDS: [u64; 4] = [3, 4, 5, 6];
@@ -103,7 +103,7 @@ fn hold(rows: Vec<(Model, Goal)>) {
                 missed.push(format!("{} from {start}", model.name));
             }
             // Where times vary much, one run says little: `neighbours` has ninety.
-            let alike = matches!(model.spread, crate::world::Spread::Same);
+            let alike = matches!(model.spread, Spread::Same);
             if let Some(8) = model.best.filter(|_| alike && model.workers.is_some()) {
                 let added = row.latency - model.service as f64;
                 assert!(added <= 1.5 * model.service as f64, "{}: {added:.0} ms", model.name);
@@ -132,8 +132,8 @@ fn what_bears_anything_gets_the_ceiling() {
 #[test]
 fn the_steady_state_is_steady() {
     for (model, _) in hard_limits().into_iter().chain(knees()) {
-        let steady = matches!(model.spread, crate::world::Spread::Same)
-            && matches!(model.body_spread, crate::world::Spread::Same)
+        let steady = matches!(model.spread, Spread::Same)
+            && matches!(model.body_spread, Spread::Same)
             && model.seconds == 30;
         let Some(best) = model.best.filter(|_| steady) else { continue };
         let (stats, words) = alone(&model, client(search(4, 3)), 30, 3);
@@ -165,4 +165,27 @@ fn reasons_name_what_was_found() {
         let said = said(name);
         assert!(said.contains(words), "{name}: {said}");
     }
+}
+
+/// That a server serves less of more is no matter of one trial: a queue is not said to, also where times vary.
+#[test]
+fn a_queue_is_not_said_to_serve_less() {
+    let count = |base: Model, say: &str| {
+        let mut count = 0;
+        for (service, seed) in (0..8).flat_map(|seed| [(20, seed), (50, seed), (100, seed)]) {
+            let model = Model { service, ..base.clone() };
+            let words = alone(&model, client(search(6, seed)), 30, seed).1;
+            count += u32::from(words.contains(say));
+        }
+        println!("{count} of 24: {say}");
+        count
+    };
+    for spread in [Spread::Same, Spread::Even, Spread::LogNormal, Spread::Exponential] {
+        let queue = Model { workers: Some(|_| 8), spread, ..Model::default() };
+        let wrong = count(queue, "the server served less");
+        assert!(wrong <= 1, "{spread:?}: {wrong} of 24 queues");
+    }
+    let thrash = Model { thrash: Some(16), ..Model::default() };
+    let right = count(thrash, "the server served less");
+    assert!(right >= 22, "{right} of 24");
 }

@@ -83,6 +83,10 @@ const SERVED_BEFORE_SECOND_PROBE: u64 = 32;
 const MANY: u32 = 256;
 /// Of the concurrency added, so much in 1/1024 must at least turn up as goodput.
 const WORTH: u64 = 307;
+/// Where so much in 1/1024 of what is added is lost besides, it is no queue,
+const SERVES_LESS: i32 = 410;
+/// on average of so many trials.
+const TRIALS: i32 = 4;
 /// Samples of a held level are averaged over so many.
 const HELD_MAX: u32 = 2048;
 /// Nanoseconds a unit took, against the base, in 1/1024: too much to wait for the next trial.
@@ -266,6 +270,10 @@ pub(super) struct Adaptive {
     careful_above: u32,
     /// Requests in flight together, and all served, since the last cut.
     proven: u32,
+    /// How much less trials with more said that the server serves of it, in 1/1024 of what was added, and
+    /// how many they were.
+    worse: i32,
+    trials: i32,
     /// Connections to try more, next time.
     step: u32,
     last_was_down: bool,
@@ -361,6 +369,8 @@ impl Adaptive {
             vague: false,
             alarmed: false,
             alarm_at: now,
+            worse: 0,
+            trials: 0,
             step: 1,
             last_was_down: false,
             gave_way: now,

@@ -12,8 +12,8 @@ use super::super::meter::{Reading, Sums, UNIT, Window};
 use super::{
     AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, FIRM, HELD_MAX, LEAP, MANY, Mode, NOISY,
     PAUSES_APART, PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE,
-    SERVED_BETWEEN_PROBES, SHARED_FOR, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN, TRIAL_LONGEST, WORTH,
-    rounds,
+    SERVED_BETWEEN_PROBES, SERVES_LESS, SHARED_FOR, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN,
+    TRIAL_LONGEST, TRIALS, WORTH, rounds,
 };
 use crate::base::{Instant, mul_div};
 
@@ -245,22 +245,21 @@ impl Adaptive {
             mul_div(UNIT, UNIT, before.gain(&after).max(1))
         };
         if to > self.level {
+            self.weigh(real, ideal);
             if real >= UNIT + (ideal - UNIT) * WORTH / UNIT {
                 let well = real >= UNIT + (ideal - UNIT) * 4 / 5;
                 self.step = if well { (self.step * 2).min(to) } else { (self.step / 2).max(1) };
                 self.keep_up(now, to, after);
             } else {
                 self.step = (self.step / 2).max(1);
-                let less = real < UNIT - ((ideal - UNIT) * WORTH / UNIT).min(UNIT / 4);
-                self.found(self.level, before, &after, less);
+                self.found(self.level, before, &after);
                 self.hold(now);
                 if to - self.level > self.least_step() {
                     self.hold_until(now, now);
                 }
             }
         } else if real >= UNIT - (UNIT - ideal) * WORTH / UNIT {
-            let less = real > UNIT + (UNIT - ideal) * WORTH / UNIT;
-            self.found(to, &after, before, less);
+            self.found(to, &after, before);
             let from = core::mem::replace(&mut self.level, to);
             self.settled_at = now;
             self.lower_base(after.per_unit);
@@ -295,6 +294,15 @@ impl Adaptive {
         }
     }
 
+    /// How much less the server serves of more, as trials say one with another: as much less as was added,
+    /// where each takes its time from all others. One says little: what is due to chance is a part of that.
+    fn weigh(&mut self, real: u64, ideal: u64) {
+        let part = mul_div(real.abs_diff(UNIT), UNIT, (ideal - UNIT).max(1)).min(UNIT) as i32;
+        let worse = if real < UNIT { part } else { -part };
+        self.trials = (self.trials + 1).min(TRIALS);
+        self.worse += (worse - self.worse) / (self.trials + 1);
+    }
+
     /// Whether requests take so much longer than before that a queue cannot be all: the server
     /// thrashes, or has just changed, and to know by how much can wait.
     fn is_hopeless(&self, to: u32, before: &Reading) -> bool {
@@ -319,7 +327,7 @@ impl Adaptive {
     }
 
     /// Words for why `calm` is better than `crowded`.
-    pub(super) fn found(&mut self, beyond: u32, calm: &Reading, crowded: &Reading, less: bool) {
+    pub(super) fn found(&mut self, beyond: u32, calm: &Reading, crowded: &Reading) {
         if self.at_wall() {
             return;
         }
@@ -327,7 +335,7 @@ impl Adaptive {
             (Some(calm), Some(crowded)) => crowded > calm + calm / 16,
             _ => !calm.mostly_bytes,
         };
-        self.finding = if less {
+        self.finding = if self.worse > SERVES_LESS {
             Finding::Thrash { beyond }
         } else if calm.mostly_bytes && !waited {
             Finding::Bandwidth { beyond, bytes_per_second: self.ledger.bytes_per_second() }
