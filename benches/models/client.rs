@@ -212,7 +212,10 @@ pub(crate) fn child(arguments: &[String]) -> ExitCode {
             before.get_or_insert_with(|| refused(&fetcher));
         }
     }
-    let turned_away = (refused(&fetcher) - before.unwrap_or(0)).saturating_sub(late_refused);
+    // A URL that was refused early may have come late.
+    let all_late = refused(&fetcher) - before.unwrap_or(0);
+    let late_refused = late_refused.min(all_late);
+    let turned_away = all_late - late_refused;
     let said = fetcher.host_stats().next().map(|host| host.explanation.to_string());
     println!("{ok} {late_ok} {late_refused} {turned_away} {}", said.unwrap_or_default());
     ExitCode::SUCCESS

@@ -101,12 +101,20 @@ pub const MODELS: &[Model] = &[
             vec![Script { service: Some(Service { thrash, ..time(50) }), ..Script::new() }]
         })
     },
-    Model { per_second: 320, ..hard("8, 32, 8", 32, || stepping(10_000)) },
+    Model {
+        per_second: 320,
+        ..hard("8, 32, 8, reset", 32, || stepping(10_000, Full::ResetOnAccept))
+    },
+    Model { per_second: 320, ..hard("8, 32, 8, refused", 32, || stepping(10_000, Full::Refuse)) },
+    Model {
+        per_second: 320,
+        ..hard("8, 32, 8, 503", 32, || stepping(10_000, presets::UNAVAILABLE))
+    },
     Model {
         per_second: 340,
         levels: false,
         shown: true,
-        ..hard("8, 32, 8 within 6 s", 32, || stepping(3_000))
+        ..hard("8, 32, 8 within 6 s", 32, || stepping(3_000, Full::ResetOnAccept))
     },
     Model {
         name: "80 ms away",
@@ -180,9 +188,8 @@ fn bearing(connections: usize, full: Full) -> Vec<Script> {
     vec![Script { connections: Some(Connections { limit, full }), ..of(50) }]
 }
 
-fn stepping(ms: u64) -> Vec<Script> {
+fn stepping(ms: u64, full: Full) -> Vec<Script> {
     let limit = Level::Steps(vec![(0, 8), (ms, 32), (2 * ms, 8)]);
-    let full = Full::ResetOnAccept;
     vec![Script { connections: Some(Connections { limit, full }), ..of(50) }]
 }
 
