@@ -352,3 +352,26 @@ fn a_bucket_of_one_is_climbed_to() {
         }
     }
 }
+
+/// Others have used up a bucket, or a part of it, when the run begins: what passes at first says less of what it
+/// holds than it seems to, and two bursts at one rate that are alike are no window.
+#[test]
+fn a_bucket_may_be_empty_at_first() {
+    for (start, rtt, service, spread) in [
+        (6, 20_000, 80, Spread::Even),
+        (1, 100, 20, Spread::Same),
+        (4, 300, 50, Spread::Same),
+        (6, 1000, 50, Spread::Even),
+    ] {
+        let mut parts = Vec::new();
+        for used_up in 0..=10 {
+            let rate = Some(bucket(100, 10, Some(1)));
+            let model = Model { service, spread, rtt, rate, used_up, ..Model::default() };
+            let served = alone(&model, client(search(start, rtt)), 30, rtt).0.served;
+            parts.push(percent(served, 3000));
+        }
+        let least = parts.iter().copied().fold(f64::MAX, f64::min);
+        println!("from {start}, {rtt} us, {service} ms: {parts:.0?}");
+        assert!(least >= 40.0, "from {start}, {rtt} us, {service} ms: {parts:.0?}");
+    }
+}

@@ -25,6 +25,8 @@ use crate::base::{Instant, mul_div, root};
 pub(super) const SLOWEST: u64 = MILLI / 10;
 /// The fastest that is told apart from no pace at all.
 pub(super) const FASTEST: u64 = 100_000 * MILLI;
+/// Whatever was accepted before the first 429 (nothing, where others had used it up), it may give as much.
+const MOST_LIKELY: u64 = 1000 * MILLI;
 /// With so few requests on their way at once, a 429 just takes a quarter of the rate.
 pub(super) const FEW: usize = 4;
 /// A pause that makes a step too far costly.
@@ -70,8 +72,9 @@ pub(super) struct Learned {
     began: Instant,
     /// What ended it, until the pause is over and all that it left behind is answered.
     ended: Option<Ended>,
-    /// The least that passed in a run, and the longest pause asked for.
+    /// The least that passed in a run, at which rate, and the longest pause asked for.
     least_passed: u64,
+    least_at: u64,
     longest: u64,
     /// It gives so many in a window and then none, as was seen twice.
     counts_windows: bool,
@@ -128,7 +131,7 @@ impl Learned {
         let fastest = sent.iter().filter(long).map(fastest).max().unwrap_or(FASTEST);
         let slowest = per_second(all.1, resume.nanos_since(all.0));
         // Who sent a hundred at once knows nothing of how slow it may be.
-        let range = ((slowest / 256).min(MILLI), fastest.saturating_mul(8));
+        let range = ((slowest / 256).min(MILLI), fastest.saturating_mul(8).max(MOST_LIKELY));
         let buckets = (remembered > FEW)
             .then(|| Box::new(Buckets::new(sent_at, sent, together, range, remembered)));
         Self {
@@ -140,6 +143,7 @@ impl Learned {
             began: all.0,
             ended: (pause >= COSTLY).then_some(Ended::First),
             least_passed: u64::MAX,
+            least_at: FASTEST,
             longest: pause,
             counts_windows: false,
             complaints: 1,
@@ -210,15 +214,22 @@ impl Learned {
                 if is_long && gave(ran) > window.saturating_add(window / 16) {
                     self.least_passed = u64::MAX;
                 }
-                let is_window =
-                    passed > 8 && passed.abs_diff(self.least_passed) <= 1 + passed / 128;
-                self.least_passed = self.least_passed.min(passed);
+                let alike = passed > 8 && passed.abs_diff(self.least_passed) <= 1 + passed / 128;
+                // So does a bucket that is asked at the same rate.
+                let told_apart = self.least_at.abs_diff(before) > before / 8;
+                if passed < self.least_passed {
+                    (self.least_passed, self.least_at) = (passed, before);
+                }
                 let may_be = |range: (u64, u64)| (range.0..=range.1.min(before)).contains(&window);
                 let possible = self.buckets.as_ref().and_then(|buckets| buckets.range());
-                self.rate = if is_window && ran.saturating_mul(2) < rest {
+                self.rate = if alike && ran.saturating_mul(2) < rest {
                     // As many as once before, whatever time they took: all that a window has.
-                    self.counts_windows = true;
-                    gave(longest)
+                    if told_apart || self.counts_windows {
+                        self.counts_windows = true;
+                        gave(longest)
+                    } else {
+                        before - before / 4
+                    }
                 } else if passed > self.least_passed && ran < rest && possible.is_some_and(may_be) {
                     // What began before a window's end and went on in the next looks like that, too.
                     window
@@ -261,7 +272,7 @@ impl Learned {
     }
 
     /// Whether a step too far costs a pause, not just an answer.
-    fn is_costly(&self) -> bool {
+    pub(super) fn is_costly(&self) -> bool {
         self.pause >= COSTLY
     }
 

@@ -288,6 +288,7 @@ impl Pace {
         hint: Option<RateHint>,
     ) {
         let told = hint.and_then(|hint| hint.rate());
+        let held = self.held_until;
         let resume = self.refused(now, pause);
         match &mut self.learned {
             None => {
@@ -302,7 +303,10 @@ impl Pace {
                 }
                 self.learn(&history, now, sent_at, resume, told);
             }
-            Some(learned) if sent_at < learned.changed_at => {
+            // Or in a pause: that one had been given to a connection before the pause was known.
+            Some(learned)
+                if sent_at < learned.changed_at || (learned.is_costly() && sent_at < held) =>
+            {
                 learned.complained_late(now, resume);
             }
             Some(learned) => {
@@ -544,6 +548,31 @@ mod tests {
         pace.hold_until(AT(2000));
         assert_eq!(pace.ready_at(AT(20)), AT(3010));
         assert_eq!(pace.explain().too_many, 2);
+    }
+
+    #[test]
+    fn what_was_sent_just_after_a_refusal_is_of_the_same_cause() {
+        let rate_after = |late: &[u64]| {
+            let mut pace = Pace::new(&PaceConfig::default());
+            for ms in 0..24 {
+                pace.take(AT(ms * 4));
+                if ms < 20 {
+                    pace.success(AT(ms * 4), 4);
+                }
+            }
+            // A connection that was coming has its request after the pause is known.
+            for sent in [&[80, 84], late].concat() {
+                pace.too_many(AT(102), AT(sent), Some(MS(1000)), None);
+            }
+            for ms in (1102..2000).step_by(25) {
+                pace.take(AT(ms));
+                pace.success(AT(ms), 4);
+            }
+            pace.learned.expect("a rate").rate
+        };
+        let alone = rate_after(&[88, 92]);
+        assert_eq!(rate_after(&[88, 103]), alone);
+        assert_eq!(rate_after(&[103, 104]), alone);
     }
 
     #[test]

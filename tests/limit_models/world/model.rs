@@ -89,6 +89,8 @@ pub(crate) struct Model {
     pub(crate) random_503: u32,
     /// What is beyond the rate is answered 503, as nginx does, and not 429.
     pub(crate) rate_says_503: bool,
+    /// Of the bucket so much was used up by others when the run begins.
+    pub(crate) used_up: u64,
     /// The machine has other work: in one of ten spans of so many milliseconds nothing happens at the
     /// server for that long.
     pub(crate) stalls: Option<u64>,
@@ -123,6 +125,7 @@ impl Default for Model {
             random_resets: 0,
             random_503: 0,
             rate_says_503: false,
+            used_up: 0,
             stalls: None,
             outage: None,
             best: None,
