@@ -534,6 +534,12 @@ impl Adaptive {
                     }
                 } else if belongs && self.window_is_full() {
                     self.held(now, due, due_served);
+                } else if now >= due.max(self.shared)
+                    && self.served >= due_served
+                    && self.queued
+                    && self.asks_by_connection()
+                {
+                    self.ask(now);
                 }
             }
             Mode::Up { to, began, before } | Mode::Down { to, began, before } => {

@@ -13,7 +13,7 @@ use super::{
     AGE_PART, APART, APART_AT_WALL, Adaptive, CROWDED, FIRM, HELD_MAX, LEAP, MANY, Mode, NOISY,
     PAUSES_APART, PROBE_EVERY_MIN, PROBE_LONGEST, SERVED_BEFORE_SECOND_PROBE,
     SERVED_BETWEEN_PROBES, SERVES_LESS, SHARED_FOR, TRIAL_EVERY_MAX, TRIAL_EVERY_MIN,
-    TRIAL_LONGEST, TRIALS, WORTH, rounds,
+    TRIAL_LONGEST, TRIALS, WORTH, Wall, rounds,
 };
 use crate::base::{Instant, mul_div};
 
@@ -167,9 +167,8 @@ impl Adaptive {
             // A small share is asked about for the sake of the one who has it, not of the rest.
             let patience = if self.level < 4 { PROBE_LONGEST / 4 } else { PROBE_LONGEST };
             let served = self.served >= due_served || now > self.held_at.later(patience);
-            if served && self.level < u32::from(self.config.ceiling) {
-                self.last_was_down = false;
-                self.mode = Mode::Probe { to: self.level + 1, began: now };
+            if served {
+                self.ask(now);
             }
         } else if wants_less || !rested {
             // What was measured will do soon.
@@ -182,6 +181,20 @@ impl Adaptive {
             self.last_was_down = false;
             self.hold(now);
         }
+    }
+
+    /// Asks for one more than the server is known to bear.
+    pub(super) fn ask(&mut self, now: Instant) {
+        if self.level < u32::from(self.config.ceiling) {
+            self.last_was_down = false;
+            self.mode = Mode::Probe { to: self.level + 1, began: now };
+        }
+    }
+
+    /// Whether that may cost no more than a connection: then it need not wait until a reading is complete.
+    pub(super) fn asks_by_connection(&self) -> bool {
+        let firm = |wall: Wall| wall.times > 1 && wall.what.concerns_fresh();
+        self.at_wall() && self.wall.is_some_and(firm)
     }
 
     /// The smallest step whose effect can be told from chance in a short trial.
