@@ -216,7 +216,8 @@ pub(crate) fn child(arguments: &[String]) -> ExitCode {
     let all_late = refused(&fetcher) - before.unwrap_or(0);
     let late_refused = late_refused.min(all_late);
     let turned_away = all_late - late_refused;
-    let said = fetcher.host_stats().next().map(|host| host.explanation.to_string());
+    let said = fetcher.host_stats().next();
+    let said = said.map(|host| format!("{}; {}", host.explanation, host.pace));
     println!("{ok} {late_ok} {late_refused} {turned_away} {}", said.unwrap_or_default());
     ExitCode::SUCCESS
 }
