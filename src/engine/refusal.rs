@@ -229,13 +229,20 @@ pub(super) fn heed(host: &mut Host, group: &mut Group, what: Refusal, now: Insta
 
 /// A 503 may be about the rate.
 fn pace(host: &mut Host, group: &mut Group, what: Refusal, now: Instant) {
+    if !what.is_repeated {
+        return;
+    }
     let level = host.limit.allowed();
-    if what.is_repeated
-        && host.pace.unavailable(now, what.started, level, what.pause)
-            == (Blame::Rate { found: true })
-    {
-        host.limit.acquit(now, 0);
-        group.limit.acquit(now, 0);
+    match host.pace.unavailable(now, what.started, level, what.pause) {
+        Blame::AtOnce | Blame::Rate { found: false } => {}
+        Blame::Shut => {
+            host.limit.shut(now);
+            group.limit.shut(now);
+        }
+        Blame::Rate { found: true } => {
+            host.limit.acquit(now, 0);
+            group.limit.acquit(now, 0);
+        }
     }
 }
 

@@ -523,3 +523,39 @@ fn a_slow_first_answer_is_waited_for() {
         }
     }
 }
+
+/// A host that refuses one after the other is left alone for a moment. What was under way is back then: all at
+/// once again would be refused, where the limit has fallen; a quarter is asked for, and what is served doubles it.
+#[test]
+fn after_a_moment_of_rest_a_quarter_is_asked_for() {
+    let mut limit = Limit::new(&LimitConfig { start: 32, floor: 1, ceiling: 32 }, 3, AT(0));
+    let mut now = 0;
+    let mut round = |limit: &mut Limit| {
+        let level = limit.allowed();
+        (0..level).for_each(|n| limit.sent(AT(now), n + 1, true));
+        now += 50;
+        (0..level).for_each(|n| limit.done(AT(now), &sample(AT(now - 50), n + 1)));
+        now
+    };
+    for _ in 0..10 {
+        round(&mut limit);
+    }
+    let now = round(&mut limit);
+    for _ in 0..3 {
+        limit.complaint(AT(now), Complaint::Overload503, AT(now - 1), 32);
+    }
+    limit.shut(AT(now));
+    assert_eq!(limit.allowed(), 8);
+    // What is refused of the rest that was under way says nothing of so few.
+    for _ in 0..20 {
+        limit.complaint(AT(now + 1), Complaint::Overload503, AT(now - 1), 32);
+    }
+    assert_eq!(limit.allowed(), 8);
+    let levels: Vec<u32> = (0..8)
+        .map(|_| {
+            round(&mut limit);
+            limit.allowed()
+        })
+        .collect();
+    assert!(levels[1] <= 10 && levels[7] >= 28, "{levels:?}");
+}

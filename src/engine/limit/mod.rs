@@ -366,6 +366,14 @@ impl Limit {
         }
     }
 
+    /// The server refuses one after the other, and is left alone for a moment. What was under way comes back
+    /// meanwhile, and as much at once is not to be asked of it then.
+    pub fn shut(&mut self, now: Instant) {
+        if let Way::Adaptive(search) = &mut self.0 {
+            search.awake().shut(now);
+        }
+    }
+
     /// The host has no work any more: what is being measured is void.
     pub fn idle(&mut self, now: Instant) {
         match &mut self.0 {

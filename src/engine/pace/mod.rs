@@ -354,7 +354,7 @@ impl Pace {
             Says::AtOnce => {
                 let rest = self.cause.rests(now, sent_at);
                 self.hold_until(now.later(rest));
-                return Blame::AtOnce;
+                return if rest > 0 { Blame::Shut } else { Blame::AtOnce };
             }
             Says::Rate => {
                 self.too_many(now, sent_at, pause, None);
@@ -397,6 +397,8 @@ impl Pace {
 pub enum Blame {
     /// How many requests are on their way at once, as far as is known.
     AtOnce,
+    /// The same, and nothing else comes: the host rests for a moment. How many it bears is to be found anew.
+    Shut,
     /// How many come in a time. If that was not known before, what the limit made of such answers is
     /// void.
     Rate {

@@ -338,6 +338,12 @@ impl World {
                 }
                 let level = that.limit.allowed();
                 let blame = that.pace.unavailable(now, sent_at, level, pause);
+                if blame == Blame::Shut {
+                    that.limit.shut(now);
+                    if let Some(address) = &mut it.address {
+                        address.shut(now);
+                    }
+                }
                 if blame == (Blame::Rate { found: true }) {
                     that.limit.acquit(now, 0);
                     if let Some(address) = &mut it.address {

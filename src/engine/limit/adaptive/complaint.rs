@@ -218,7 +218,21 @@ impl Adaptive {
         // None is left where it began anew: as at the first time.
         let to = if left == 0 { u32::from(self.config.start) } else { left };
         let to = to.max(u32::from(self.config.floor));
-        if self.losses.count < many || to >= self.level {
+        if self.losses.count >= many {
+            self.fall_to(now, to, left);
+        }
+    }
+
+    /// The server is left alone for a moment: a quarter of what it bore is a question that costs little, and
+    /// doubles soon.
+    pub(in crate::engine::limit) fn shut(&mut self, now: Instant) {
+        let to = (self.level / 4).max(u32::from(self.config.floor));
+        self.fall_to(now, to, to);
+    }
+
+    /// Grows anew from fewer, of which so many are known to be borne.
+    fn fall_to(&mut self, now: Instant, to: u32, known: u32) {
+        if to >= self.level {
             return;
         }
         // Those that were opened in place of the first ones are of the same cause, whatever becomes of them.
@@ -228,7 +242,7 @@ impl Adaptive {
         self.settled_at = now;
         (self.proof, self.proof_fresh) = (0, 0);
         self.begin_start(now);
-        self.careful_above = left;
+        self.careful_above = known;
     }
 
     /// So many wait for their first answer. Of those that waited a while ago half should have it by now.
