@@ -59,7 +59,7 @@ fn driver(config: Config, servers: Vec<(&str, Server)>) -> Driver<Net> {
     for (host, server) in servers {
         net.serve(format!("{host}:80").parse().unwrap(), server);
     }
-    let config = Config { per_host: PerHost::Fixed(8), max_jobs: 10_000, ..config };
+    let config = Config { per_host: PerHost::Fixed(8), max_jobs: 50_000, ..config };
     Driver::new(Engine::new(config), net, DriverConfig::default())
 }
 
@@ -90,6 +90,67 @@ fn the_budget_is_there_without_being_asked_for() {
     let took = since_start(&driver);
     assert!(took >= Duration::from_secs((700 - 30) / 10), "700 repeats in {took:?}");
     assert!(took < Duration::from_secs(90), "{took:?}");
+}
+
+/// However many wait, in each second of all there are no more than the budget of a host, or that of
+/// all together, pays for.
+#[test]
+fn the_budget_holds_however_many_wait() {
+    let names: Vec<_> = (1..=20).map(|n| format!("192.0.2.{n}")).collect();
+    for (hosts, urls, a_second) in [(1, 2_000, 10), (1, 50_000, 10), (20, 500, 100)] {
+        let names = names.iter().take(hosts);
+        let servers = names.clone().map(|name| (&name[..], sick())).collect();
+        let mut driver = driver(Config { attempts: 8, ..Config::default() }, servers);
+        for (name, tag) in names.zip((0..).step_by(urls)) {
+            submit(&mut driver, name, tag..tag + urls as u64);
+        }
+        let mut ends = Ends::default();
+        while since_start(&driver) < Duration::from_secs(30) {
+            driver.turn(None, &mut ends).unwrap();
+        }
+        let mut seen = HashSet::new();
+        // In each second, how many were asked for once, and how many again.
+        let mut seconds = [(0_usize, 0_usize); 31];
+        for asked in &driver.net().ledger().asked {
+            let (first, again) = &mut seconds[(asked.at - Instant::ZERO).as_secs() as usize];
+            *if seen.insert(&asked.target) { first } else { again } += 1;
+        }
+        let (mut asked, mut repeated) = (0, 0);
+        for (second, (first, again)) in (1..).zip(&seconds[..30]) {
+            (asked, repeated) = (asked + first, repeated + again);
+            // A second's worth is there from the start.
+            assert!(repeated <= asked / 5 + a_second * (second + 1), "{second}: {seconds:?}");
+            let late = *first == 0;
+            assert!(!late || again.abs_diff(a_second) <= 1, "{second}: {seconds:?}");
+        }
+        assert_eq!((asked, seconds[29].0), (hosts * urls, 0), "{seconds:?}");
+    }
+}
+
+/// What waits goes sooner when the server has recovered and others are served: it is not held to what
+/// time alone earns.
+#[test]
+fn what_is_served_pays_for_those_that_wait() {
+    let is_moody = Rc::new(Cell::new(true));
+    let mut driver = driver(Config::default(), vec![(OTHER, moody(&is_moody))]);
+    let mut ends = Ends::default();
+    submit(&mut driver, OTHER, 1000..2000);
+    while driver.net().ledger().asked.len() < 1000 {
+        driver.turn(None, &mut ends).unwrap();
+    }
+    is_moody.set(false);
+    for some in 0..50 {
+        submit(&mut driver, OTHER, 2000 + some * 100..2100 + some * 100);
+        let until = since_start(&driver) + Duration::from_millis(500);
+        while since_start(&driver) < until {
+            driver.turn(Some(Duration::from_millis(50)), &mut ends).unwrap();
+        }
+    }
+    sim::run(&mut driver, &mut ends, HOUR).unwrap();
+    assert!(ends.0.iter().all(|end| end.1 == Ok(200)));
+    // A thousand repeats: ten a second alone would pay for them in eighty.
+    let took = since_start(&driver);
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 /// One quota for unrelated services: where one of them is sick, the others have no retries left

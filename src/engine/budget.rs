@@ -3,7 +3,8 @@
 //! Owns tokens, earned by requests and by time, and spent by retries. An empty budget delays a
 //! retry; it never fails one (CLI.md, bounds). Each that is delayed has a token of its own, lent
 //! from what time will earn, so that those that wait go one after the other and not together at the
-//! next token; as much is lent as can be saved up. Free repeats of stale connections do not ask.
+//! next token. Of those of one host only the first has one lent: the others stand behind it, and go
+//! sooner when requests earn more meanwhile. Free repeats of stale connections do not ask.
 
 use crate::base::Instant;
 
@@ -17,7 +18,7 @@ pub struct BudgetConfig {
     pub percent: u32,
     /// Retries that a second earns. Default 10 for a host, 100 for all together; at least 1.
     pub per_second: u32,
-    /// Retries that can be saved up, and lent. Default ten seconds' worth.
+    /// Retries that can be saved up. Default ten seconds' worth.
     pub most: u32,
 }
 
@@ -70,15 +71,24 @@ impl Budget {
     /// Spends a retry, and says when it may be made: now, or when the tokens lent so far are
     /// earned.
     pub fn take(&mut self, now: Instant) -> Instant {
+        self.spend(TOKEN, now)
+    }
+
+    /// When a retry may be made before which so many others are, if nothing but time earns any.
+    pub(super) fn behind(mut self, others: u32, now: Instant) -> Instant {
+        self.spend((u64::from(others) + 1) * TOKEN, now)
+    }
+
+    fn spend(&mut self, tokens: u64, now: Instant) -> Instant {
         let per_nano = u64::from(self.config.per_second.max(1));
         self.add(now.nanos_since(self.as_of).saturating_mul(per_nano));
         self.as_of = self.as_of.max(now);
-        if let Some(left) = self.tokens.checked_sub(TOKEN) {
+        if let Some(left) = self.tokens.checked_sub(tokens) {
             self.tokens = left;
             return now;
         }
-        let missing = TOKEN - core::mem::take(&mut self.tokens);
-        self.lent = (self.lent + missing).min(u64::from(self.config.most) * TOKEN);
+        let missing = tokens - core::mem::take(&mut self.tokens);
+        self.lent = self.lent.saturating_add(missing);
         self.as_of.later(self.lent.div_ceil(per_nano))
     }
 
@@ -149,10 +159,24 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_lent_than_can_be_saved() {
+    fn each_has_a_moment_of_its_own_however_many_wait() {
         let mut budget = Budget::new(&BudgetConfig::HOST, AT(0));
-        let last = (0..10_000).map(|_| budget.take(AT(0))).last();
-        assert_eq!(last, Some(AT(10_000)), "ten seconds' worth");
+        drain(&mut budget, AT(0));
+        for n in 0..10_000 {
+            assert_eq!(budget.behind(9, AT(0)), AT((n + 10) * 100), "{n}");
+            assert_eq!(budget.take(AT(0)), AT((n + 1) * 100), "{n}");
+        }
+        // What requests earn repays it, and no more is saved up than can be.
+        for _ in 0..51_000 {
+            budget.earn();
+        }
+        assert_eq!(drain(&mut budget, AT(0)), 100);
+        // Nothing wraps.
+        for _ in 0..20 {
+            budget.spend(u64::MAX / 8, AT(0));
+        }
+        assert!(budget.take(AT(0)) > AT(1_000_000_000));
+        assert!(budget.behind(u32::MAX, AT(0)) > AT(1_000_000_000));
     }
 
     #[test]

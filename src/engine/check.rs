@@ -18,14 +18,14 @@ use alloc::vec::Vec;
 
 use super::conn::{ConnKey, State};
 use super::host::{Host, HostKey, Names};
-use super::job::{JobState, Queue};
+use super::job::{JobState, QUEUES, Queue};
 use super::{Engine, PerHost};
 use crate::base::{Instant, List};
 
 /// What was counted for one host.
 #[derive(Clone, Copy, Default)]
 struct Count {
-    queued: [u32; 4],
+    queued: [u32; QUEUES],
     elsewhere: u32,
     dials: u32,
     conns: u32,
@@ -77,7 +77,14 @@ impl Engine {
             let count = &mut counts[job.host.index()];
             let timer = self.job_timers.get(key.index());
             match job.state {
-                JobState::Queued(queue) => count.queued[queue as usize] += 1,
+                JobState::Queued(queue) => {
+                    count.queued[queue as usize] += 1;
+                    waiting += usize::from(timer.is_some());
+                    let held = &self.hosts[job.host].queues[Queue::Held as usize];
+                    if timer.is_some() != (held.front(&self.jobs) == Some(key)) {
+                        return Err(format!("job {key:?} in {queue:?} has the timer {timer:?}"));
+                    }
+                }
                 JobState::Waiting => {
                     waiting += 1;
                     count.elsewhere += 1;
@@ -173,6 +180,7 @@ impl Engine {
             ("again", host.queues[Queue::Again as usize].len(), count.queued[1]),
             ("urgent", host.queues[Queue::Urgent as usize].len(), count.queued[2]),
             ("ordinary", host.queues[Queue::Ordinary as usize].len(), count.queued[3]),
+            ("held", host.queues[Queue::Held as usize].len(), count.queued[4]),
         ];
         for (name, says, counted) in pairs {
             if says != counted {

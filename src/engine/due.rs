@@ -12,8 +12,9 @@ use core::time::Duration;
 use super::conn::{self, ConnKey, Overdue, Overtaking, State};
 use super::error::Kind;
 use super::handler::Handler;
-use super::job::Queue;
-use super::{Action, Engine, Failing};
+use super::job::{JobKey, JobState, Queue};
+use super::settle::Attempt;
+use super::{Action, Engine, Failing, Failure, Phase};
 use crate::base::{Instant, nanos};
 
 /// What has deadlines.
@@ -79,9 +80,7 @@ impl Engine {
         match timed {
             Timed::Job => {
                 if let Some(job) = self.jobs.at(index) {
-                    let host = self.jobs[job].host;
-                    self.hosts[host].elsewhere -= 1;
-                    self.enqueue(job, Queue::Again);
+                    self.repeat_due(job, now, handler);
                 }
             }
             Timed::Host => {
@@ -101,6 +100,40 @@ impl Engine {
             }
         }
         true
+    }
+
+    /// A repeat's backoff is over: it stands behind those of its host for which the budgets do not pay
+    /// yet. Or it is the first of those, and what was lent to it is earned: it goes, and as many others
+    /// as can be paid for.
+    fn repeat_due(&mut self, due: JobKey, now: Instant, handler: &mut dyn Handler) {
+        let job = &self.jobs[due];
+        let (key, mut paid) = (job.host, job.state != JobState::Waiting);
+        if !paid {
+            self.hosts[key].elsewhere -= 1;
+            self.enqueue(due, Queue::Held);
+        }
+        while let Some(first) = self.hosts[key].queues[Queue::Held as usize].front(&self.jobs) {
+            if !core::mem::take(&mut paid) {
+                if self.job_timers.get(first.index()).is_some() {
+                    return;
+                }
+                let at = self.hosts[key].budget.take(now).max(self.overall_budget.take(now));
+                if self.out_of_time(first, at) {
+                    self.hosts[key].budget.give_back();
+                    self.overall_budget.give_back();
+                    self.dequeue(first);
+                    let failure = Failure::new(Kind::BudgetExhausted, Phase::Queue);
+                    self.finish(first, Err(failure), &Attempt::none(now), now, handler);
+                    continue;
+                }
+                if at > now {
+                    self.job_timers.set(first.index(), at);
+                    return;
+                }
+            }
+            self.dequeue(first);
+            self.enqueue(first, Queue::Again);
+        }
     }
 
     /// The process slept for `gap` (a laptop's lid, SIGSTOP): phases get that time back, so that

@@ -13,7 +13,7 @@ use core::time::Duration;
 
 use super::Kind;
 use super::budget::Budget;
-use super::job::QUEUES;
+use super::job::{QUEUES, Queue};
 use super::limit::{Explanation, Finding, Limit};
 use super::pace::{Pace, PaceExplanation};
 use super::pool::Habits;
@@ -364,12 +364,12 @@ impl Host {
 
     /// Jobs that wait for a connection.
     pub(super) fn queued(&self) -> u32 {
-        self.queues.iter().map(List::len).sum()
+        self.queues.iter().take(Queue::Held as usize).map(List::len).sum()
     }
 
     /// Whether no job waits for a connection.
     pub(super) fn has_no_queue(&self) -> bool {
-        self.queues.iter().all(List::is_empty)
+        self.queues.iter().take(Queue::Held as usize).all(List::is_empty)
     }
 
     /// Slots of its cap that are taken.

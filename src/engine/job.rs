@@ -262,10 +262,13 @@ pub(super) enum Queue {
     Urgent = 2,
     /// The others.
     Ordinary = 3,
+    /// Another attempt that the budget for those does not pay for yet: for no connection. The first
+    /// has a timer: then the token that was lent to it is earned.
+    Held = 4,
 }
 
 /// How many queues a host has.
-pub(super) const QUEUES: usize = 4;
+pub(super) const QUEUES: usize = 5;
 
 /// One range of bytes, as in `Range: bytes=first-last`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -23,7 +23,7 @@ use super::job::{JobKey, JobState, Queue};
 use super::limit::Sample;
 use super::observe::What;
 use super::{Action, Engine, Failing, Failure, Handler, JobRef, Kind, Phase};
-use crate::base::{Instant, List};
+use crate::base::Instant;
 use crate::proto::{self, Persistence};
 
 /// A request that must not be sent twice goes only on a connection that idled less than this.
@@ -257,7 +257,7 @@ impl Engine {
         let shared = group.origins > 1;
         let group_full = shared && group.conns >= group.limit.allowed();
         let paced = host.pace.binds() || self.overall_pace.binds();
-        let waits = !host.queues.iter().all(List::is_empty) && !paced && below_cap;
+        let waits = !host.has_no_queue() && !paced && below_cap;
         let host_full = host.slots() >= host.limit.allowed();
         host.limit.sent(now, host.busy, waits && (host_full || !group_full));
         if shared {

@@ -234,6 +234,13 @@ impl Engine {
             let host = self.jobs[job].host;
             self.hosts[host].queues[queue as usize].remove(&mut self.jobs, job);
             self.jobs[job].state = JobState::Waiting;
+            // The token that was lent to it is the next one's.
+            if queue == Queue::Held
+                && let Some(at) = self.job_timers.get(job.index())
+                && let Some(next) = self.hosts[host].queues[queue as usize].front(&self.jobs)
+            {
+                self.job_timers.set(next.index(), at);
+            }
         }
     }
 

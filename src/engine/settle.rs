@@ -354,14 +354,14 @@ impl Engine {
         if !(continued && job.progress.before > 0 && gained >= FREE_PROGRESS) {
             job.failures += 1;
         }
-        let mut at = now.later(retry::backoff(
+        let mut due = now.later(retry::backoff(
             &self.config,
             job.failures.saturating_sub(1),
             &mut self.random,
         ));
         if let (Some(most), None) = (self.config.retry_max_time, self.config.retry_delay) {
             // A wait that is drawn by lot is not what makes it too late.
-            at = at.min(job.started.unwrap_or(now) + most).max(now);
+            due = due.min(job.started.unwrap_or(now) + most).max(now);
         }
         let job_ref = JobRef { key, tag: job.tag };
         // Whether an answer's status is worth another attempt was asked when its head came.
@@ -369,7 +369,7 @@ impl Engine {
             && status.is_none()
             && !handler.repeat(job_ref, kind, None);
         let job = &self.jobs[key];
-        if vetoed || job.failures >= job.attempts_allowed || self.out_of_time(key, at) {
+        if vetoed || job.failures >= job.attempts_allowed || self.out_of_time(key, due) {
             let reused = attempt.conn.map(|conn| conn.reused);
             let failure = failing.into_failure(kind, phase, reused);
             self.finish(key, Err(failure), attempt, now, handler);
@@ -377,13 +377,11 @@ impl Engine {
         }
         let host = &mut self.hosts[host_key];
         host.stats.repeats += 1;
-        for budget in [&mut host.budget, &mut self.overall_budget] {
-            // An empty budget delays; only `--retry-max-time` makes it fatal.
-            at = at.max(budget.take(now));
-        }
+        // An empty budget delays; only `--retry-max-time` makes it fatal. Those that wait come first.
+        let others = host.elsewhere - host.busy + host.queues[Queue::Held as usize].len();
+        let paid = host.budget.behind(others, now).max(self.overall_budget.behind(others, now));
+        let at = due.max(paid);
         if self.out_of_time(key, at) {
-            self.hosts[host_key].budget.give_back();
-            self.overall_budget.give_back();
             let reused = attempt.conn.map(|conn| conn.reused);
             let failure = Failure { reused, ..Failure::new(Kind::BudgetExhausted, phase) };
             self.finish(key, Err(failure), attempt, now, handler);
@@ -396,7 +394,7 @@ impl Engine {
         self.jobs[key].state = JobState::Waiting;
         self.hosts[host_key].elsewhere += 1;
         self.notes.push(now, host_key, What::Again { job: job_ref, why: kind, status, at });
-        self.job_timers.set(key.index(), at);
+        self.job_timers.set(key.index(), due);
     }
 
     /// What a report says of the exchange on this connection.
