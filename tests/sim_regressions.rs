@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gannet::base::Instant;
-use gannet::engine::pace::RateHint;
+use gannet::engine::limit::Finding;
+use gannet::engine::pace::{PaceConfig, Rate, RateHint};
 use gannet::engine::{
     Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, LowSpeed, Origin, Payload,
     PerHost, Report, Request, Resume, Scheme,
@@ -788,4 +789,28 @@ fn a_body_that_ends_early_is_named_as_such() {
     sim::run(&mut driver, &mut keep, HOUR).unwrap();
     let failure = keep.ends[0].1.as_ref().unwrap_err();
     assert_eq!((failure.kind, failure.kind.name()), (Kind::ReadFailed, "read_failed"));
+}
+
+/// Names that share an address are held back by the pace of all: that they stand in line there says
+/// nothing of its limit.
+#[test]
+fn what_a_pace_holds_back_does_not_wait_for_its_address() {
+    for names in [3, 10, 40] {
+        let mut keep = Keep::default();
+        let mut net = net(Server::new(|_| Answer::ok("x").after(Duration::from_millis(30))));
+        net.weather.jitter = Duration::from_millis(1);
+        for name in 0..names {
+            net.name(&format!("h{name}.test"), &["192.0.2.1".parse().unwrap()]);
+        }
+        let rate = Some(Rate { requests: 100, per: Duration::from_secs(1) });
+        let overall_pace = PaceConfig { rate, ..PaceConfig::default() };
+        let mut driver = driver(Config { overall_pace, ..Config::default() }, net);
+        for tag in 0..3_000 {
+            submit(&mut driver, &format!("h{}.test", tag % names), 80, "/", tag);
+        }
+        sim::run(&mut driver, &mut keep, HOUR).unwrap();
+        let address = driver.engine().address_stats().next().unwrap();
+        let found = address.explanation;
+        assert!(matches!(found.finding, Finding::Growing), "{names} names: {found}");
+    }
 }

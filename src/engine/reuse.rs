@@ -261,7 +261,8 @@ impl Engine {
         let host_full = host.slots() >= host.limit.allowed();
         host.limit.sent(now, host.busy, waits && (host_full || !group_full));
         if shared {
-            group.limit.sent(now, group.busy, waits || !group.waiting.is_empty());
+            let others = !group.waiting.is_empty() && !self.overall_pace.binds();
+            group.limit.sent(now, group.busy, waits || others);
         }
         let in_flight = (host.busy, group.busy);
         let (number, reused) = (conn.serial, conn.served > 0);
