@@ -47,6 +47,10 @@ pub(super) struct Outage {
     failing: Option<(HostKey, bool)>,
     /// Since when the outage lasts.
     since: Option<Instant>,
+    /// It is one of the name servers alone, as far as is known.
+    only_names: bool,
+    /// When the last one ended.
+    ended: Instant,
     /// No connection is opened and no name asked for before this.
     probe: Instant,
 }
@@ -58,6 +62,8 @@ impl Outage {
             names_heard: Instant::ZERO,
             failing: None,
             since: None,
+            only_names: false,
+            ended: Instant::ZERO,
             probe: Instant::ZERO,
         }
     }
@@ -66,7 +72,10 @@ impl Outage {
     pub(super) const fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.failing = None;
-        self.since = None;
+        // Of the name servers that says nothing.
+        if !self.only_names && self.since.take().is_some() {
+            self.ended = now;
+        }
     }
 
     /// A look-up that began at `since` was answered. One that took no time was answered by no
@@ -74,13 +83,14 @@ impl Outage {
     pub(super) fn names_heard(&mut self, since: Instant, now: Instant) {
         if now > since {
             self.names_heard = now;
+            self.only_names = false;
             self.heard(now);
         }
     }
 
-    /// When the next opening may probe; `None`: now.
-    pub(super) fn waits_until(&mut self, now: Instant) -> Option<Instant> {
-        self.since?;
+    /// When the next opening, or look-up, may probe; `None`: now.
+    pub(super) fn waits_until(&mut self, looks_up: bool, now: Instant) -> Option<Instant> {
+        self.since.filter(|_| looks_up || !self.only_names)?;
         if self.probe > now {
             return Some(self.probe);
         }
@@ -110,12 +120,14 @@ impl Engine {
                 self.outage.names_heard(since, now);
                 false
             }
+            // It began while none was heard: that they are back was too late for it.
+            NameServers::Silent if since < self.outage.ended => return true,
             // What was heard at its beginning may have been asked for before.
             NameServers::Silent => known <= half,
             // Nobody ever was there: that is a mistake rather than an outage.
             NameServers::Absent => known <= half && known != Instant::ZERO,
         };
-        ours && self.waits_for_network(self.config.offline_wait, now)
+        ours && self.waits_for_network(self.config.offline_wait, true, now)
     }
 
     /// A host could not be reached: whether that is our own side's trouble, to be waited for.
@@ -149,7 +161,7 @@ impl Engine {
             }
             _ => return false,
         };
-        self.waits_for_network(most, now)
+        self.waits_for_network(most, false, now)
     }
 
     /// Requests are under way; that nothing came for them is the caller's to know.
@@ -158,14 +170,109 @@ impl Engine {
     }
 
     /// Whether the batch still waits for its own network.
-    fn waits_for_network(&mut self, most: Duration, now: Instant) -> bool {
+    fn waits_for_network(&mut self, most: Duration, names: bool, now: Instant) -> bool {
         if most.is_zero() {
             return false;
         }
+        self.outage.only_names = names && (self.outage.only_names || self.outage.since.is_none());
         if self.outage.since.is_none() {
             self.outage.since = Some(now);
             self.outage.probe = now + PROBE;
         }
         self.outage.since.is_some_and(|since| now < since + most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        Action, Advice, Config, Ctl, DnsFailure, Handler, JobRef, Origin, Report, Request,
+        Resolved, Scheme,
+    };
+    use super::*;
+    use crate::proto::{Body, Head};
+
+    const AT: fn(u64) -> Instant = |seconds| Instant::from_nanos(seconds * 1_000_000_000);
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+            Advice::SkipBody
+        }
+        fn body(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &[u8]) {}
+        fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Report<'_>) {}
+    }
+
+    /// Requests have one attempt: each failure that is counted ends one.
+    fn engine() -> Engine {
+        let connect_timeout = Duration::from_secs(100);
+        Engine::new(Config { attempts: 1, connect_timeout, ..Config::default() })
+    }
+
+    /// One request to a host of its own, whose look-up begins now if it may.
+    fn asked(engine: &mut Engine, host: &str, now: Instant) -> HostKey {
+        let host = engine.host(&Origin { scheme: Scheme::Http, host, port: 80 });
+        engine.submit(&Request::get(host, "/"), now).unwrap();
+        again(engine, now);
+        host
+    }
+
+    fn again(engine: &mut Engine, now: Instant) {
+        engine.tick(now, &mut Nobody);
+        engine.poll(now, &mut Nobody);
+        while !matches!(engine.next_action(), None | Some(Action::Resolve(_))) {}
+    }
+
+    fn silent(engine: &mut Engine, host: HostKey, now: Instant) {
+        let nobody =
+            DnsFailure { servers: NameServers::Silent, ..DnsFailure::for_now("no answer") };
+        engine.resolved(host, Err(nobody), now, &mut Nobody);
+        again(engine, now);
+    }
+
+    fn found(engine: &mut Engine, host: HostKey, now: Instant) {
+        let address = ["127.0.0.1".parse().unwrap()];
+        let found = Resolved::new(&address, Duration::from_secs(60));
+        engine.resolved(host, Ok(found), now, &mut Nobody);
+        again(engine, now);
+    }
+
+    #[test]
+    fn who_asked_while_all_name_servers_were_silent_asks_again() {
+        let mut engine = engine();
+        let [first, early] = ["a.test", "b.test"].map(|name| asked(&mut engine, name, AT(0)));
+        found(&mut engine, first, AT(1));
+        let late = asked(&mut engine, "c.test", AT(9));
+        silent(&mut engine, early, AT(10));
+        assert_eq!((engine.offline_since(), engine.held()), (Some(AT(10)), 3));
+        again(&mut engine, AT(11));
+        found(&mut engine, early, AT(20));
+        assert_eq!((engine.offline_since(), engine.held()), (None, 3));
+        // They are back: that this one heard nobody says nothing else, and no new outage.
+        silent(&mut engine, late, AT(21));
+        assert_eq!((engine.offline_since(), engine.held()), (None, 3));
+        // What begins after that is about the name.
+        let other = asked(&mut engine, "d.test", AT(23));
+        found(&mut engine, other, AT(25));
+        silent(&mut engine, late, AT(26));
+        assert_eq!((engine.offline_since(), engine.held()), (None, 3));
+    }
+
+    #[test]
+    fn that_hosts_are_heard_says_nothing_of_name_servers() {
+        let mut engine = engine();
+        let [first, early] = ["a.test", "b.test"].map(|name| asked(&mut engine, name, AT(0)));
+        found(&mut engine, first, AT(1));
+        silent(&mut engine, early, AT(10));
+        engine.outage.heard(AT(11));
+        assert_eq!(engine.offline_since(), Some(AT(10)));
+        // Their connections are opened as ever, and only look-ups probe.
+        assert_eq!(engine.outage.waits_until(false, AT(10)), None);
+        assert_eq!(engine.outage.waits_until(true, AT(10)), Some(AT(11)));
+        // All is out: whoever is heard ends it.
+        assert!(engine.network_is_out(first, Kind::NetworkDown, AT(12), AT(12)));
+        engine.outage.heard(AT(13));
+        assert_eq!(engine.offline_since(), None);
     }
 }

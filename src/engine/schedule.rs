@@ -155,7 +155,7 @@ impl Engine {
             self.host_timers.set(key.index(), at);
             return Step::Blocked;
         }
-        if let Some(at) = self.outage.waits_until(now) {
+        if let Some(at) = self.outage.waits_until(false, now) {
             self.host_timers.set(key.index(), at);
             return Step::Blocked;
         }
@@ -201,7 +201,7 @@ impl Engine {
     }
 
     fn ask(&mut self, key: HostKey, now: Instant) -> Step {
-        if let Some(at) = self.outage.waits_until(now) {
+        if let Some(at) = self.outage.waits_until(true, now) {
             self.host_timers.set(key.index(), at);
             return Step::Blocked;
         }
