@@ -243,10 +243,11 @@ impl Engine {
             self.drop_conn(racer, true, now);
         }
         let (kind, os, address) = dial.verdict();
+        let ours = self.network_is_out(dial.host, kind, dial.started, now);
         let host = &mut self.hosts[dial.host];
         host.dials -= 1;
         // That our own network is down tells nothing of the host.
-        host.stats.open_failures += u64::from(kind != Kind::NetworkDown);
+        host.stats.open_failures += u64::from(!ours && kind != Kind::NetworkDown);
         if let Names::Known { addresses, winner, until, .. } = &mut host.names {
             *winner = (*winner + 1) % addresses.len().max(1);
             // It may have moved: whoever looks names up decides whether to ask again. What the
@@ -254,6 +255,10 @@ impl Engine {
             if *until != Instant::NEVER {
                 *until = (*until).min(now);
             }
+        }
+        if ours {
+            self.ring_host(dial.host);
+            return;
         }
         let detail = address.map(|address| {
             let mut text = Vec::new();

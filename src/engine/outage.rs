@@ -139,6 +139,8 @@ impl Engine {
         now: Instant,
     ) -> bool {
         let most = match kind {
+            // It began while all was out: that it is back was too late for it.
+            Kind::Unreachable | Kind::ConnectTimeout if began < self.outage.ended => return true,
             Kind::NetworkDown => self.config.offline_wait,
             Kind::Refused | Kind::ResetInHandshake | Kind::EofInHandshake | Kind::Tls(_) => {
                 self.outage.heard(now);
@@ -274,5 +276,16 @@ mod tests {
         assert!(engine.network_is_out(first, Kind::NetworkDown, AT(12), AT(12)));
         engine.outage.heard(AT(13));
         assert_eq!(engine.offline_since(), None);
+    }
+
+    #[test]
+    fn a_connection_that_was_asked_for_while_all_was_out_is_no_failure_of_its_host() {
+        let mut engine = engine();
+        let host = asked(&mut engine, "a.test", AT(0));
+        assert!(engine.network_is_out(host, Kind::NetworkDown, AT(1), AT(1)));
+        engine.outage.heard(AT(10));
+        assert!(engine.network_is_out(host, Kind::ConnectTimeout, AT(9), AT(12)));
+        assert_eq!(engine.offline_since(), None);
+        assert!(!engine.network_is_out(host, Kind::ConnectTimeout, AT(10), AT(12)));
     }
 }
