@@ -208,55 +208,39 @@ impl Engine {
         self.drop_conn(key, true, now);
         let host = &mut self.hosts[host_key];
         host.elsewhere -= 1;
-        let open = host.slots() + 1;
-        match failing.kind {
+        let complaint = match failing.kind {
             Kind::StaleReuse => {
                 host.stats.stale += 1;
                 host.habits.closed_idle(rested, started, served);
                 host.limit.lost(now, host.proven);
+                None
             }
             Kind::ResetBeforeResponse | Kind::EmptyReply => {
                 host.stats.fresh_resets += 1;
                 let patience = host.has_served().then_some(self.config.host_down_after);
                 host.spurned.another(now, patience);
-                let what = Complaint::FreshReset;
-                host.limit.complaint(now, what, opened, open);
-                let group = &mut self.groups[group as usize];
-                let open = group.conns + 1;
-                group.limit.complaint(now, what, opened, open);
-            }
-            Kind::FirstByteTimeout if overtaken => {
-                // Nobody has accepted it, as far as can be told: it was one too many.
-                host.stats.timeouts += 1;
-                let what = Complaint::ConnectTimeout;
-                host.limit.complaint(now, what, opened, open);
-                let group = &mut self.groups[group as usize];
-                let open = group.conns + 1;
-                group.limit.complaint(now, what, opened, open);
+                Some(Complaint::FreshReset)
             }
             Kind::SendTimeout
             | Kind::FirstByteTimeout
             | Kind::HeadTimeout
             | Kind::Stalled
             | Kind::TooSlow
-            | Kind::AttemptTimeout => host.stats.timeouts += 1,
-            _ => {}
+            | Kind::AttemptTimeout => {
+                host.stats.timeouts += 1;
+                // Nobody has accepted it, as far as can be told: it was one too many.
+                overtaken.then_some(Complaint::ConnectTimeout)
+            }
+            _ => None,
+        };
+        if let Some(complaint) = complaint {
+            let open = host.slots() + 1;
+            host.limit.complaint(now, complaint, opened, open);
+            let group = &mut self.groups[group as usize];
+            let open = group.conns + 1;
+            group.limit.complaint(now, complaint, opened, open);
         }
         self.note_limit(host_key, now);
-        if let Delivery::Again(status) = delivery {
-            // The status was known; that its body was cut changes nothing.
-            self.again(
-                job_key,
-                Kind::StatusExhausted,
-                Some(status),
-                failing,
-                phase,
-                &attempt,
-                now,
-                handler,
-            );
-            return;
-        }
         let job = &mut self.jobs[job_key];
         let facts = Facts {
             reused: served > 0,
@@ -272,7 +256,13 @@ impl Engine {
             late_ones: self.config.retry_attempt_timeouts,
         };
         let tag = job.tag;
+        let (mut kind, mut status) = (failing.kind, None);
         let verdict = match delivery {
+            // The status was known; that its body was cut changes nothing.
+            Delivery::Again(known) => {
+                (kind, status) = (Kind::StatusExhausted, Some(known));
+                Verdict::Again
+            }
             // What was delivered was complete enough to be judged before: a last attempt.
             Delivery::DeliverThen(_) | Delivery::SkipThen(_) => Verdict::Final(failing.kind),
             _ => match retry::verdict(failing.kind, facts) {
@@ -295,9 +285,8 @@ impl Engine {
                 self.enqueue(job_key, if overtaken { Queue::Again } else { Queue::Moved });
             }
             Verdict::Again => {
-                job.slow_once |= failing.kind == Kind::FirstByteTimeout;
-                let kind = failing.kind;
-                self.again(job_key, kind, None, failing, phase, &attempt, now, handler);
+                job.slow_once |= kind == Kind::FirstByteTimeout;
+                self.again(job_key, kind, status, failing, phase, &attempt, now, handler);
             }
             Verdict::Final(kind) => {
                 self.push_try(job_key, failing.kind, None, &attempt, started, now);
