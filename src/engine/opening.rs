@@ -383,6 +383,7 @@ impl Engine {
         let front = self.front_job(key);
         let failures = front.map_or(0, |job| self.jobs[job].failures);
         let wait = retry::backoff(&self.config, rounds.max(failures), &mut self.random);
+        let (rounds, probe) = (rounds.saturating_add(1), now.later(wait));
         let host = &mut self.hosts[key];
         if alive {
             // Others of its connections work: only the opening of further ones rests.
@@ -392,33 +393,30 @@ impl Engine {
         }
         let is_there = phase == Phase::Connect && !says_down;
         if matches!(host.reach, Reach::Down { .. }) && !is_there {
-            host.reach = Reach::Down { rounds: rounds.saturating_add(1), probe: now.later(wait) };
-            host.hold_open = now.later(wait);
+            host.reach = Reach::Down { rounds, probe };
+            host.hold_open = probe;
             self.drain_with(key, &failing, phase, now, handler);
             return;
         }
-        host.reach = Reach::Failing { since, rounds: rounds.saturating_add(1), last: now };
+        host.reach = Reach::Failing { since, rounds, last: now };
         let patience = self.config.host_down_after;
         let patient = host.has_served() && now < since + patience;
-        host.hold_open = now.later(if patient { wait.min(PATIENT_CAP) } else { wait });
+        host.hold_open = if patient { probe.min(now.later(PATIENT_CAP)) } else { probe };
         let Some(front) = front.filter(|_| !patient) else {
             self.ring_host(key);
             return;
         };
         self.count_opening(front, failing.kind, began, now);
-        let out_of_time = self.out_of_time(front, now.later(wait));
+        let out_of_time = self.out_of_time(front, probe);
         let job = &self.jobs[front];
         let served = self.hosts[key].has_served();
         if job.failures < job.attempts_allowed && !out_of_time && !served {
             self.ring_host(key);
             return;
         }
-        self.dequeue(front);
-        let failure = failing.clone().into_failure(failing.kind, phase, None);
-        self.finish(front, Err(failure), &Attempt::none(now), now, handler);
+        self.end_queued(front, &failing, phase, now, handler);
         if says_down {
-            self.hosts[key].reach =
-                Reach::Down { rounds: rounds.saturating_add(1), probe: now.later(wait) };
+            self.hosts[key].reach = Reach::Down { rounds, probe };
             self.notes.push(now, key, What::Down);
             let failing = Failing { kind: Kind::HostDown, ..failing };
             self.drain_with(key, &failing, Phase::Connect, now, handler);
@@ -470,10 +468,22 @@ impl Engine {
             }
         }
         for job in jobs {
-            self.dequeue(job);
-            let failure = failing.clone().into_failure(failing.kind, phase, None);
-            self.finish(job, Err(failure), &Attempt::none(now), now, handler);
+            self.end_queued(job, failing, phase, now, handler);
         }
+    }
+
+    /// Ends a job that waits for a connection.
+    fn end_queued(
+        &mut self,
+        job: super::JobKey,
+        failing: &Failing,
+        phase: Phase,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        self.dequeue(job);
+        let failure = failing.clone().into_failure(failing.kind, phase, None);
+        self.finish(job, Err(failure), &Attempt::none(now), now, handler);
     }
 
     /// Ends all jobs that wait for this host, by a rule rather than by a failure of their own.
