@@ -152,17 +152,12 @@ impl Engine {
                     {
                         // No answer begins so. The one before may have been longer than it said, and
                         // its rest late: had it come before the request, that would have moved, too.
-                        let detail = Some(quoted(bytes));
-                        return Outcome::Failed(Failing {
-                            detail,
-                            ..Failing::new(Kind::ServerSpokeFirst)
-                        });
+                        return wrong(Kind::ServerSpokeFirst, Some(bytes));
                     }
                     let kind =
                         if withheld { Kind::ServerSpokeFirst } else { Kind::Malformed(error) };
                     let begins = at_start && nothing_taken;
-                    let detail = begins.then(|| quoted(bytes));
-                    return Outcome::Failed(Failing { detail, ..Failing::new(kind) });
+                    return wrong(kind, begins.then_some(bytes));
                 }
             };
             match event {
@@ -183,14 +178,11 @@ impl Engine {
                     if *sending == Sending::Withheld {
                         // An overload page counts as its status; anything else was no answer.
                         if head.status != 408 && head.status < 500 {
-                            return Outcome::Failed(Failing {
-                                detail: Some(quoted(bytes)),
-                                ..Failing::new(Kind::ServerSpokeFirst)
-                            });
+                            return wrong(Kind::ServerSpokeFirst, Some(bytes));
                         }
                     }
                     if head.status == 408 && may_cross(job, reused) {
-                        return Outcome::Failed(Failing::new(Kind::StaleReuse));
+                        return wrong(Kind::StaleReuse, None);
                     }
                     // A final answer in place of `100 Continue` leaves the request unsent: its
                     // body stays here, and the connection is not used again.
@@ -255,7 +247,7 @@ impl Engine {
                         // Nobody waits for it any more: not even the rest of this input.
                     } else if wanted {
                         if job.progress.delivered + length > job.max_body_bytes {
-                            return Outcome::Failed(Failing::new(Kind::BodyTooLarge));
+                            return wrong(Kind::BodyTooLarge, None);
                         }
                         job.progress.delivered += length;
                         handler.body(&mut ctl, job_ref, content);
@@ -406,7 +398,14 @@ fn no_http(greets: Option<bool>, bytes: &[u8]) -> Outcome {
         Some(true) => Kind::ServerSpokeFirst,
         Some(false) => Kind::Malformed(proto::Error::NotHttp),
     };
-    Outcome::Failed(Failing { detail: Some(quoted(bytes)), ..Failing::new(kind) })
+    wrong(kind, Some(bytes))
+}
+
+/// Something is wrong; `begins` is quoted where it shows what.
+#[cold]
+#[inline(never)]
+fn wrong(kind: Kind, begins: Option<&[u8]>) -> Outcome {
+    Outcome::Failed(Failing { detail: begins.map(quoted), ..Failing::new(kind) })
 }
 
 /// Decides what becomes of a response by its head.
@@ -488,7 +487,7 @@ fn on_head(
     }
     if matches!(body, Body::Length(length) if length > job.max_body_bytes) {
         handler.head(ctl, job_ref, head, body);
-        return Err(Outcome::Failed(Failing::new(Kind::BodyTooLarge)));
+        return Err(wrong(Kind::BodyTooLarge, None));
     }
     job.progress.head = true;
     // A verified continuation keeps the status of the head that was delivered.
@@ -496,7 +495,7 @@ fn on_head(
     let advice = handler.head(ctl, job_ref, head, body);
     resume::remember(job, head, body, advice, here);
     match (advice, then) {
-        (Advice::Abort, _) => Err(Outcome::Failed(Failing::new(Kind::Aborted))),
+        (Advice::Abort, _) => Err(wrong(Kind::Aborted, None)),
         (Advice::SkipBody, Some(kind)) => Ok(Delivery::SkipThen(kind)),
         (Advice::Deliver(_), Some(kind)) => Ok(Delivery::DeliverThen(kind)),
         (Advice::Deliver(_), None) => Ok(Delivery::Deliver),
