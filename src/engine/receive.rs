@@ -319,18 +319,18 @@ impl Engine {
     fn unasked(&mut self, key: ConnKey, bytes: Box<str>, now: Instant, handler: &mut dyn Handler) {
         let failing = Failing { detail: Some(bytes), ..Failing::new(Kind::ServerSpokeFirst) };
         match self.conns[key].state {
-            // What is left of a former answer is no answer to this request.
-            State::Busy(_) => self.fail_exchange(key, failing, now, handler),
             // Data before the handshake is told complete.
             State::Securing { .. } => self.securing_failed(key, failing, true, now, handler),
-            State::Settling { .. } => self.unsettled(key, now),
             // Not told that it was established: whatever this is, no connection came of it.
             State::Opening(dial) => {
                 self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
             }
-            State::Idle { .. } | State::Ready | State::Closing { .. } => {
-                self.drop_conn(key, true, now);
-            }
+            // What is left of a former answer is no answer to this request.
+            State::Busy(_)
+            | State::Settling { .. }
+            | State::Idle { .. }
+            | State::Ready
+            | State::Closing { .. } => self.fail_conn(key, failing, now, handler),
         }
     }
 

@@ -81,21 +81,22 @@ impl Engine {
         match loss {
             Loss::Fault(fault) => match conn.state {
                 State::Opening(dial) => self.racer_lost(key, dial, fault, now, handler),
-                State::Securing { .. } => {
-                    let failing = Failing { os: fault.os, ..Failing::new(Kind::ResetInHandshake) };
-                    self.securing_failed(key, failing, false, now, handler);
-                }
-                State::Busy(_) => {
-                    let kind = self.loss_of(key, Some(fault.cause));
-                    let failing = Failing { os: fault.os, ..Failing::new(kind) };
-                    self.fail_exchange(key, failing, now, handler);
-                }
-                State::Settling { .. } => self.unsettled(key, now),
                 State::Idle { .. } => self.idle_closed(key, now),
-                State::Ready | State::Closing { .. } => self.drop_conn(key, true, now),
+                State::Securing { .. }
+                | State::Busy(_)
+                | State::Settling { .. }
+                | State::Ready
+                | State::Closing { .. } => {
+                    let kind = match conn.state {
+                        State::Securing { .. } => Kind::ResetInHandshake,
+                        _ => self.loss_of(key, Some(fault.cause)),
+                    };
+                    let failing = Failing { os: fault.os, ..Failing::new(kind) };
+                    self.fail_conn(key, failing, now, handler);
+                }
             },
             Loss::Tls { name, detail, hint, is_final } => {
-                let failing = Failing {
+                let mut failing = Failing {
                     detail: Some(detail.into()),
                     hint: hint.map(Box::from),
                     ..Failing::new(Kind::Tls(name))
@@ -104,11 +105,12 @@ impl Engine {
                     State::Securing { .. } => {
                         self.securing_failed(key, failing, is_final, now, handler);
                     }
-                    State::Busy(_) if is_final => self.fail_exchange(key, failing, now, handler),
                     State::Busy(_) => {
-                        // The connection broke, not the protocol: judged as any other loss.
-                        let kind = self.loss_of(key, Some(Cause::Reset));
-                        self.fail_exchange(key, Failing { kind, ..failing }, now, handler);
+                        if !is_final {
+                            // The connection broke, not the protocol: judged as any other loss.
+                            failing.kind = self.loss_of(key, Some(Cause::Reset));
+                        }
+                        self.fail_exchange(key, failing, now, handler);
                     }
                     State::Opening(dial) => {
                         self.racer_lost(key, dial, Fault::new(Cause::Other), now, handler);
