@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use super::Kind;
@@ -410,7 +410,7 @@ impl Host {
 
 /// `name[:port]`, brackets around IPv6, the port left out when it is the scheme's own.
 pub(super) fn authority(origin: &Origin<'_>) -> Box<str> {
-    let is_v6 = origin.host.parse::<Ipv6Addr>().is_ok();
+    let is_v6 = matches!(origin.host.parse(), Ok(IpAddr::V6(_)));
     let [open, close] = if is_v6 { ["[", "]"] } else { [""; 2] };
     let mut out = Vec::new();
     for part in [open, origin.host, close] {
