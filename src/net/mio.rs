@@ -175,9 +175,9 @@ impl Mio {
         }
         if let Some(local) = self.options.bind.filter(|local| local.is_ipv4() == address.is_ipv4())
         {
-            socket.bind(&SockAddr::from(local))?;
+            socket.bind(&system_address(local))?;
         }
-        match socket.connect(&SockAddr::from(address)) {
+        match socket.connect(&system_address(address)) {
             Ok(()) => {}
             Err(error) if is_in_progress(&error) => {}
             Err(error) => return Err(error),
@@ -381,6 +381,12 @@ impl Mio {
         }
         count == self.events.capacity()
     }
+}
+
+/// As the system wants it, made in one place for both ends of a connection.
+#[inline(never)]
+fn system_address(address: SocketAddr) -> SockAddr {
+    address.into()
 }
 
 fn is_in_progress(error: &io::Error) -> bool {
