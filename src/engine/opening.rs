@@ -320,11 +320,7 @@ impl Engine {
             _ => None,
         };
         if let (Some(complaint), true) = (complaint, host.has_served()) {
-            let open = host.slots() + 1;
-            host.limit.turned_away(now, complaint, opened, open);
-            let group = &mut self.groups[group as usize];
-            let open = group.conns + 1;
-            group.limit.turned_away(now, complaint, opened, open);
+            self.one_too_many((host_key, group), complaint, opened, now);
         }
         self.note_limit(host_key, now);
         if is_final && self.hosts[host_key].proven == 0 {

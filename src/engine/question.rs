@@ -13,6 +13,7 @@
 use core::time::Duration;
 
 use super::conn::{ConnKey, State};
+use super::host::HostKey;
 use super::limit::Complaint;
 use super::{Engine, Handler};
 use crate::base::Instant;
@@ -55,15 +56,29 @@ impl Engine {
     /// request's cost.
     pub(super) fn unsettled(&mut self, key: ConnKey, now: Instant) {
         let conn = &self.conns[key];
-        let (host_key, opened, group) = (conn.host, conn.opened, conn.group as usize);
+        let (host_key, opened, group) = (conn.host, conn.opened, conn.group);
         self.drop_conn(key, true, now);
         let host = &mut self.hosts[host_key];
-        let group = &mut self.groups[group];
         host.stats.fresh_resets += 1;
         host.spurned.another(now, Some(self.config.host_down_after));
-        let (of_host, of_group) = (host.slots() + 1, group.conns + 1);
-        host.limit.turned_away(now, Complaint::FreshReset, opened, of_host);
-        group.limit.turned_away(now, Complaint::FreshReset, opened, of_group);
+        self.one_too_many((host_key, group), Complaint::FreshReset, opened, now);
         self.note_limit(host_key, now);
+    }
+
+    /// A connection without a request that is gone was one too many for its host and at its address, where it
+    /// counts as open itself.
+    pub(super) fn one_too_many(
+        &mut self,
+        (host, group): (HostKey, u32),
+        complaint: Complaint,
+        opened: Instant,
+        now: Instant,
+    ) {
+        let host = &mut self.hosts[host];
+        let open = host.slots() + 1;
+        host.limit.turned_away(now, complaint, opened, open);
+        let group = &mut self.groups[group as usize];
+        let open = group.conns + 1;
+        group.limit.turned_away(now, complaint, opened, open);
     }
 }
