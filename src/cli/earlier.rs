@@ -1,11 +1,11 @@
 //! What an earlier run's records say (`--resume`).
 //!
-//! Owns which entries of a list are done, and the mending of the results file: a torn last line, and
-//! the lines of URLs that are fetched again, go by writing a new file beside and renaming it. Writes
-//! no records.
+//! Owns which entries of a list are done, which numbers they have, and the mending of the results
+//! file: a torn last line, and the lines of URLs that are fetched again, go by writing a new file
+//! beside, which takes its place once it is to be written to. Writes no records.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::hash::fingerprint;
+use super::lock;
 use super::plan::Resume;
 use super::results::refuse_if_written;
 use super::values::ResumeKey;
@@ -41,7 +42,7 @@ impl Unusable {
 #[derive(Debug, Default)]
 pub struct Done {
     key: Option<ResumeKey>,
-    /// By number: intervals, each with the sum of its URLs' fingerprints.
+    /// The numbers of what is done: intervals, by number each with the sum of its URLs' fingerprints.
     intervals: BTreeMap<u64, Interval>,
     /// By `id` or URL.
     set: HashSet<u64>,
@@ -55,6 +56,38 @@ pub struct Done {
     pub left: u64,
     /// Whether a torn line was mended.
     pub mended: bool,
+    /// What takes the place of the results, where they have to change.
+    pub instead: Option<Instead>,
+}
+
+/// The results as they are to be, beside those that are there: until something is written to them,
+/// or all of the list is known to be theirs, nothing of the old ones is lost.
+#[derive(Debug)]
+pub struct Instead {
+    path: PathBuf,
+    /// Its own name, as long as it has that.
+    beside: Option<PathBuf>,
+    file: File,
+}
+
+impl Instead {
+    /// Takes the place of the old results; what is written there now comes behind what stays.
+    pub fn take_place(mut self) -> io::Result<File> {
+        if let Some(beside) = &self.beside {
+            std::fs::rename(beside, &self.path)?;
+            self.beside = None;
+        }
+        self.file.try_clone()
+    }
+}
+
+/// What nobody needed, or is half of the old ones on a full disk, helps nobody.
+impl Drop for Instead {
+    fn drop(&mut self) {
+        if let Some(beside) = &self.beside {
+            let _ = std::fs::remove_file(beside);
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +114,8 @@ struct LineError {
 }
 
 impl Done {
-    /// Reads an earlier run's results, mends them, and takes out what is to be fetched again.
+    /// Reads an earlier run's results, and makes beside what they are without a torn line and
+    /// without what is to be fetched again.
     pub fn read(path: &Path, resume: &Resume) -> Result<Self, Unusable> {
         let mut done = Self { key: Some(resume.key), ..Self::default() };
         let file = match File::open(path) {
@@ -94,23 +128,29 @@ impl Done {
         let rewrite = done.scan(BufReader::with_capacity(1 << 16, file), path, resume, None)?;
         if rewrite {
             done = Self { key: Some(resume.key), ..Self::default() };
-            let beside = beside(path);
-            done.rewrite(path, &beside, resume).inspect_err(|_| {
-                // What is half of the old one helps nobody, least of all a full disk.
-                let _ = std::fs::remove_file(&beside);
-            })?;
+            done.instead = Some(done.write_beside(path, resume)?);
+        } else {
+            forget(&beside(path));
         }
         Ok(done)
     }
 
-    /// The same once more into a file beside, which takes the place of the old one.
-    fn rewrite(&mut self, path: &Path, beside: &Path, resume: &Resume) -> Result<(), Unusable> {
+    /// The same once more into a file beside.
+    fn write_beside(&mut self, path: &Path, resume: &Resume) -> Result<Instead, Unusable> {
         let failed = |error: io::Error| Unusable::unwritten(path, &error);
         let old = File::open(path).map_err(failed)?;
-        let mut new = BufWriter::with_capacity(1 << 16, File::create(beside).map_err(failed)?);
+        let name = beside(path);
+        // It is emptied only once it is known that nobody else writes to it.
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).open(&name).map_err(failed)?;
+        refuse_if_written(&file, path)?;
+        let instead = Instead { path: path.to_owned(), beside: Some(name), file };
+        instead.file.set_len(0).map_err(failed)?;
+        let mut new = BufWriter::with_capacity(1 << 16, &instead.file);
         self.scan(BufReader::with_capacity(1 << 16, old), path, resume, Some(&mut new))?;
-        let new = new.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;
-        new.sync_all().and_then(|()| std::fs::rename(beside, path)).map_err(failed)
+        new.flush().and_then(|()| instead.file.sync_all()).map_err(failed)?;
+        drop(new);
+        Ok(instead)
     }
 
     /// Reads all lines; true: some are torn, doubled, or to be fetched again.
@@ -164,30 +204,20 @@ impl Done {
 
     /// Whether a record stays; then it counts as done.
     fn take(&mut self, record: &Line<'_>, resume: &Resume) -> bool {
-        let again = if record.ok {
-            false
-        } else {
-            let kind = record.error.as_ref().map_or("", |error| error.kind.as_str());
-            // With statuses alone, failures of other kinds stay as they are.
-            if resume.kinds.is_empty() {
-                resume.statuses.is_empty()
-            } else {
-                resume.kinds.iter().any(|one| one == kind)
-            }
-        };
-        let again = again
-            || record
-                .status
-                .is_some_and(|status| resume.statuses.iter().any(|class| class.holds(status)));
-        if again {
+        let failed = record.error.as_ref().map_or("", |error| error.kind.as_str());
+        if resume.chooses((!record.ok).then_some(failed), record.status) {
             self.again += 1;
             return false;
         }
-        let fresh = match resume.key {
-            ResumeKey::N => self.add(record.n, fingerprint(record.url.as_bytes())),
-            ResumeKey::Url => self.set.insert(fingerprint(record.url.as_bytes())),
-            ResumeKey::Id => self.set.insert(by_id(record.id.map(RawValue::get), &record.url)),
-        };
+        let url = fingerprint(record.url.as_bytes());
+        let new_number = self.add(record.n, url);
+        // Another number is another record, be it of the same URL.
+        let fresh = new_number
+            | match resume.key {
+                ResumeKey::N => false,
+                ResumeKey::Url => self.set.insert(url),
+                ResumeKey::Id => self.set.insert(by_id(record.id.map(RawValue::get), &record.url)),
+            };
         self.count += u64::from(fresh);
         self.left += u64::from(fresh && !record.ok);
         fresh
@@ -245,15 +275,42 @@ impl Done {
         }
     }
 
+    /// The number of an entry that is to be fetched, `n` in the list. Where entries are known by
+    /// what they are, another one may have that, and a file of that name: then it is the next one
+    /// that nobody has. Whatever of this was recorded when a run is killed, the others get the same
+    /// numbers in the next one: all before theirs are taken still.
+    pub fn number(&mut self, n: u64) -> Result<u64, String> {
+        let taken = match self.key {
+            None | Some(ResumeKey::N) => None,
+            Some(ResumeKey::Id | ResumeKey::Url) => self.intervals.range(..=n).next_back(),
+        };
+        let Some(last) = taken.map(|(_, interval)| interval.last).filter(|last| *last >= n) else {
+            return Ok(n);
+        };
+        let free = last.checked_add(1).ok_or_else(|| {
+            format!("the results hold entry {last}: there is no number beyond it for entry {n}")
+        })?;
+        self.add(free, 0);
+        Ok(free)
+    }
+
     /// To be asked at the end of the list: whether it was shorter than what is done.
     pub fn rest(&self) -> Option<u64> {
-        self.intervals.first_key_value().map(|(first, _)| *first)
+        let first = self.intervals.first_key_value().map(|(first, _)| *first);
+        first.filter(|_| self.key == Some(ResumeKey::N))
     }
 }
 
 /// What an entry is known by where ids count: what has none, by its URL, which no id is taken for.
 fn by_id(id: Option<&str>, url: &str) -> u64 {
     id.map_or_else(|| !fingerprint(url.as_bytes()), |id| fingerprint(id.as_bytes()))
+}
+
+/// What a run left that was killed before it wrote anything; not what another one writes just now.
+fn forget(beside: &Path) {
+    if OpenOptions::new().write(true).open(beside).is_ok_and(|file| lock::claim(&file)) {
+        let _ = std::fs::remove_file(beside);
+    }
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -286,7 +343,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r");
         std::fs::write(&path, text).unwrap();
-        let done = Done::read(&path, resume);
+        let mut done = Done::read(&path, resume);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "not before it is written to");
+        if let Ok(done) = &mut done
+            && let Some(instead) = done.instead.take()
+        {
+            instead.take_place().unwrap();
+        }
         let left = std::fs::read_to_string(&path).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         (done, left)
@@ -370,5 +433,36 @@ mod tests {
         assert!(!by_id.has(1, None, "http://a/1").unwrap());
         let mut by_url = read(&text, &resume(ResumeKey::Url)).0.unwrap();
         assert!(by_url.has(9, None, "http://a/1").unwrap());
+        assert_eq!(by_url.rest(), None, "a list may be shorter");
+    }
+
+    /// A URL twice in the list has two records, of two numbers.
+    #[test]
+    fn records_of_one_url_are_told_apart_by_their_numbers() {
+        let text = line(1, "http://a/", None, 200) + &line(2, "http://a/", None, 200);
+        let once_more = line(2, "http://a/", None, 200);
+        for (text, left) in [(&text, &text), (&(text.clone() + &once_more), &text)] {
+            let (done, after) = read(text, &resume(ResumeKey::Url));
+            assert_eq!((done.unwrap().count, &after), (2, left));
+        }
+    }
+
+    #[test]
+    fn no_number_is_given_twice() {
+        let text: String =
+            [2, 3, 6, 9].iter().map(|n| line(*n, &format!("http://a/{n}"), None, 200)).collect();
+        for key in [ResumeKey::Url, ResumeKey::Id] {
+            let mut done = read(&text, &resume(key)).0.unwrap();
+            // 4 and 5 were given when their own entries come, and 7 and 8 then.
+            for (n, gets) in [(1, 1), (2, 4), (3, 5), (4, 7), (5, 8), (7, 10), (12, 12)] {
+                assert_eq!(done.number(n).unwrap(), gets, "{n}");
+            }
+        }
+        let mut by_number = read(&text, &resume(ResumeKey::N)).0.unwrap();
+        assert_eq!(by_number.number(3).unwrap(), 3);
+        let text = line(u64::MAX, "http://a/", None, 200);
+        let mut done = read(&text, &resume(ResumeKey::Url)).0.unwrap();
+        assert_eq!(done.number(7).unwrap(), 7);
+        assert!(done.number(u64::MAX).is_err());
     }
 }

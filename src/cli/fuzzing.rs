@@ -115,7 +115,7 @@ fn json(line: &[u8], entry: &Entry) {
     }
 }
 
-/// Invariant: results of an earlier run, torn or doubled as they may be, are mended once and for good: what stays are
+/// Invariant: results of an earlier run, torn or doubled as they may be, are mended once and for good, and not before they are written to: what stays are
 /// whole lines of the old file in their order, as many as count as done; reading it again changes nothing.
 ///
 /// Input: a byte that says what is to be fetched again, the file.
@@ -137,11 +137,16 @@ pub fn resume(data: &[u8]) {
     file.write_all(text).expect("a file can be written");
     drop(file);
     let first = Done::read(&path, &resume);
+    let as_it_was = std::fs::read(&path).expect("the file is there");
+    assert_eq!(
+        as_it_was, text,
+        "a file that was refused, or not written to yet, is left as it was"
+    );
+    let Ok(mut first) = first else { return };
+    if let Some(instead) = first.instead.take() {
+        instead.take_place().expect("a file can be renamed");
+    }
     let mended = std::fs::read(&path).expect("the file is there");
-    let Ok(first) = first else {
-        assert_eq!(mended, text, "a file that was refused is left as it was");
-        return;
-    };
     assert!(mended.is_empty() || mended.ends_with(b"\n"), "the last line is torn");
     let kept: Vec<&[u8]> = mended.split_inclusive(|byte| *byte == b'\n').collect();
     let mut old = text.split(|byte| *byte == b'\n');
@@ -152,7 +157,8 @@ pub fn resume(data: &[u8]) {
     assert_eq!(first.count, kept.len() as u64);
     let second = Done::read(&path, &resume).expect("what was mended can be read");
     assert_eq!((second.count, second.again, second.mended), (first.count, 0, false));
-    assert_eq!(std::fs::read(&path).expect("the file is there"), mended, "mended twice");
+    assert!(second.instead.is_none(), "mended twice");
+    assert_eq!(std::fs::read(&path).expect("the file is there"), mended, "written without need");
 }
 
 /// Invariant: a line of a config file is read or refused, never more; option and value, written by the rules

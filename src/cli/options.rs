@@ -193,7 +193,7 @@ options! {
         #[arg(
             long,
             requires = "results",
-            long_help = "Go on with the run that wrote --results FILE: what is recorded as ok is skipped, what failed is fetched again, a line torn by a crash is mended. Another list than that of the earlier run is noticed and stops the run."
+            long_help = "Go on with the run that wrote --results FILE: what is recorded as ok is skipped, what failed is fetched again, a line torn by a crash is mended. Another list than that of the earlier run is noticed and stops the run; until records of its own are written, it leaves the results as they are."
         )]
         pub resume: bool,
         /// With --resume: fetch again only what failed with these kinds
@@ -220,7 +220,7 @@ options! {
             value_name = "n|id|url",
             hide_short_help = true,
             requires = "resume",
-            long_help = "With --resume: by what a URL is known again. n, its number in the list, needs next to no memory; id and url keep a hash of each in memory."
+            long_help = "With --resume: by what a URL is known again. n, its number in the list, needs next to no memory; id and url keep a hash of each in memory. With these, a URL that is new where the list has a number that another one's record has, gets the next number that is free."
         )]
         pub resume_key: Option<ResumeKey>,
         /// Put these header fields into the records; or all

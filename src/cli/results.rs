@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::earlier::Instead;
 use super::plan::Records;
 
 /// Records are held at most this long.
@@ -40,6 +41,19 @@ pub struct Results {
     each: bool,
     /// When to ask next whether anybody reads standard output; `None`: it is not written to.
     look: Option<Instant>,
+    course: Course,
+    /// The file whose place another one took: nobody who has it open may believe it free.
+    old: Option<Box<dyn Write>>,
+}
+
+/// What a run that goes on has done to the results of the earlier one.
+enum Course {
+    /// Nothing yet; what takes their place as soon as there is something to write, if they change.
+    Untouched(Option<Instead>),
+    /// They are written to.
+    Going,
+    /// They are another list's, and stay as they are.
+    Forsaken,
 }
 
 impl Results {
@@ -94,7 +108,38 @@ impl Results {
             since: None,
             each: records.unbuffered,
             look,
+            course: Course::Going,
+            old: None,
         }))
+    }
+
+    /// It goes on with what an earlier run has written.
+    pub fn go_on(&mut self, instead: Option<Instead>) {
+        self.course = Course::Untouched(instead);
+    }
+
+    /// The list turns out to be another one: what was not touched yet stays as it is. False: it
+    /// has been written to.
+    pub fn forsake(&mut self) -> bool {
+        if let Course::Untouched(_) = self.course {
+            self.course = Course::Forsaken;
+            self.buffer.clear();
+        }
+        matches!(self.course, Course::Forsaken)
+    }
+
+    /// The list was the right one to its end: what was to be mended is, also with nothing to write.
+    pub fn touch(&mut self) -> io::Result<()> {
+        let Course::Untouched(instead) = std::mem::replace(&mut self.course, Course::Going) else {
+            return Ok(());
+        };
+        let Some(instead) = instead else { return Ok(()) };
+        let file = instead.take_place()?;
+        if self.synced.is_some() {
+            self.synced = Some(file.try_clone()?);
+        }
+        self.old = Some(std::mem::replace(&mut self.out, Box::new(file)));
+        Ok(())
     }
 
     /// To be called after each record.
@@ -127,6 +172,12 @@ impl Results {
     /// Writes all that is held.
     pub fn flush(&mut self) -> io::Result<()> {
         self.since = None;
+        if matches!(self.course, Course::Forsaken) {
+            self.buffer.clear();
+        }
+        if !self.buffer.is_empty() {
+            self.touch()?;
+        }
         let result = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
         let written = !self.buffer.is_empty();
         self.buffer.clear();

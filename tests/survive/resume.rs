@@ -146,6 +146,132 @@ fn a_torn_line_is_mended_wherever_it_was_cut() {
     assert_eq!(fs::read_to_string(gannet.path("r")).unwrap(), "dear diary\nsecond line\n");
 }
 
+/// The files that records name, by number: each has its own URL's body.
+fn kept(run: &Run) -> Vec<(u64, String)> {
+    let mut kept: Vec<_> = records(&fs::read_to_string(run.path("r")).unwrap())
+        .iter()
+        .filter(|record| record["ok"] == true)
+        .map(|record| {
+            let url = record["url"].as_str().unwrap();
+            let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
+            let length = path.rsplit('/').next().unwrap().parse().unwrap();
+            let file = record["output"].as_str().unwrap();
+            let whole = pattern::body(&path, length);
+            assert!(fs::read(run.path(file)).unwrap() == whole, "{file} is not {url}");
+            (record["n"].as_u64().unwrap(), path)
+        })
+        .collect();
+    kept.sort();
+    kept
+}
+
+fn numbered(paths: &[(u64, &str)]) -> Vec<(u64, String)> {
+    paths.iter().map(|(n, path)| (*n, (*path).to_owned())).collect()
+}
+
+/// By URL or id: no number and no file of what is done is given again.
+#[test]
+fn a_list_that_grew_at_its_top_takes_nobodys_number() {
+    for key in ["url", "id"] {
+        let server = spawn(Script::new()).unwrap();
+        let gannet = Gannet::new();
+        let list = |lengths: &[u64]| {
+            let line = |n: &u64| {
+                let url = server.url(&format!("/bytes/{n}"));
+                format!("{{\"url\":\"{url}\",\"id\":\"i{n}\"}}\n")
+            };
+            fs::write(gannet.path("list"), lengths.iter().map(line).collect::<String>()).unwrap();
+        };
+        let command = gannet.args(["-i", "list", "--results", "r", "-o", "out/{n}", "--resume"]);
+        let command = command.args(["--resume-key", key]);
+        list(&[11, 12, 13]);
+        assert_eq!(command.run().code, 0);
+        list(&[20, 21, 11, 12, 13, 22]);
+        let mut after = numbered(&[(1, "/bytes/11"), (2, "/bytes/12"), (3, "/bytes/13")]);
+        after.extend(numbered(&[(4, "/bytes/20"), (5, "/bytes/21"), (6, "/bytes/22")]));
+        // The third time there is nothing to do.
+        for asked in [6, 6] {
+            let run = command.run();
+            assert_eq!(run.code, 0, "{}", run.err);
+            assert_eq!(kept(&run), after, "{key}");
+            assert_eq!(run.files("out"), ["1", "2", "3", "4", "5", "6"]);
+            assert_eq!(server.stats().requests, asked);
+        }
+        // A run that was killed before it recorded all gives the rest the same numbers again.
+        let text = fs::read_to_string(gannet.path("r")).unwrap();
+        for lost in ["/bytes/20", "/bytes/21", "/bytes/22"] {
+            let part: String =
+                text.lines().filter(|l| !l.contains(lost)).map(|l| format!("{l}\n")).collect();
+            fs::write(gannet.path("r"), part).unwrap();
+            let run = command.run();
+            assert_eq!(run.code, 0, "{}", run.err);
+            assert_eq!(kept(&run), after, "{key}: {lost}");
+            assert_eq!(run.files("out").len(), 6);
+        }
+    }
+}
+
+/// The same list, taken up by URL after a kill: all have the numbers of an undisturbed run.
+#[test]
+fn by_url_an_unchanged_list_keeps_its_numbers() {
+    let server = server();
+    let gannet = Gannet::new();
+    fs::write(gannet.path("list"), list(&server)).unwrap();
+    let command = gannet.args(["-i", "list", "--results", "r", "-o", "out/{n}", "--retry", "0"]);
+    assert_eq!(command.run().code, 1);
+    let text = fs::read_to_string(gannet.path("r")).unwrap();
+    let recorded = |line: &&str| {
+        ["/bytes/2\"", "/bytes/4\"", "/bytes/5\""].iter().any(|url| line.contains(url))
+    };
+    let part: String = text.lines().filter(recorded).map(|line| format!("{line}\n")).collect();
+    fs::write(gannet.path("r"), part).unwrap();
+    let run = command.args(["--resume", "--resume-key", "url"]).run();
+    assert_eq!(run.code, 0, "{}", run.err);
+    let wanted: Vec<_> = (1..=6).map(|n| (n, format!("/bytes/{n}"))).collect();
+    assert_eq!(kept(&run), wanted);
+}
+
+/// With another list the run stops, and the results are what they were, failures included.
+#[test]
+fn another_list_leaves_the_results_as_they_were() {
+    let server = server();
+    let run = first(&server);
+    let before = fs::read(run.path("r")).unwrap();
+    let old: Vec<String> = list(&server).lines().map(str::to_owned).collect();
+    let new = server.url("/bytes/7");
+    // What is fetched before the difference is found takes a while.
+    let slow = server.url("/delay/600/7");
+    for (what, lines) in [
+        ("one more at the top", [&[new.clone()][..], &old].concat()),
+        ("shorter", old[..3].to_vec()),
+        ("shorter by the last", old[..5].to_vec()),
+        ("other ones for two that failed", {
+            let mut lines = old.clone();
+            lines[1].clone_from(&slow);
+            lines[2].clone_from(&new);
+            lines[4] = new.clone();
+            lines
+        }),
+        ("others", vec![new.clone(); 6]),
+    ] {
+        fs::write(run.path("list"), lines.join("\n")).unwrap();
+        let again = again(&run, &["-o", "out/{n}"]);
+        assert_eq!(again.code, 2, "{what}: {}", again.err);
+        assert!(again.err.contains("another list"), "{what}: {}", again.err);
+        assert_eq!(fs::read(run.path("r")).unwrap(), before, "{what}");
+        assert!(!run.path("r.gannet-new").exists(), "{what}");
+    }
+    // With the right one it goes on.
+    fs::write(run.path("list"), old.join("\n")).unwrap();
+    assert_eq!(again(&run, &[]).code, 0);
+    assert!(!run.path("r.gannet-new").exists());
+    assert_eq!(came(&run)[1..3], ["200", "200"]);
+    // What a run left there that was killed at once goes, also where there is nothing to mend.
+    fs::write(run.path("r.gannet-new"), "half").unwrap();
+    assert_eq!(again(&run, &[]).code, 0);
+    assert!(!run.path("r.gannet-new").exists());
+}
+
 /// `--fsync`: the file's bytes, its name, and the record reach the disk in this order.
 #[test]
 fn fsync_comes_before_the_name_and_the_record_after_it() {

@@ -487,6 +487,22 @@ pub struct Resume {
     pub statuses: Vec<StatusClass>,
 }
 
+impl Resume {
+    /// Whether what failed so, or came with this status, is to be fetched again.
+    pub fn chooses(&self, failed: Option<&str>, status: Option<u16>) -> bool {
+        let by_kind = failed.is_some_and(|kind| {
+            // With statuses alone, failures of other kinds stay as they are.
+            if self.kinds.is_empty() {
+                self.statuses.is_empty()
+            } else {
+                self.kinds.iter().any(|one| one == kind)
+            }
+        });
+        by_kind
+            || status.is_some_and(|status| self.statuses.iter().any(|class| class.holds(status)))
+    }
+}
+
 /// `404` or `5xx`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusClass {

@@ -43,15 +43,18 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
         max_line,
     } = batch;
     let usage = |message: String| Refusal { exit: Exit::USAGE, message };
-    let done = earlier(setting)?;
+    let mut done = earlier(setting)?;
     check_summary(setting).map_err(usage)?;
     let bodies_on_stdout = keep.output == Where::Stdout;
-    let results = Results::open(
+    let mut results = Results::open(
         &setting.records,
         !bodies_on_stdout && setting.records.summary.as_deref() != Some("-".as_ref()),
         keep.fsync,
     )
     .map_err(usage)?;
+    if let (Some(results), Some(done)) = (&mut results, &mut done) {
+        results.go_on(done.instead.take());
+    }
     let netrc = ask.netrc.clone();
     let files = keep.output != Where::Nowhere;
     let warnings = &mut setting.warnings;
@@ -148,7 +151,7 @@ fn earlier(setting: &mut Setting) -> Result<Option<Done>, Refusal> {
         message: unusable.message,
     })?;
     if done.mended {
-        setting.warnings.push("the last record was torn; it is mended".to_owned());
+        setting.warnings.push("the last record was torn; it is fetched again".to_owned());
     }
     if done.again > 0 && !setting.display.silent {
         let urls = Number(

@@ -113,6 +113,17 @@ pub fn drive(
                     ended.usage = Some(message);
                     feeding = false;
                 }
+                Step::Other(message) => {
+                    ended.usage = Some(message);
+                    feeding = false;
+                    // What was begun belongs to the other list; once records of it are written, the
+                    // rest of it comes, too.
+                    if desk.results.as_mut().is_some_and(Results::forsake) {
+                        called_off = Some(now);
+                        desk.called_off = true;
+                        fetcher.cancel_all();
+                    }
+                }
             }
             if bounds.fail_early && desk.last_exit != 0 {
                 break;

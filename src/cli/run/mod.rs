@@ -202,7 +202,9 @@ fn close(
     mut end: BatchEnd,
 ) -> Exit {
     if let Some(results) = &mut desk.results {
-        let result = results.flush();
+        let whole = ended.usage.is_none() && ended.why.is_none();
+        let result = if whole { results.touch() } else { Ok(()) };
+        let result = result.and_then(|()| results.flush());
         desk.results_done(result);
     }
     if let Some(message) = desk.watch.as_ref().and_then(|watch| watch.borrow().failed.take()) {

@@ -124,7 +124,7 @@ impl BatchEntries {
             Got::Fatal(message) => return Step::Fatal(message),
             Got::End => {
                 return match self.done.as_ref().and_then(Done::rest) {
-                    Some(first) => Step::Fatal(format!(
+                    Some(first) => Step::Other(format!(
                         "the results hold entry {first}, and the list ends before: this is another list (--resume-key url or id resumes by those)"
                     )),
                     None => Step::End,
@@ -145,7 +145,7 @@ impl BatchEntries {
         if let Some(done) = &mut self.done {
             let id = self.entry.more.as_deref().and_then(|more| more.id.as_deref());
             match done.has(*n, id, &masked) {
-                Err(message) => return Step::Fatal(message),
+                Err(message) => return Step::Other(message),
                 Ok(true) => {
                     desk.counts.skipped += 1;
                     return Step::Dealt;
@@ -169,9 +169,13 @@ impl BatchEntries {
             desk.counts.elsewhere += 1;
             return Step::Dealt;
         }
+        let number = match self.done.as_mut().map_or(Ok(*n), |done| done.number(*n)) {
+            Ok(number) => number,
+            Err(message) => return Step::Fatal(message),
+        };
         let index = desk.take(&self.common.terms);
         let job = &mut desk.jobs[index];
-        job.asked.n = *n;
+        job.asked.n = number;
         job.asked.set_url(&self.entry.url, &masked);
         job.asked.more = self.entry.more.take();
         if let Some(message) = bad {

@@ -35,6 +35,8 @@ pub enum Step {
     End,
     /// The list can't be read on.
     Fatal(String),
+    /// It is not the list that the earlier run's results are of.
+    Other(String),
 }
 
 /// The feed.
