@@ -7,7 +7,7 @@
 //! | `lines`, `entry`, `prompt`, `wait`, `signals` | what comes in |
 //! | `run` | the two ways to run, over the fetcher |
 //! | `template`, `names`, `sink`, `stdio` | where bodies go |
-//! | `record`, `results`, `earlier`, `writeout`, `summary`, `progress` | what is said, and what an earlier run said |
+//! | `record`, `results`, `earlier`, `kept`, `writeout`, `summary`, `progress` | what is said, and what an earlier run said |
 //! | `json`, `date`, `hash` | forms of output |
 //! | `demo`, `replay` | the other commands |
 //! | `exit` | the exit status |
@@ -53,6 +53,7 @@ pub mod fuzzing;
 mod glob;
 mod hash;
 mod json;
+mod kept;
 mod lexer;
 mod lines;
 mod lock;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::hash::fingerprint;
+use super::kept::Kept;
 use super::lock;
 use super::part::{
     Leftover, Note, changed_since, has_other_names, is_named, keep_mode, led_to, note_name,
@@ -28,6 +29,8 @@ pub enum FileError {
     Exists(PathBuf),
     /// Another URL of this run has it.
     Collision(PathBuf),
+    /// A URL that an earlier run has fetched has it.
+    Kept(PathBuf),
     /// The system says no.
     Io(PathBuf, io::Error),
 }
@@ -38,6 +41,9 @@ impl std::fmt::Display for FileError {
             Self::Exists(path) => write!(f, "{} is there and is not overwritten", path.display()),
             Self::Collision(path) => {
                 write!(f, "{} belongs to another URL of this run", path.display())
+            }
+            Self::Kept(path) => {
+                write!(f, "{} belongs to a URL that an earlier run has fetched", path.display())
             }
             Self::Io(path, error) => write!(f, "can't write {}: {error}", path.display()),
         }
@@ -70,6 +76,8 @@ pub struct Files {
     existing: Existing,
     create_dirs: bool,
     fsync: bool,
+    /// `--resume`: the files of what is done.
+    pub kept: Option<Kept>,
     /// Part files that stay: how many, and the first few.
     pub left: (u64, Vec<PathBuf>),
 }
@@ -84,6 +92,7 @@ impl Files {
             existing,
             create_dirs,
             fsync,
+            kept: None,
             left: (0, Vec::new()),
         }
     }
@@ -91,6 +100,21 @@ impl Files {
     /// Whether `--skip-existing` has nothing to do for this name.
     pub fn is_done(&self, path: &Path) -> bool {
         self.existing == Existing::Skip && fs::symlink_metadata(path).is_ok()
+    }
+
+    /// Whether a name that several URLs may come to is that of a file which an earlier run's
+    /// records tell of, so that nothing needs to be asked for.
+    pub fn is_kept(&mut self, path: &Path) -> bool {
+        // Where what is there stays anyway, another name is found.
+        let Some(kept) = self.kept.as_mut().filter(|_| self.existing != Existing::Keep) else {
+            return false;
+        };
+        let Ok(meta) = fs::symlink_metadata(path) else { return false };
+        if meta.file_type().is_symlink() {
+            return kept.holds(&led_to(path.to_owned()));
+        }
+        // One of this run is told of when its turn comes.
+        !changed_since(&meta, self.since) && kept.holds(path)
     }
 
     /// Notes that this run writes to a file to which several URLs add: whose turn it is.
@@ -133,6 +157,9 @@ impl Files {
             let key = fingerprint(path.as_os_str().as_encoded_bytes());
             if shared && (changed_since(meta, self.since) || self.early.contains(&key)) {
                 return Err(FileError::Collision(path));
+            }
+            if shared && self.kept.as_mut().is_some_and(|kept| kept.holds(&path)) {
+                return Err(FileError::Kept(path));
             }
         }
         if there.is_some() {

@@ -231,6 +231,50 @@ fn by_url_an_unchanged_list_keeps_its_numbers() {
     assert_eq!(kept(&run), wanted);
 }
 
+/// What an earlier run has fetched is a file of its URL, also for the runs that go on with it.
+#[test]
+fn a_file_of_an_earlier_run_is_no_other_urls() {
+    let server = spawn(Script::new()).unwrap();
+    let (one, other) = (server.url("/bytes/10"), server.url("/range/10"));
+    let gannet = Gannet::new();
+    let command = gannet.args(["-i", "list", "--results", "r", "-o", "out/{name}", "--resume"]);
+    let says = |run: &Run| {
+        assert_eq!(run.code, 1, "{}", run.err);
+        let records = records(&fs::read_to_string(run.path("r")).unwrap());
+        let failed: Vec<_> = records.iter().filter(|record| record["ok"] != true).collect();
+        assert_eq!((records.len(), failed.len()), (2, 1), "{records:?}");
+        assert_eq!(failed[0]["error"]["kind"], "output_collision");
+        assert_eq!(failed[0]["attempts"], 0, "nothing is asked for what has no place");
+        kept(run)
+    };
+    fs::write(gannet.path("list"), format!("{one}\n")).unwrap();
+    assert_eq!(command.run().code, 0);
+    // By number: the list is longer.
+    fs::write(gannet.path("list"), format!("{one}\n{other}\n")).unwrap();
+    assert_eq!(says(&command.run()), numbered(&[(1, "/bytes/10")]));
+    // By URL: it stands before, and what failed is tried again.
+    fs::write(gannet.path("list"), format!("{other}\n{one}\n")).unwrap();
+    let by_url = command.args(["--resume-key", "url"]);
+    assert_eq!(says(&by_url.run()), numbered(&[(1, "/bytes/10")]));
+    // A name that only the answer tells.
+    let named = gannet.args(["-i", "list", "--results", "r", "-o", "out/{name}{type_ext}"]);
+    let run = named.args(["--results", "s"]).run();
+    assert_eq!(run.code, 1, "{}", run.err);
+    let before = fs::read_to_string(run.path("s")).unwrap();
+    let again = gannet.args(["-i", "list", "--results", "s", "-o", "./out//{name}{type_ext}"]);
+    let run = again.args(["--resume"]).run();
+    assert_eq!(run.code, 1, "{}", run.err);
+    let good = |text: &str| records(text).into_iter().find(|record| record["ok"] == true).unwrap();
+    let after = fs::read_to_string(run.path("s")).unwrap();
+    assert_eq!((records(&after).len(), good(&after)), (2, good(&before)));
+    // A file without a record is of a run that was killed: its URL has it again.
+    fs::write(gannet.path("r"), "").unwrap();
+    fs::write(gannet.path("list"), format!("{other}\n")).unwrap();
+    let run = command.run();
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(kept(&run), numbered(&[(1, "/range/10")]));
+}
+
 /// With another list the run stops, and the results are what they were, failures included.
 #[test]
 fn another_list_leaves_the_results_as_they_were() {

@@ -16,6 +16,7 @@ use crate::base::Number;
 use crate::cli::earlier::Done;
 use crate::cli::entry::Entry;
 use crate::cli::exit::{BatchEnd, Exit};
+use crate::cli::kept::Kept;
 use crate::cli::plan::{Batch, Continue, List, Mode, Where};
 use crate::cli::progress::Progress;
 use crate::cli::results::{Form, Results};
@@ -79,6 +80,9 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
     let go_on = setting.records.resume.is_some() || ask.resume == Continue::Auto;
     let mut desk = setting.desk(&keep, &engine, results, held, Mode::Batch);
     desk.output.resumes = setting.records.resume.is_some();
+    if let (Some(resume), Some(path)) = (&setting.records.resume, &setting.records.results) {
+        desk.output.files.kept = Some(Kept::new(path, resume));
+    }
     let common = Common::new(ask, keep, auth_hosts, Mode::Batch).map_err(usage)?;
     let constant = common.terms.template.as_ref().is_some_and(Template::is_constant).then_some(0);
     let mut feed = Feed::batch(

@@ -36,6 +36,9 @@ pub struct Output {
     may_hold: u64,
 }
 
+/// What to do where two URLs come to one name.
+pub const OWN_NAMES: &str = "a template with {n} or {hash} gives each URL a name of its own";
+
 /// What can't be written to, and why.
 enum Unwritten {
     Stdout(io::Error),
@@ -239,10 +242,7 @@ impl Output {
             FileError::Exists(_) => {
                 (Kind::OutputExists, "--clobber overwrites, --no-clobber finds another name")
             }
-            FileError::Collision(_) => (
-                Kind::OutputCollision,
-                "a template with {n} or {hash} gives each URL a name of its own",
-            ),
+            FileError::Collision(_) | FileError::Kept(_) => (Kind::OutputCollision, OWN_NAMES),
             FileError::Io(_, error) => {
                 self.failed = true;
                 let hint = match error.kind() {

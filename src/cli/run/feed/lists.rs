@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Common, Step, begin, go_on, is_there, refuse_url};
+use super::{Common, Step, begin, go_on, is_kept, is_there, refuse_url};
 use crate::cli::earlier::Done;
 use crate::cli::entry::{self, Entry, Line, More};
 use crate::cli::glob::Glob;
@@ -191,7 +191,7 @@ impl BatchEntries {
             request.url.append_query(query);
         }
         let dest = self.dest(&mut desk.jobs[index].asked, request);
-        if is_there(desk, index, &dest) {
+        if is_there(desk, index, &dest) || is_kept(desk, index, &dest) {
             return Step::Dealt;
         }
         let mut own: Option<Profile> = None;

@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use super::desk::Desk;
 use super::job::{Dest, GoOn, Job};
+use super::kind::Kind;
+use super::output::OWN_NAMES;
 use super::tell::Early;
 use crate::cli::run::advice;
-use crate::cli::sink::Files;
+use crate::cli::sink::{FileError, Files};
 use crate::fetch::{Body, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError};
 
 pub use common::Common;
@@ -138,6 +140,17 @@ fn is_there(desk: &mut Desk, index: usize, dest: &Dest) -> bool {
         desk.skipped(index, shown);
     }
     there
+}
+
+/// Whether this file is that of a URL which an earlier run has fetched; then nothing is asked for.
+fn is_kept(desk: &mut Desk, index: usize, dest: &Dest) -> bool {
+    let Dest::File { path, shared: true, header_name: false, .. } = dest else { return false };
+    let kept = desk.output.files.is_kept(path);
+    if kept {
+        let message = FileError::Kept(path.clone()).to_string();
+        desk.early(index, &Early::new(Kind::OutputCollision, &message, OWN_NAMES));
+    }
+    kept
 }
 
 /// A job and its request are complete.
