@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use super::args::Args;
+use crate::proto;
 
 /// The pages on failures, part of the program so that a message can point to them by name.
 const ERRORS: &str = include_str!("../../docs/errors.md");
@@ -346,6 +347,14 @@ pub fn failure(kind: &str) -> Option<String> {
         "{kind} is one of the failures that concern {group}. The message and the hint beside it say what happened and what to do; \
 docs/errors.md lists all names.\n"
     ))
+}
+
+/// Whether a record can have this kind: all of them stand in that list, or are the parser's rules.
+pub fn is_kind(kind: &str) -> bool {
+    let list = ERRORS.split_once("## All names").map_or("", |(_, list)| list);
+    let is_name = !kind.is_empty() && kind.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
+    is_name && list.contains(&format!("`{kind}`"))
+        || proto::Error::ALL.iter().any(|rule| rule.name() == kind)
 }
 
 /// Whether there is a page on this kind.

@@ -316,6 +316,48 @@ fn another_list_leaves_the_results_as_they_were() {
     assert!(!run.path("r.gannet-new").exists());
 }
 
+/// Choices that can choose nothing are mistakes; failures that were not chosen are told of.
+#[test]
+fn failures_that_stay_are_told_of() {
+    let server = server();
+    let run = first(&server);
+    let before = fs::read(run.path("r")).unwrap();
+    for (option, value, says) in [
+        ("--resume-kinds", "refussed", "docs/errors.md"),
+        ("--resume-kinds", "refused,-f", "docs/errors.md"),
+        ("--resume-kinds", "", "docs/errors.md"),
+        ("--resume-status", "0xx", "is no status"),
+        ("--resume-status", "100", "is no status"),
+        ("--resume-status", "1xx", "is no status"),
+        ("--resume-status", "1000", "is no status"),
+    ] {
+        let run = again(&run, &[option, value]);
+        assert_eq!(run.code, 2, "{option} {value}: {}", run.err);
+        assert!(run.err.contains(says), "{option} {value}: {}", run.err);
+    }
+    assert_eq!(fs::read(run.path("r")).unwrap(), before);
+    for (more, says) in [
+        (
+            &["--resume-kinds", "refused, looks_like_icy"][..],
+            "2 URLs of the earlier run failed and stay so: not of --resume-kinds refused,looks_like_icy",
+        ),
+        (
+            &["--resume-status", "9xx,404"],
+            "2 URLs of the earlier run failed and stay so: not of --resume-status 9xx,404",
+        ),
+        (
+            &["--resume-status", "500", "--resume-kinds", "refused"],
+            "1 URL of the earlier run failed and stays so: not of --resume-kinds refused or --resume-status 500",
+        ),
+    ] {
+        let run = again(&run, more);
+        assert!(run.err.contains(says), "{more:?}: {}", run.err);
+    }
+    // Then all is fetched, and there is nothing to tell.
+    let run = again(&run, &["--resume-kinds", "eof_in_body"]);
+    assert!(!run.err.contains("stays so"), "{}", run.err);
+}
+
 /// `--fsync`: the file's bytes, its name, and the record reach the disk in this order.
 #[test]
 fn fsync_comes_before_the_name_and_the_record_after_it() {

@@ -501,6 +501,16 @@ impl Resume {
         by_kind
             || status.is_some_and(|status| self.statuses.iter().any(|class| class.holds(status)))
     }
+
+    /// The options that choose.
+    pub fn choice(&self) -> String {
+        let statuses: Vec<String> = self.statuses.iter().map(ToString::to_string).collect();
+        let options = [("--resume-kinds", &self.kinds), ("--resume-status", &statuses)];
+        let given = options.iter().filter(|(_, values)| !values.is_empty());
+        let given: Vec<String> =
+            given.map(|(option, values)| format!("{option} {}", values.join(","))).collect();
+        given.join(" or ")
+    }
 }
 
 /// `404` or `5xx`.
@@ -508,6 +518,16 @@ impl Resume {
 pub struct StatusClass {
     pub low: u16,
     pub high: u16,
+}
+
+impl std::fmt::Display for StatusClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.low == self.high {
+            write!(f, "{}", self.low)
+        } else {
+            write!(f, "{}xx", self.low / 100)
+        }
+    }
 }
 
 /// Why the command line can't be used.

@@ -12,7 +12,7 @@ use super::{
 use crate::cli::args::Args;
 use crate::cli::exit::Exit;
 use crate::cli::values::{Offline, ResumeKey, When};
-use crate::cli::{data, date, prompt, writeout};
+use crate::cli::{data, date, manual, prompt, writeout};
 use crate::fetch::{Auth, Body, Field, Follow, Profile, RangeSpec, Scheme, UrlRules};
 
 pub(super) fn ask(
@@ -479,11 +479,14 @@ pub(super) fn records(args: &Args) -> Result<Records, Usage> {
             .iter()
             .map(|text| StatusClass::parse(text))
             .collect::<Result<_, _>>()?;
-        Some(Resume {
-            key: records.resume_key.unwrap_or(ResumeKey::N),
-            kinds: records.resume_kinds.clone(),
-            statuses,
-        })
+        let kinds: Vec<String> =
+            records.resume_kinds.iter().map(|kind| kind.trim().to_owned()).collect();
+        if let Some(unknown) = kinds.iter().find(|kind| !manual::is_kind(kind)) {
+            return usage(format!(
+                "--resume-kinds: '{unknown}' is no kind of failure: records have it as error.kind (refused, status_exhausted …), docs/errors.md lists all, and gannet --help KIND explains one"
+            ));
+        }
+        Some(Resume { key: records.resume_key.unwrap_or(ResumeKey::N), kinds, statuses })
     } else {
         None
     };
@@ -523,14 +526,15 @@ pub(super) fn records(args: &Args) -> Result<Records, Usage> {
 impl StatusClass {
     fn parse(text: &str) -> Result<Self, Usage> {
         let text = text.trim().to_ascii_lowercase();
-        let bad = || Usage::from(format!("'{text}' is no status (as in 404 or 5xx)"));
+        // What begins with 1 is never a last answer; what is beyond 599, servers do say.
+        let bad = || Usage::from(format!("'{text}' is no status of an answer (as in 404 or 5xx)"));
         if let Some(class) = text.strip_suffix("xx") {
             let class: u16 =
-                class.parse().ok().filter(|class| (1..=9).contains(class)).ok_or_else(bad)?;
+                class.parse().ok().filter(|class| (2..=9).contains(class)).ok_or_else(bad)?;
             return Ok(Self { low: class * 100, high: class * 100 + 99 });
         }
         let status: u16 =
-            text.parse().ok().filter(|status| (100..=999).contains(status)).ok_or_else(bad)?;
+            text.parse().ok().filter(|status| (200..=999).contains(status)).ok_or_else(bad)?;
         Ok(Self { low: status, high: status })
     }
 

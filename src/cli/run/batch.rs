@@ -165,12 +165,14 @@ fn earlier(setting: &mut Setting) -> Result<Option<Done>, Refusal> {
         );
         setting.warnings.push(urls.to_string());
     }
-    // A name that was mistyped would be seen by nothing else.
-    if done.again == 0 && done.left > 0 && !resume.kinds.is_empty() && !setting.display.silent {
-        let kinds = resume.kinds.join(",");
-        let failed =
-            Number(done.left, "URL of the earlier run failed", "URLs of the earlier run failed");
-        setting.warnings.push(format!("{failed}, none with --resume-kinds {kinds}"));
+    // They count as done, and nothing else would tell of them.
+    if done.left > 0 && !setting.display.silent {
+        let failed = Number(
+            done.left,
+            "URL of the earlier run failed and stays so",
+            "URLs of the earlier run failed and stay so",
+        );
+        setting.warnings.push(format!("{failed}: not of {}", resume.choice()));
     }
     Ok(Some(done))
 }
