@@ -169,7 +169,11 @@ impl Engine {
             hint: failure.hint.map(Box::from),
             ..Failing::new(Kind::Dns(failure.name))
         };
-        if self.names_are_out(failure.servers, since, now) {
+        let again = self.outage.asks_again(since, now).filter(|_| failure.transient);
+        if let Some(at) = again {
+            self.hosts[key].hold_open = at;
+            self.ring_host(key);
+        } else if self.names_are_out(failure.servers, since, now) {
             self.ring_host(key);
         } else if failure.transient {
             self.opening_failed(key, failing, Phase::Dns, false, since, now, handler);

@@ -88,6 +88,13 @@ impl Outage {
         }
     }
 
+    /// When a look-up that began at `since`, and may be made again, is: `None`: it did not begin while
+    /// all was out. What is asked for just after that may still join what was asked for before.
+    pub(super) fn asks_again(&self, since: Instant, now: Instant) -> Option<Instant> {
+        let over = self.ended > Instant::ZERO && since < self.ended + PROBE * 2;
+        over.then_some(now + PROBE)
+    }
+
     /// When the next opening, or look-up, may probe; `None`: now.
     pub(super) fn waits_until(&mut self, looks_up: bool, now: Instant) -> Option<Instant> {
         self.since.filter(|_| looks_up || !self.only_names)?;
@@ -120,8 +127,6 @@ impl Engine {
                 self.outage.names_heard(since, now);
                 false
             }
-            // It began while none was heard: that they are back was too late for it.
-            NameServers::Silent if since < self.outage.ended => return true,
             // What was heard at its beginning may have been asked for before.
             NameServers::Silent => known <= half,
             // Nobody ever was there: that is a mistake rather than an outage.
