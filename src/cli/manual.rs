@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use super::args::Args;
-use crate::proto;
+use crate::fetch;
 
 /// The pages on failures, part of the program so that a message can point to them by name.
 const ERRORS: &str = include_str!("../../docs/errors.md");
@@ -353,8 +353,7 @@ docs/errors.md lists all names.\n"
 pub fn is_kind(kind: &str) -> bool {
     let list = ERRORS.split_once("## All names").map_or("", |(_, list)| list);
     let is_name = !kind.is_empty() && kind.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
-    is_name && list.contains(&format!("`{kind}`"))
-        || proto::Error::ALL.iter().any(|rule| rule.name() == kind)
+    is_name && list.contains(&format!("`{kind}`")) || fetch::is_rule(kind)
 }
 
 /// Whether there is a page on this kind.

@@ -297,6 +297,12 @@ fn tls_exit(name: &str) -> CurlCode {
     }
 }
 
+/// Whether a broken answer can be called so: by the rule that it breaks.
+#[cfg(feature = "cli")]
+pub(crate) fn is_rule(name: &str) -> bool {
+    proto::Error::ALL.iter().any(|rule| rule.name() == name)
+}
+
 fn malformed_exit(error: proto::Error) -> CurlCode {
     use proto::Error as P;
     match error {

@@ -53,6 +53,8 @@ pub use crate::proto::{Fields, Head, Version};
 pub use address::{AddressRules, Network, is_private};
 pub use auth::Auth;
 pub use decode::{DecodeError, DecodeLimits, Decoder};
+#[cfg(feature = "cli")]
+pub(crate) use error::is_rule;
 pub use error::{Error, Kind as ErrorKind};
 pub use exit::CurlCode;
 pub use fetcher::Fetcher;
