@@ -215,21 +215,21 @@ impl Learned {
                     self.least_passed = u64::MAX;
                 }
                 let alike = passed > 8 && passed.abs_diff(self.least_passed) <= 1 + passed / 128;
-                // So does a bucket that is asked at the same rate.
-                let told_apart = self.least_at.abs_diff(before) > before / 8;
+                let used_up = alike && ran.saturating_mul(2) < rest;
+                // At one rate a bucket gives as much each time, too.
+                let is_window = self.counts_windows || self.least_at.abs_diff(before) > before / 8;
                 if passed < self.least_passed {
                     (self.least_passed, self.least_at) = (passed, before);
                 }
                 let may_be = |range: (u64, u64)| (range.0..=range.1.min(before)).contains(&window);
                 let possible = self.buckets.as_ref().and_then(|buckets| buckets.range());
-                self.rate = if alike && ran.saturating_mul(2) < rest {
+                self.rate = if used_up && is_window {
                     // As many as once before, whatever time they took: all that a window has.
-                    if told_apart || self.counts_windows {
-                        self.counts_windows = true;
-                        gave(longest)
-                    } else {
-                        before - before / 4
-                    }
+                    self.counts_windows = true;
+                    gave(longest)
+                } else if used_up {
+                    // Another rate will tell them apart.
+                    before - before / 4
                 } else if passed > self.least_passed && ran < rest && possible.is_some_and(may_be) {
                     // What began before a window's end and went on in the next looks like that, too.
                     window
