@@ -108,9 +108,15 @@ struct Line<'a> {
     error: Option<LineError>,
 }
 
+/// The failure that a record tells of.
 #[derive(Deserialize)]
-struct LineError {
+pub(super) struct LineError {
     kind: String,
+}
+
+/// As what a record says that its URL failed; one that is ok has not.
+pub(super) fn failed_as(ok: bool, error: Option<&LineError>) -> Option<&str> {
+    (!ok).then(|| error.map_or("", |error| error.kind.as_str()))
 }
 
 impl Done {
@@ -204,8 +210,7 @@ impl Done {
 
     /// Whether a record stays; then it counts as done.
     fn take(&mut self, record: &Line<'_>, resume: &Resume) -> bool {
-        let failed = record.error.as_ref().map_or("", |error| error.kind.as_str());
-        if resume.chooses((!record.ok).then_some(failed), record.status) {
+        if resume.chooses(failed_as(record.ok, record.error.as_ref()), record.status) {
             self.again += 1;
             return false;
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::earlier::{LineError, failed_as};
 use super::hash::fingerprint;
 use super::plan::Resume;
 
@@ -28,11 +29,6 @@ struct Line {
     status: Option<u16>,
     error: Option<LineError>,
     output: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct LineError {
-    kind: String,
 }
 
 impl Kept {
@@ -58,8 +54,8 @@ impl Kept {
             if let Ok(record) = serde_json::from_slice::<Line>(&line)
                 && let Some(output) = &record.output
             {
-                let failed = record.error.as_ref().map_or("", |error| error.kind.as_str());
-                if !self.resume.chooses((!record.ok).then_some(failed), record.status) {
+                let failed = failed_as(record.ok, record.error.as_ref());
+                if !self.resume.chooses(failed, record.status) {
                     names.push(print(Path::new(output)));
                 }
             }
