@@ -26,7 +26,7 @@ pub(super) const SLOWEST: u64 = MILLI / 10;
 /// The fastest that is told apart from no pace at all.
 pub(super) const FASTEST: u64 = 100_000 * MILLI;
 /// Whatever was accepted before the first 429 (nothing, where others had used it up), it may give as much.
-const MOST_LIKELY: u64 = 1000 * MILLI;
+const MAY_GIVE: u64 = 1000 * MILLI;
 /// With so few requests on their way at once, a 429 just takes a quarter of the rate.
 pub(super) const FEW: usize = 4;
 /// A pause that makes a step too far costly.
@@ -131,7 +131,7 @@ impl Learned {
         let fastest = sent.iter().filter(long).map(fastest).max().unwrap_or(FASTEST);
         let slowest = per_second(all.1, resume.nanos_since(all.0));
         // Who sent a hundred at once knows nothing of how slow it may be.
-        let range = ((slowest / 256).min(MILLI), fastest.saturating_mul(8).max(MOST_LIKELY));
+        let range = ((slowest / 256).min(MILLI), fastest.saturating_mul(8).max(MAY_GIVE));
         let buckets = (remembered > FEW)
             .then(|| Box::new(Buckets::new(sent_at, sent, together, range, remembered)));
         Self {
