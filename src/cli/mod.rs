@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `lexer`, `variables`, `options`, `absent`, `args`, `values`, `manual` | what was typed, and what is said of it |
 //! | `plan`, `data`, `glob` | what it means |
-//! | `lines`, `entry`, `prompt`, `wait`, `signals` | what comes in |
+//! | `lines`, `entry`, `backlog`, `prompt`, `wait`, `signals` | what comes in, and where it waits |
 //! | `run` | the two ways to run, over the fetcher |
 //! | `template`, `names`, `sink`, `stdio` | where bodies go |
 //! | `record`, `results`, `earlier`, `kept`, `writeout`, `summary`, `progress` | what is said, and what an earlier run said |
@@ -40,6 +40,7 @@ macro_rules! show_line {
 mod about;
 mod absent;
 mod args;
+mod backlog;
 mod certs;
 mod data;
 mod date;

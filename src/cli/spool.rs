@@ -60,7 +60,7 @@ impl Spool {
 }
 
 /// A file without a name: it is gone when it is closed, however this run ends.
-fn unlinked() -> io::Result<File> {
+pub(super) fn unlinked() -> io::Result<File> {
     let folder = std::env::temp_dir();
     let now =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_nanos());

@@ -372,6 +372,12 @@ impl Host {
         self.queues.iter().take(Queue::Held as usize).all(List::is_empty)
     }
 
+    /// Jobs that wait, whatever for.
+    #[cfg(feature = "cli")]
+    pub(super) fn waiting(&self) -> u32 {
+        self.queues.iter().map(List::len).sum::<u32>() + self.elsewhere - self.busy
+    }
+
     /// Slots of its cap that are taken.
     pub(super) fn slots(&self) -> u32 {
         self.conns + self.dials

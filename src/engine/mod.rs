@@ -430,6 +430,18 @@ impl Engine {
         self.hosts[host].stats()
     }
 
+    /// How many requests wait for a host: for a connection, for their own timers or for its budget.
+    #[cfg(feature = "cli")]
+    pub(crate) fn waiting(&self, host: HostKey) -> u32 {
+        self.hosts.get(host).map_or(0, Host::waiting)
+    }
+
+    /// The hosts, and how many requests wait for each.
+    #[cfg(feature = "cli")]
+    pub(crate) fn crowds(&self) -> impl Iterator<Item = (Origin<'_>, u32)> {
+        self.hosts.iter().map(|(_, host)| (host.origin(), host.waiting()))
+    }
+
     /// Whether a job is still here, and where it waits: for progress displays.
     pub fn is_running(&self, job: JobKey) -> bool {
         self.jobs.get(job).is_some_and(|job| matches!(job.state, JobState::Running(_)))

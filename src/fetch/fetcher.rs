@@ -198,6 +198,24 @@ impl Fetcher {
         }
     }
 
+    /// The host of a request's own URL.
+    #[cfg(feature = "cli")]
+    pub(crate) fn home_of(&self, ticket: Ticket) -> Option<HostKey> {
+        self.state.slots.get(ticket.slot as usize).and_then(|slot| slot.home)
+    }
+
+    /// How many requests wait for a host, whatever for; those of this round are not counted yet.
+    #[cfg(feature = "cli")]
+    pub(crate) fn waiting(&self, host: HostKey) -> u32 {
+        self.driver.engine().waiting(host)
+    }
+
+    /// The hosts, and how many requests wait for each.
+    #[cfg(feature = "cli")]
+    pub(crate) fn crowds(&self) -> impl Iterator<Item = (Origin<'_>, u32)> {
+        self.driver.engine().crowds()
+    }
+
     /// Hands a slot's request to the engine.
     #[inline]
     pub(super) fn start(&mut self, slot: usize) -> Result<(), Error> {

@@ -77,7 +77,7 @@ pub(super) struct Slot {
     /// The peer of the last hop.
     pub(super) remote: Option<SocketAddr>,
     /// The engine's key for the origin of the request's own URL, once it was asked.
-    home: Option<HostKey>,
+    pub(super) home: Option<HostKey>,
 }
 
 /// What follows when an answer is over.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::drive::{Bounds, drive};
-use super::feed::{BatchEntries, Common, Feed};
+use super::feed::{Aside, BatchEntries, Common, Feed};
 use super::setup::{self, Refusal};
 use super::watch::{Interest, Shared as Watch};
 use super::{Setting, close, look_on};
@@ -97,6 +97,9 @@ pub fn run(batch: Batch, setting: &mut Setting) -> Result<Exit, Refusal> {
             max_line,
             go_on,
             constant,
+            aside: Aside::default(),
+            raw: Vec::new(),
+            ended: false,
         },
         read,
     );

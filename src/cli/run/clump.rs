@@ -1,12 +1,12 @@
-//! Notices a list that is clumped by host: one host's URLs fill the window for seconds, while
-//! connections to others could run.
+//! Notices a list that is clumped by host: for seconds nearly all that waits, waits for one host.
 //!
-//! Owns the looking, once a second and only while the window is full. A list of a single host is
-//! no clump; so the warning waits until another host was seen, be it before or after.
+//! Owns the looking, once a second and only while the window is full, or a host has enough of it
+//! (`feed::aside`). A list of a single host is no clump; so the warning waits until another host was
+//! seen, be it before or after.
 
 use std::time::{Duration, Instant};
 
-use crate::engine::HostStats;
+use crate::fetch::Fetcher;
 
 /// How long one host may fill the window.
 const LONG: Duration = Duration::from_secs(5);
@@ -41,6 +41,7 @@ impl Clump {
         &mut self,
         now: Instant,
         full: bool,
+        others_go_on: bool,
         view: impl FnOnce() -> View,
     ) -> Option<String> {
         if self.said || !(full || self.found.is_some()) {
@@ -71,25 +72,30 @@ impl Clump {
         }
         let host = self.found.take()?;
         self.said = true;
+        let what = if others_go_on {
+            "its further lines wait aside, and those of other hosts go on"
+        } else {
+            "other hosts had nothing to do; mix the list (shuf), or read further ahead with --window"
+        };
         Some(format!(
-            "the list is clumped by host: for {} s nearly all that was read ahead was for {host}, and other hosts had nothing to do; mix the list (shuf), or read further ahead with --window",
+            "the list is clumped by host: for {} s nearly all that was read ahead was for {host}; {what}",
             LONG.as_secs()
         ))
     }
 }
 
-/// The host with the longest queue.
-pub fn fullest<'a>(hosts: impl Iterator<Item = HostStats<'a>>) -> View {
+/// What waits now, and for whom.
+pub fn view(fetcher: &Fetcher) -> View {
     let mut view = View::default();
-    let mut longest: Option<HostStats<'a>> = None;
-    for stats in hosts {
+    let mut most = 0;
+    for (origin, waiting) in fetcher.crowds() {
         view.hosts += 1;
-        view.queued += stats.queued;
-        if longest.as_ref().is_none_or(|other| other.queued < stats.queued) {
-            longest = Some(stats);
+        view.queued += waiting;
+        if waiting > most {
+            most = waiting;
+            view.fullest = Some((origin.to_string(), waiting));
         }
     }
-    view.fullest = longest.map(|stats| (stats.origin.to_string(), stats.queued));
     view
 }
 
@@ -109,22 +115,22 @@ mod tests {
         let mut clump = Clump::default();
         for second in 0..20 {
             let now = start + Duration::from_secs(second);
-            assert_eq!(clump.look(now, true, || view(1, "a", 90, 90)), None);
+            assert_eq!(clump.look(now, true, false, || view(1, "a", 90, 90)), None);
         }
         let later = start + Duration::from_secs(30);
-        let said = clump.look(later, false, || view(2, "b", 1, 1)).unwrap();
-        assert!(said.contains("for a,") && said.contains("--window"), "{said}");
-        assert_eq!(clump.look(later + EVERY, true, || view(2, "a", 90, 90)), None);
+        let said = clump.look(later, false, false, || view(2, "b", 1, 1)).unwrap();
+        assert!(said.contains("for a; other hosts") && said.contains("--window"), "{said}");
+        assert_eq!(clump.look(later + EVERY, true, false, || view(2, "a", 90, 90)), None);
         // A mixed window, a short one, and another host in between are no clumps.
         let mut clump = Clump::default();
         for second in 0..20 {
             let now = start + Duration::from_secs(second);
-            assert_eq!(clump.look(now, true, || view(3, "a", 40, 90)), None);
+            assert_eq!(clump.look(now, true, false, || view(3, "a", 40, 90)), None);
         }
         for second in 20..40 {
             let now = start + Duration::from_secs(second);
             let host = if second % 4 == 0 { "b" } else { "a" };
-            assert_eq!(clump.look(now, true, || view(3, host, 90, 90)), None);
+            assert_eq!(clump.look(now, true, false, || view(3, host, 90, 90)), None);
         }
     }
 }

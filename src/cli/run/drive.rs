@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::advice;
 use super::clump::{self, Clump};
 use super::desk::Desk;
-use super::feed::{Feed, Step};
+use super::feed::{Aside, Feed, Room, Step};
 use super::found::Found;
 use super::tell::Early;
 use crate::cli::plan::Mode;
@@ -75,6 +75,7 @@ pub fn drive(
         }
         let mut starved = false;
         desk.round = None;
+        feed.begin_round(&room(fetcher, desk, &bounds, now));
         while feeding
             && fetcher.reaches() > 0
             && desk.jobs.in_flight() < bounds.window
@@ -82,9 +83,13 @@ pub fn drive(
             && desk.feed_due(now).is_ok()
             && !(bounds.alone && desk.jobs.in_flight() > 0)
         {
-            match feed.step(desk) {
+            let room_now = room(fetcher, desk, &bounds, now);
+            match feed.step(desk, &room_now) {
                 Step::Job(index) => match fetcher.submit(&feed.request) {
-                    Ok(ticket) => desk.jobs.begin(index, ticket),
+                    Ok(ticket) => {
+                        desk.jobs.begin(index, ticket);
+                        feed.begun(&room(fetcher, desk, &bounds, now), ticket);
+                    }
                     Err(error) => {
                         let (message, hint) = (error.to_string(), advice::of(&error));
                         let early = Early {
@@ -108,10 +113,12 @@ pub fn drive(
                     starved = true;
                     break;
                 }
+                Step::Rest => break,
                 Step::End => feeding = false,
                 Step::Fatal(message) => {
                     ended.usage = Some(message);
-                    feeding = false;
+                    // What waits aside was read before.
+                    feeding = feed.aside().is_some();
                 }
                 Step::Other(message) => {
                     ended.usage = Some(message);
@@ -129,9 +136,12 @@ pub fn drive(
                 break;
             }
         }
-        let full = feeding && (fetcher.wants() == 0 || desk.jobs.in_flight() >= bounds.window);
+        let aside = feed.aside();
+        let full = fetcher.wants() == 0 || desk.jobs.in_flight() >= bounds.window;
+        let full = feeding && (full || aside.is_some());
+        let others_go_on = aside.is_some_and(Aside::is_open);
         if desk.mode == Mode::Batch
-            && let Some(warning) = clump.look(now, full, || clump::fullest(fetcher.host_stats()))
+            && let Some(warning) = clump.look(now, full, others_go_on, || clump::view(fetcher))
             && !desk.display.silent
         {
             desk.said.push(format!("gannet: warning: {}", stdio::safe(&warning)));
@@ -162,6 +172,18 @@ pub fn drive(
         }
     }
     ended
+}
+
+/// The window as it is now.
+fn room<'a>(fetcher: &'a Fetcher, desk: &Desk, bounds: &Bounds, now: Instant) -> Room<'a> {
+    Room {
+        now,
+        fetcher,
+        places: bounds.window as u64,
+        taken: desk.jobs.in_flight() as u64,
+        bytes: desk.held.lines,
+        held: desk.lines_held,
+    }
 }
 
 fn reason_to_end(

@@ -196,7 +196,7 @@ impl Url {
 
     /// Scheme and authority as text: the same for all URLs of an origin, and for no other.
     #[inline]
-    pub(super) fn origin(&self) -> &[u8] {
+    pub(crate) fn origin(&self) -> &[u8] {
         &self.text.as_bytes()[..self.path as usize]
     }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::aside::{Aside, Room};
 use super::{Common, Step, begin, go_on, is_kept, is_there, refuse_url};
 use crate::cli::earlier::Done;
 use crate::cli::entry::{self, Entry, Line, More};
@@ -38,6 +39,11 @@ pub struct BatchEntries {
     pub go_on: bool,
     /// The one name that all would get: a second entry is an error.
     pub constant: Option<u64>,
+    pub aside: Aside,
+    /// The line of the entry, where it may have to wait aside.
+    pub raw: Vec<u8>,
+    /// Nothing more is read of the lists.
+    pub ended: bool,
 }
 
 enum Got {
@@ -58,6 +64,9 @@ impl BatchEntries {
                     self.entry.more = None;
                     glob.write(*next, &mut self.entry.url);
                     *next += 1;
+                    if !self.aside.is_empty() {
+                        self.entry.url.as_bytes().clone_into(&mut self.raw);
+                    }
                     return Got::Entry;
                 }
                 self.glob = None;
@@ -81,7 +90,12 @@ impl BatchEntries {
                         }
                         match entry::read(line, &mut self.entry) {
                             Line::Nothing => {}
-                            Line::Entry => return Got::Entry,
+                            Line::Entry => {
+                                if !self.aside.is_empty() {
+                                    line.clone_into(&mut self.raw);
+                                }
+                                return Got::Entry;
+                            }
                             Line::Bad(why) => {
                                 return Got::Bad(format!("line {number} of {name}: {why}"));
                             }
@@ -118,15 +132,35 @@ impl BatchEntries {
         request: &mut Request,
         n: &mut u64,
         read: &mut Option<(u64, u64)>,
+        room: &Room<'_>,
     ) -> Step {
+        if !self.aside.is_empty() {
+            match self.aside.next(room, &mut self.raw) {
+                Ok(Some(number)) => return self.take_down(desk, request, number),
+                Ok(None) if self.aside.rests(room) => return Step::Rest,
+                Ok(None) => {}
+                Err(error) => {
+                    self.aside = Aside::default();
+                    return Step::Fatal(format!("can't read what was put aside: {error}"));
+                }
+            }
+        }
+        if self.ended {
+            return if self.aside.holds() { Step::Rest } else { Step::End };
+        }
         let bad = match self.read(read) {
             Got::Wait => return Step::Wait,
-            Got::Fatal(message) => return Step::Fatal(message),
+            Got::Fatal(message) => {
+                self.ended = true;
+                return Step::Fatal(message);
+            }
             Got::End => {
+                self.ended = true;
                 return match self.done.as_ref().and_then(Done::rest) {
                     Some(first) => Step::Other(format!(
                         "the results hold entry {first}, and the list ends before: this is another list (--resume-key url or id resumes by those)"
                     )),
+                    None if self.aside.holds() => Step::Rest,
                     None => Step::End,
                 };
             }
@@ -173,11 +207,15 @@ impl BatchEntries {
             Ok(number) => number,
             Err(message) => return Step::Fatal(message),
         };
-        let index = desk.take(&self.common.terms);
-        let job = &mut desk.jobs[index];
-        job.asked.n = number;
-        job.asked.set_url(&self.entry.url, &masked);
-        job.asked.more = self.entry.more.take();
+        if !self.aside.is_empty()
+            && bad.is_none()
+            && parsed.is_ok()
+            && self.aside.puts(room, &request.url, number, &self.raw)
+        {
+            return Step::Dealt;
+        }
+        let more = self.entry.more.take();
+        let index = take(desk, &self.common, number, &self.entry.url, &masked, more);
         if let Some(message) = bad {
             let hint = "mend the line and run again with --resume";
             desk.early(index, &Early::new(Kind::BadLine, &message, hint));
@@ -187,6 +225,29 @@ impl BatchEntries {
             refuse_url(desk, index, &error);
             return Step::Dealt;
         }
+        self.ready(desk, request, index)
+    }
+
+    /// A line that was put aside can go on; what it is was judged when it was read.
+    #[cold]
+    fn take_down(&mut self, desk: &mut Desk, request: &mut Request, number: u64) -> Step {
+        if entry::read(&self.raw, &mut self.entry) != Line::Entry {
+            self.entry.url = String::from_utf8_lossy(&self.raw).into_owned();
+        }
+        let parsed = request.url.set(&self.entry.url, &self.common.rules);
+        let more = self.entry.more.take();
+        let masked = mask(&self.entry.url);
+        let index = take(desk, &self.common, number, &self.entry.url, &masked, more);
+        if let Err(error) = parsed {
+            refuse_url(desk, index, &error);
+            return Step::Dealt;
+        }
+        self.ready(desk, request, index)
+    }
+
+    /// The entry is a URL: what is asked of it, and where its body goes.
+    #[inline]
+    fn ready(&mut self, desk: &mut Desk, request: &mut Request, index: usize) -> Step {
         if let Some(query) = &self.common.ask.query {
             request.url.append_query(query);
         }
@@ -264,6 +325,24 @@ impl BatchEntries {
             }
         }
     }
+}
+
+/// A job for an entry.
+#[inline]
+fn take(
+    desk: &mut Desk,
+    common: &Common,
+    number: u64,
+    url: &str,
+    masked: &str,
+    more: Option<Box<More>>,
+) -> usize {
+    let index = desk.take(&common.terms);
+    let asked = &mut desk.jobs[index].asked;
+    asked.n = number;
+    asked.set_url(url, masked);
+    asked.more = more;
+    index
 }
 
 /// What a line asks otherwise than the others.

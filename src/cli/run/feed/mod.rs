@@ -1,9 +1,10 @@
 //! What to fetch next: entries of lists, or the URLs of the command line one after another.
 //!
 //! Owns numbering, and the turning of an entry into a job and a request. Reads no more than is
-//! wanted. Where entries come from is `lists`' for a batch and `typed`'s for the command line; what
+//! wanted, but for what [`aside`] allows. Where entries come from is `lists`' for a batch and `typed`'s for the command line; what
 //! is asked of all of them is in `common`.
 
+mod aside;
 mod common;
 mod lists;
 mod typed;
@@ -18,8 +19,9 @@ use super::output::OWN_NAMES;
 use super::tell::Early;
 use crate::cli::run::advice;
 use crate::cli::sink::{FileError, Files};
-use crate::fetch::{Body, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError};
+use crate::fetch::{Body, Profile, RangeSpec, Request, ResumeFrom, Ticket, Url, UrlError};
 
+pub use aside::{Aside, Room};
 pub use common::Common;
 pub use lists::BatchEntries;
 pub use typed::TransferEntries;
@@ -33,6 +35,8 @@ pub enum Step {
     Dealt,
     /// Nothing yet.
     Wait,
+    /// What is left waits for hosts that have enough.
+    Rest,
     /// That was all.
     End,
     /// The list can't be read on.
@@ -90,11 +94,34 @@ impl Feed {
         }
     }
 
+    /// A round of steps begins.
+    pub fn begin_round(&mut self, room: &Room<'_>) {
+        if let Entries::Batch(batch) = &mut self.source {
+            batch.aside.begin_round(room);
+        }
+    }
+
+    /// The last [`Step::Job`] is under way.
+    #[inline]
+    pub fn begun(&mut self, room: &Room<'_>, ticket: Ticket) {
+        if let Entries::Batch(batch) = &mut self.source {
+            batch.aside.begun(room, ticket, &self.request.url);
+        }
+    }
+
+    /// Lines that wait aside, if any host has enough.
+    pub fn aside(&self) -> Option<&Aside> {
+        match &self.source {
+            Entries::Batch(batch) => Some(&batch.aside).filter(|aside| !aside.is_empty()),
+            Entries::Transfers(_) => None,
+        }
+    }
+
     /// The next one.
-    pub fn step(&mut self, desk: &mut Desk) -> Step {
+    pub fn step(&mut self, desk: &mut Desk, room: &Room<'_>) -> Step {
         match &mut self.source {
             Entries::Batch(batch) => {
-                batch.step(desk, &mut self.request, &mut self.n, &mut self.read)
+                batch.step(desk, &mut self.request, &mut self.n, &mut self.read, room)
             }
             Entries::Transfers(transfers) => transfers.step(desk, &mut self.request, &mut self.n),
         }
