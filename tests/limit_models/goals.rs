@@ -189,3 +189,35 @@ fn a_queue_is_not_said_to_serve_less() {
     let right = count(thrash, "the server served less");
     assert!(right >= 22, "{right} of 24");
 }
+
+/// Where what takes longer are bytes, that is said, also where a body is small beside what a request costs; and
+/// a queue is one, however large its bodies are.
+#[test]
+fn bytes_are_told_from_a_queue() {
+    let say = |base: &Model, say: &str| {
+        let mut words = Vec::new();
+        for (service, seed) in (0..6).flat_map(|seed| [(20, seed), (50, seed), (100, seed)]) {
+            let model = Model { service, ..base.clone() };
+            words.push(alone(&model, client(search(6, seed)), 30, seed).1);
+        }
+        words.retain(|words| !words.contains(say));
+        println!(
+            "{:?}, {} bytes, {:?}: not {say}: {words:?}",
+            base.bandwidth, base.body, base.spread
+        );
+        words.len()
+    };
+    for spread in [Spread::Same, Spread::Even, Spread::Exponential] {
+        for (bandwidth, body) in
+            [(4, 40_000), (4, 65_536), (16, 65_536), (16, 262_144), (40, 1 << 20)]
+        {
+            let bandwidth = Some(bandwidth * 1_000_000);
+            let line = Model { bandwidth, body, spread, ..Model::default() };
+            let missed = say(&line, "are shared by all");
+            let queue = Model { workers: Some(|_| 8), body, spread, ..Model::default() };
+            let wrong = say(&queue, "only queued");
+            let least = if matches!(spread, Spread::Same) { 0 } else { 4 };
+            assert!(missed <= least && wrong <= 1, "{missed} and {wrong} of 18");
+        }
+    }
+}

@@ -20,6 +20,9 @@ pub(super) fn units(bytes: u64, whole: bool) -> u64 {
     (head + (bytes / BYTES_PER_UNIT_PART).min(1 << 32)).max(1)
 }
 
+/// Bodies of so many bytes may be what takes time.
+const SOME_BYTES: u64 = 8 << 10;
+
 /// Times that vary more than this (in 1/1024 of their mean) are taken to vary as much.
 const NOISE_MAX: u64 = 4096;
 
@@ -123,6 +126,7 @@ impl Sums {
             wait: self.waited.checked_div(u64::from(self.waits)),
             mean_time: self.spent / u64::from(self.count.max(1)),
             mostly_bytes: self.is_mostly_bytes(),
+            body: self.bytes / u64::from(self.count.max(1)),
             count: self.count,
         })
     }
@@ -145,6 +149,8 @@ pub(super) struct Reading {
     pub(super) mean_time: u64,
     /// Whether bytes weigh more than requests here.
     pub(super) mostly_bytes: bool,
+    /// Mean bytes of a response.
+    pub(super) body: u64,
     /// Samples behind it.
     pub(super) count: u32,
 }
@@ -165,6 +171,18 @@ impl Reading {
         let ideal = mul_div(self.concurrency16, UNIT, low.concurrency16.max(1));
         let real = self.gain(low);
         real + mul_div(real, error, UNIT) >= UNIT + ideal.saturating_sub(UNIT) * 3 / 10
+    }
+
+    /// Whether it is bytes that take longer here than at a calmer level, as was found `before` or not: answers
+    /// are mostly bytes and begin about as soon, or there are some bytes, and what they take longer is more than
+    /// twice what they begin later.
+    pub(super) fn is_slow_by_bytes(&self, calm: &Self, before: bool) -> bool {
+        let (Some(soon), Some(late)) = (calm.wait, self.wait) else { return calm.mostly_bytes };
+        let longer = self.mean_time.saturating_sub(calm.mean_time);
+        let later = late.saturating_sub(soon);
+        let clearly = later * 2 < longer && longer > calm.mean_time / 32;
+        let as_soon = calm.mostly_bytes && later <= soon / 16;
+        as_soon || (before && later <= soon / 8) || (clearly && calm.body >= SOME_BYTES)
     }
 
     /// The standard error of its mean time, in 1/1024.

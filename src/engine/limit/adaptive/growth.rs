@@ -157,7 +157,7 @@ impl Adaptive {
         let level = (knee.level + room).min(self.level).max(u32::from(self.config.floor));
         let level = level.max(self.least());
         let calm = knee.calm.wait.unwrap_or(knee.calm.mean_time);
-        self.finding = if knee.best.mostly_bytes {
+        self.finding = if knee.best.mostly_bytes || knee.best.is_slow_by_bytes(&knee.calm, false) {
             Finding::Bandwidth { beyond: level, bytes_per_second: self.ledger.bytes_per_second() }
         } else {
             Finding::Queue {

@@ -344,13 +344,10 @@ impl Adaptive {
         if self.at_wall() {
             return;
         }
-        let waited = match (calm.wait, crowded.wait) {
-            (Some(calm), Some(crowded)) => crowded > calm + calm / 16,
-            _ => !calm.mostly_bytes,
-        };
+        let before = matches!(self.finding, Finding::Bandwidth { .. });
         self.finding = if self.worse > SERVES_LESS {
             Finding::Thrash { beyond }
-        } else if calm.mostly_bytes && !waited {
+        } else if crowded.is_slow_by_bytes(calm, before) {
             Finding::Bandwidth { beyond, bytes_per_second: self.ledger.bytes_per_second() }
         } else if let Finding::Queue { calm, crowded, .. } = self.finding {
             Finding::Queue { beyond, calm, crowded }
