@@ -212,7 +212,7 @@ fn bytes_are_told_from_a_queue() {
             [(4, 40_000), (4, 65_536), (16, 65_536), (16, 262_144), (40, 1 << 20)]
         {
             let bandwidth = Some(bandwidth * 1_000_000);
-            let line = Model { bandwidth, body, spread, ..Model::default() };
+            let line = Model { spread, bandwidth, body, ..Model::default() };
             let missed = say(&line, "are shared by all");
             let queue = Model { workers: Some(|_| 8), body, spread, ..Model::default() };
             let wrong = say(&queue, "only queued");
