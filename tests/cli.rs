@@ -806,6 +806,32 @@ fn demo_shows_the_trouble_and_the_cure() {
 }
 
 #[test]
+fn demo_plays_what_no_rate_shows() {
+    let run = Gannet::new().args(["demo", "two at", "3600", "killed", "150 ms"]).run();
+    assert_eq!(run.code, 0, "{}", run.err);
+    let said = run.out.replace("\n ", "");
+    let count = |before: &str| {
+        let (_, rest) = said.split_once(before).unwrap_or_else(|| panic!("{before}: {said}"));
+        let digits = rest.trim_start().split(|c: char| !c.is_ascii_digit() && c != ',');
+        digits.into_iter().next().unwrap().replace(',', "").parse::<u64>().unwrap()
+    };
+    for whole in [
+        "0 of 3,840 failed",
+        "300 of 300 of another host arrived",
+        "the rest: 600 of 600",
+        "killed four times: 2,000 records of 2,000 URLs, 2,000 whole files",
+        "met a closed connection, and 0 failed",
+    ] {
+        assert!(said.contains(whole), "{whole}: {said}");
+    }
+    assert!(count("that host was asked for") < 100, "{said}");
+    // Four times what came within a second.
+    assert!((1..=3_600).contains(&count("whole files,")), "{said}");
+    assert!(count("asked every 150 ms,") <= 4, "{said}");
+    assert!(said.contains("(fairness 0.9") || said.contains("(fairness 1."), "{said}");
+}
+
+#[test]
 fn demo_knows_its_servers() {
     let run = Gannet::new().args(["demo", "thrash", "perfect"]).run();
     assert_eq!(run.code, 2);

@@ -8,17 +8,21 @@
 //! figures, but for the connections, which the servers count.
 
 mod naive;
+mod scenes;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+
+use scenes::{SCENES, Scene};
 
 use super::exit::Exit;
 use super::stdio;
@@ -84,6 +88,7 @@ struct Host {
     open_failures: u64,
     status_429: u64,
     status_503: u64,
+    stale: u64,
 }
 
 impl Outcome {
@@ -100,17 +105,18 @@ impl Outcome {
 /// Runs the demo, of all that it shows or of the servers with these words in their names.
 pub fn run(words: &[std::ffi::OsString]) -> Result<Exit, String> {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-    let has = |model: &Model, word: &str| model.name.contains(word);
-    let is_unknown = |word: &&Cow<'_, str>| !MODELS.iter().any(|model| has(model, word));
+    let names = || MODELS.iter().map(|it| it.name).chain(SCENES.iter().map(|it| it.name));
+    let is_unknown = |word: &&Cow<'_, str>| !names().any(|name| name.contains(&***word));
     if let Some(word) = words.iter().find(is_unknown) {
-        let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+        let names: Vec<&str> = names().collect();
         return Err(format!("the demo has no server '{word}'; it has: {}", names.join("; ")));
     }
-    let is_asked_for = |model: &&Model| {
-        if words.is_empty() { model.shown } else { words.iter().any(|word| has(model, word)) }
+    let is_asked_for = |name: &str, shown| {
+        if words.is_empty() { shown } else { words.iter().any(|word| name.contains(&**word)) }
     };
-    let models: Vec<&Model> = MODELS.iter().filter(is_asked_for).collect();
-    Ok(match demo(&models) {
+    let models = MODELS.iter().filter(|it| is_asked_for(it.name, it.shown)).collect::<Vec<_>>();
+    let scenes = SCENES.iter().filter(|it| is_asked_for(it.name, true)).collect::<Vec<_>>();
+    Ok(match demo(&models, &scenes) {
         Ok(()) => Exit::SUCCESS,
         Err(error) => {
             say_line!("gannet demo: {error:#}");
@@ -119,9 +125,14 @@ pub fn run(words: &[std::ffi::OsString]) -> Result<Exit, String> {
     })
 }
 
-fn demo(models: &[&Model]) -> Result<()> {
+fn demo(models: &[&Model], scenes: &[&Scene]) -> Result<()> {
     // The servers' sockets are this process's.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+    if models.is_empty() {
+        let played = play(scenes)?;
+        show!("{}", stdio::wrapped(&played.join(""), width()));
+        return Ok(());
+    }
     let s = if models.len() == 1 { "" } else { "s" };
     show!(
         "{}",
@@ -141,12 +152,19 @@ fn demo(models: &[&Model]) -> Result<()> {
     let naive = wave("naive client", &naive)?;
     let gannet: Vec<_> =
         models.iter().flat_map(|model| [(*model, Who::Told), (*model, Who::Gannet)]).collect();
-    let gannet = wave("gannet", &gannet)?;
+    let (gannet, played) = std::thread::scope(|scope| {
+        let playing = scope.spawn(|| play(scenes));
+        (wave("gannet", &gannet), joined(playing))
+    });
+    let (gannet, played) = (gannet?, played?);
     show_line!("{}", HEAD.join("\n"));
     for ((model, naive), both) in models.iter().zip(&naive).zip(gannet.chunks_exact(2)) {
         if let [told, gannet] = both {
             show!("{}", rows(model, naive, told, gannet));
         }
+    }
+    if !played.is_empty() {
+        show!("\nAnd by gannet alone:\n{}", stdio::wrapped(&played.join(""), width()));
     }
     let auto: Vec<_> = gannet.into_iter().skip(1).step_by(2).collect();
     show!("\n{}", stdio::wrapped(&totals(&naive, &auto), width()));
@@ -194,11 +212,75 @@ fn wave(name: &str, clients: &[(&Model, Who)]) -> Result<Vec<Outcome>> {
         if shown {
             say!("\r{:70}\r", "");
         }
-        let joined = clients.into_iter().map(|client| {
-            client.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread of the demo panicked")))
-        });
-        joined.collect()
+        clients.into_iter().map(joined).collect()
     })
+}
+
+/// Plays scenes side by side: a line of each.
+fn play(scenes: &[&Scene]) -> Result<Vec<String>> {
+    std::thread::scope(|scope| {
+        let playing: Vec<_> = scenes.iter().map(|scene| scope.spawn(|| scene.play())).collect();
+        let said = |(scene, played): (&&Scene, _)| {
+            joined(played).map(|said| format!("{}: {said}\n", scene.name))
+        };
+        scenes.iter().zip(playing).map(said).collect()
+    })
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread of the demo panicked")))
+}
+
+/// A client's process.
+struct Client {
+    command: Command,
+}
+
+impl Client {
+    /// gannet, which is told nothing but what the demo is.
+    fn new() -> Result<Self> {
+        let mut client = Self::bare()?;
+        // The options of the user's own config file are not part of the demo.
+        client.command.args(["-q", "-s", "-i", "-", "--summary", "-", "--allow-net", "private"]);
+        client.command.args(["--deadline", &GANNET_SECONDS.to_string()]);
+        Ok(client)
+    }
+
+    fn bare() -> Result<Self> {
+        let program = std::env::current_exe().context("this program's own path")?;
+        Ok(Self { command: Command::new(program) })
+    }
+
+    /// Runs it to its end; its figures.
+    fn run(mut self, list: String) -> Result<Report> {
+        let mut child = self.begin()?;
+        let output = std::thread::scope(|scope| {
+            let stdin = child.stdin.take();
+            // A client that does not read its list will show that in its figures.
+            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(list.as_bytes())));
+            child.wait_with_output()
+        })?;
+        let text = || String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_slice(&output.stdout).with_context(text)
+    }
+
+    /// Kills it after so long.
+    fn kill(mut self, list: String, after: Duration) -> Result<()> {
+        let mut child = self.begin()?;
+        std::thread::scope(|scope| {
+            let stdin = child.stdin.take();
+            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(list.as_bytes())));
+            std::thread::sleep(after);
+            child.kill()?;
+            child.wait()?;
+            Ok(())
+        })
+    }
+
+    fn begin(&mut self) -> Result<Child> {
+        let command = self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Ok(command.spawn()?)
+    }
 }
 
 /// How many a server is asked for.
@@ -211,37 +293,23 @@ fn client(model: &Model, who: Who, server: &Served) -> Result<Outcome> {
     let name = || format!("the client of '{}'", model.name);
     let addresses = server.addresses();
     let level = model.limit.unwrap_or(CEILING);
-    let mut command = Command::new(std::env::current_exe().context("this program's own path")?);
-    if who == Who::Naive {
-        command.args([NAIVE, &NAIVE_SECONDS.to_string()]);
-        command.args(model.found_at(&addresses).iter().map(SocketAddr::to_string));
+    let client = if who == Who::Naive {
+        let mut client = Client::bare()?;
+        client.command.args([NAIVE, &NAIVE_SECONDS.to_string()]);
+        client.command.args(model.found_at(&addresses).iter().map(SocketAddr::to_string));
+        client
     } else {
-        // The options of the user's own config file are not part of the demo.
-        command.args(["-q", "-s", "-i", "-", "--results", null_device(), "--results-overwrite"]);
-        command.args(["--summary", "-", "--allow-net", "private"]);
-        command.args(["--deadline", &GANNET_SECONDS.to_string()]);
-        command.args(model.options(&addresses, (who == Who::Told).then_some(level)));
-    }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("starting {}", name()))?;
+        let mut client = Client::new()?;
+        client.command.args(["--results", null_device(), "--results-overwrite"]);
+        client.command.args(model.options(&addresses, (who == Who::Told).then_some(level)));
+        client
+    };
     let asked = model.urls(&addresses);
     let list: String = (0..urls(model))
         .zip(asked.iter().cycle())
         .map(|(n, url)| format!("{url}?n={n}\n"))
         .collect();
-    let output = std::thread::scope(|scope| {
-        let stdin = child.stdin.take();
-        // A client that does not read its list will show that in its figures.
-        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(list.as_bytes())));
-        child.wait_with_output()
-    });
-    let output = output.with_context(name)?;
-    let report: Report = serde_json::from_slice(&output.stdout).with_context(|| {
-        format!("the figures of {}: {}", name(), String::from_utf8_lossy(&output.stdout))
-    })?;
+    let report = client.run(list).with_context(name)?;
     let mut hosts = report.hosts;
     let refusals = hosts
         .iter()
