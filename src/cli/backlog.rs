@@ -11,9 +11,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use super::spool::unlinked;
 
 /// What is written and read at once. Each queue holds two of them at most, and a line.
-const BLOCK: usize = 8 * 1024;
+const BLOCK: usize = 4 * 1024;
 /// Of the file: 256 MiB.
-const MOST_BLOCKS: u32 = 32 * 1024;
+const MOST_BLOCKS: u32 = 64 * 1024;
 
 /// The file behind all queues.
 #[derive(Debug, Default)]

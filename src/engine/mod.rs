@@ -430,10 +430,11 @@ impl Engine {
         self.hosts[host].stats()
     }
 
-    /// How many requests wait for a host: for a connection, for their own timers or for its budget.
+    /// How many requests wait for a host (for a connection, for their own timers or for its budget), and how many
+    /// it works on.
     #[cfg(feature = "cli")]
-    pub(crate) fn waiting(&self, host: HostKey) -> u32 {
-        self.hosts.get(host).map_or(0, Host::waiting)
+    pub(crate) fn waiting(&self, host: HostKey) -> (u64, u64) {
+        self.hosts.get(host).map_or((0, 0), |host| (host.waiting().into(), host.busy.into()))
     }
 
     /// The hosts, and how many requests wait for each.

@@ -204,9 +204,10 @@ impl Fetcher {
         self.state.slots.get(ticket.slot as usize).and_then(|slot| slot.home)
     }
 
-    /// How many requests wait for a host, whatever for; those of this round are not counted yet.
+    /// How many requests wait for a host, whatever for, and how many are on its connections. Those that were
+    /// submitted since the last turn are not counted yet.
     #[cfg(feature = "cli")]
-    pub(crate) fn waiting(&self, host: HostKey) -> u32 {
+    pub(crate) fn waiting(&self, host: HostKey) -> (u64, u64) {
         self.driver.engine().waiting(host)
     }
 

@@ -79,6 +79,27 @@ fn a_sick_host_does_not_hold_the_list() {
     });
 }
 
+/// Nor do many, each of which has fewer URLs than are read ahead, though all of theirs come first.
+#[test]
+fn many_sick_hosts_do_not_hold_the_list() {
+    let listen = (1..=40).map(|host| format!("127.0.3.{host}:0").parse().unwrap()).collect();
+    let sick = spawn(Script { listen, ..silent() }).unwrap();
+    let listen = vec!["127.0.2.1:0".parse().unwrap()];
+    let well = spawn(Script { listen, ..Script::new() }).unwrap();
+    let mut list = String::new();
+    for address in sick.addrs() {
+        list.extend((0..100).map(|n| format!("http://{address}/bytes/{n}\n")));
+    }
+    list.extend((0..WELL).map(|n| format!("{}\n", well.url(&format!("/bytes/{n}")))));
+    let gannet = Gannet::new();
+    fs::write(gannet.path("list"), &list).unwrap();
+    let args = ["-i", "list", "--results", "r", "--window", "1000", "--deadline", "8"];
+    let run = gannet.args(args).run();
+    let records = records(&fs::read_to_string(run.path("r")).unwrap());
+    let done = records.iter().filter(|record| record["ok"] == true).count() as u64;
+    assert_eq!(done, WELL, "{}", run.err);
+}
+
 /// The same of one that serves, but slowly: and its own URLs come in the order of the list.
 #[test]
 fn a_slow_host_does_not_hold_the_list() {

@@ -1,11 +1,11 @@
 //! Lines of hosts that have enough of them under way: they wait aside, so that the window has places
 //! for others.
 //!
-//! Owns the rule for it. A host that is slow, paused or sick may not fill the window: those that wait
-//! for it may be three times as many as there are places free, so that some are free whatever happens
-//! (the dynamic threshold of switches whose ports share their memory). Further lines are read and put
-//! aside as long as that leads to lines for others; a list of one host is not read for nothing. Where
-//! the lines lie is the backlog's affair, and how many wait is the fetcher's word.
+//! Owns the rule for it. A host has enough when as many wait for it as are left of the window's first
+//! half, however slow, paused or sick it is; the second half is for those that come later: of each as
+//! many as it works on, or a few. Further lines are read and put aside as long as that leads to lines
+//! for others; a list of one host is not read for nothing. Where the lines lie is the backlog's affair,
+//! and how many wait is the fetcher's word, once a round.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -14,14 +14,8 @@ use crate::cli::backlog::{Backlog, Queue};
 use crate::engine::HostKey;
 use crate::fetch::{Fetcher, Ticket, Url};
 
-/// Those that wait for one host may be so many times as many as the places that are free.
-const SHARE: u64 = 3;
-/// A host that has enough for so long is one that others shall not wait for.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// Unless it got so many more meanwhile, or a window full of them: it is quick.
-const QUICK: u64 = 1024;
 /// Hosts that have enough at once; more of them wait in the window.
-const MOST: usize = 32;
+const MOST: usize = 256;
 /// After so many lines in a row that led to nothing the reading rests, longer each time.
 const IN_VAIN: u32 = 4096;
 const REST: Duration = Duration::from_secs(1);
@@ -41,18 +35,19 @@ pub struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// Places that are free; lines that are long take more than one.
-    fn free(&self) -> u64 {
-        let free = self.places.saturating_sub(self.taken);
-        let bytes = self.bytes.saturating_sub(self.held);
-        free.min(
-            (u128::from(self.places) * u128::from(bytes) / u128::from(self.bytes.max(1))) as u64,
-        )
+    /// More than three quarters are free: nobody has too much of it.
+    const fn is_wide(&self) -> bool {
+        self.taken * 4 < self.places && self.held * 4 < self.bytes
     }
 
-    /// More than half is free: nobody has too much of it.
-    const fn is_wide(&self) -> bool {
-        self.taken * 2 < self.places && self.held * 2 < self.bytes
+    /// So many that wait for a host are enough, while it works on `busy`.
+    fn enough(&self, busy: u64) -> u64 {
+        // Lines that are long take more than a place.
+        let long = u128::from(self.held) * u128::from(self.places) / u128::from(self.bytes.max(1));
+        let left = (self.places / 2).saturating_sub(self.taken.max(long as u64));
+        // All that have a few fit into three quarters of the other half, and what is on connections into the rest.
+        let few = self.places / 2 * 3 / 4 / MOST as u64;
+        left.max(few).max(busy).max(1)
     }
 }
 
@@ -61,6 +56,8 @@ impl Room<'_> {
 pub struct Aside {
     backlog: Backlog,
     shelves: Vec<Shelf>,
+    /// Requests of this round for other hosts, which the fetcher does not count yet.
+    fresh: Vec<(HostKey, u64)>,
     /// Lines in a row that were put aside.
     in_vain: u32,
     rest: Option<(Instant, Duration)>,
@@ -70,36 +67,15 @@ pub struct Aside {
 struct Shelf {
     host: HostKey,
     origin: Vec<u8>,
-    since: Instant,
-    /// Lines that it got since then, and that the fetcher does not count yet.
-    got: u64,
-    fresh: u64,
+    /// Requests that wait for it, and those that it works on.
+    waiting: u64,
+    busy: u64,
     queue: Queue,
 }
 
 impl Shelf {
-    fn waiting(&self, room: &Room<'_>) -> u64 {
-        u64::from(room.fetcher.waiting(self.host)) + self.fresh
-    }
-
-    /// Whether so many times as many wait for it as there are places free, or more.
-    fn has(&self, times: u64, room: &Room<'_>) -> bool {
-        let waiting = self.waiting(room);
-        waiting > 0 && waiting >= times * room.free()
-    }
-
     fn is_full(&self, room: &Room<'_>) -> bool {
-        self.has(SHARE, room)
-    }
-
-    fn takes(&mut self) {
-        self.got += 1;
-        self.fresh += 1;
-    }
-
-    /// Whether it has had enough for long.
-    fn is_slow(&self, room: &Room<'_>) -> bool {
-        self.queue.len() > 0 || room.now.duration_since(self.since) >= PATIENCE
+        self.waiting >= room.enough(self.busy)
     }
 }
 
@@ -119,21 +95,16 @@ impl Aside {
         self.backlog.is_open()
     }
 
-    /// A round begins: the fetcher counts what it got.
+    /// A round begins: how many wait is known anew. Who has clearly less than enough has no shelf any more.
     pub fn begin_round(&mut self, room: &Room<'_>) {
+        self.fresh.clear();
         if self.shelves.is_empty() {
             return;
         }
-        for shelf in &mut self.shelves {
-            shelf.fresh = 0;
-            if room.now.duration_since(shelf.since) >= PATIENCE
-                && shelf.got >= QUICK.max(room.places)
-            {
-                (shelf.since, shelf.got) = (room.now, 0);
-            }
-        }
-        // Who has clearly less has no shelf any more.
-        self.shelves.retain(|shelf| shelf.queue.len() > 0 || shelf.has(SHARE - 1, room));
+        self.shelves.retain_mut(|shelf| {
+            (shelf.waiting, shelf.busy) = room.fetcher.waiting(shelf.host);
+            shelf.queue.len() > 0 || shelf.waiting * 2 >= room.enough(shelf.busy)
+        });
         if self.shelves.is_empty() {
             (self.in_vain, self.rest) = (0, None);
         }
@@ -142,7 +113,7 @@ impl Aside {
     /// A request is under way: perhaps its host has enough with it.
     #[inline]
     pub fn begun(&mut self, room: &Room<'_>, ticket: Ticket, url: &Url) {
-        if !room.is_wide() {
+        if !room.is_wide() || !self.is_empty() {
             self.count(room, ticket, url);
         }
     }
@@ -151,19 +122,21 @@ impl Aside {
     fn count(&mut self, room: &Room<'_>, ticket: Ticket, url: &Url) {
         let Some(host) = room.fetcher.home_of(ticket) else { return };
         if let Some(shelf) = self.shelves.iter_mut().find(|shelf| shelf.host == host) {
-            shelf.takes();
+            shelf.waiting += 1;
             return;
         }
-        let shelf = Shelf {
-            host,
-            origin: Vec::new(),
-            since: room.now,
-            got: 0,
-            fresh: 1,
-            queue: Queue::default(),
+        let fresh = if let Some(known) = self.fresh.iter_mut().rev().find(|it| it.0 == host) {
+            known.1 += 1;
+            known.1
+        } else {
+            self.fresh.push((host, 1));
+            1
         };
-        if shelf.is_full(room) && self.shelves.len() < MOST {
-            self.shelves.push(Shelf { origin: url.origin().to_vec(), ..shelf });
+        let (waiting, busy) = room.fetcher.waiting(host);
+        let (waiting, queue) = (waiting + fresh, Queue::default());
+        if waiting >= room.enough(busy) && self.shelves.len() < MOST {
+            let origin = url.origin().to_vec();
+            self.shelves.push(Shelf { host, origin, waiting, busy, queue });
         }
     }
 
@@ -172,29 +145,22 @@ impl Aside {
         let fits = |shelf: &Shelf| shelf.queue.len() > 0 && !shelf.is_full(room);
         let Some(at) = self.shelves.iter().position(fits) else { return Ok(None) };
         // Each in its turn.
-        if let Some(turned) = self.shelves.get_mut(at..) {
-            turned.rotate_left(1);
-        }
+        let shelf = self.shelves.remove(at);
+        self.shelves.push(shelf);
         let Some(shelf) = self.shelves.last_mut() else { return Ok(None) };
         self.backlog.take(&mut shelf.queue, line)
     }
 
-    /// Whether the list is better left alone for now: what would come can be neither taken nor put
-    /// aside, or was in vain for long.
+    /// Whether the list is better left alone for now: what would come has to wait, and that was in vain for long.
     pub fn rests(&mut self, room: &Room<'_>) -> bool {
-        if !self.is_open() {
-            return false;
-        }
-        if self.shelves.iter().any(|shelf| shelf.is_full(room) && !shelf.is_slow(room)) {
-            return true;
-        }
         if self.in_vain >= IN_VAIN {
             let last = self.rest.map_or(Duration::ZERO, |(_, rest)| rest);
             let rest = (last * 2).clamp(REST, LONGEST_REST);
-            self.rest = Some((room.now + rest, rest));
-            self.in_vain = 0;
+            (self.rest, self.in_vain) = (Some((room.now + rest, rest)), 0);
         }
         self.rest.is_some_and(|(until, _)| until > room.now)
+            && self.is_open()
+            && self.shelves.iter().any(|shelf| shelf.is_full(room))
     }
 
     /// Puts a line aside, if its host has enough.
@@ -204,7 +170,7 @@ impl Aside {
             (self.in_vain, self.rest) = (0, None);
             return false;
         };
-        let waits = shelf.queue.len() > 0 || (shelf.is_full(room) && shelf.is_slow(room));
+        let waits = shelf.queue.len() > 0 || shelf.is_full(room);
         if !waits || !self.backlog.is_open() {
             return false;
         }
