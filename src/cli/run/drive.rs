@@ -75,7 +75,7 @@ pub fn drive(
         }
         let mut starved = false;
         desk.round = None;
-        feed.begin_round(&room(fetcher, desk, &bounds, now));
+        feed.begin_round(&room(desk, &bounds, now), fetcher);
         while feeding
             && fetcher.reaches() > 0
             && desk.jobs.in_flight() < bounds.window
@@ -83,12 +83,12 @@ pub fn drive(
             && desk.feed_due(now).is_ok()
             && !(bounds.alone && desk.jobs.in_flight() > 0)
         {
-            let room_now = room(fetcher, desk, &bounds, now);
-            match feed.step(desk, &room_now) {
+            let room = room(desk, &bounds, now);
+            match feed.step(desk, &room) {
                 Step::Job(index) => match fetcher.submit(&feed.request) {
                     Ok(ticket) => {
                         desk.jobs.begin(index, ticket);
-                        feed.begun(&room(fetcher, desk, &bounds, now), ticket);
+                        feed.begun(&room, fetcher, ticket);
                     }
                     Err(error) => {
                         let (message, hint) = (error.to_string(), advice::of(&error));
@@ -175,10 +175,9 @@ pub fn drive(
 }
 
 /// The window as it is now.
-fn room<'a>(fetcher: &'a Fetcher, desk: &Desk, bounds: &Bounds, now: Instant) -> Room<'a> {
+fn room(desk: &Desk, bounds: &Bounds, now: Instant) -> Room {
     Room {
         now,
-        fetcher,
         places: bounds.window as u64,
         taken: desk.jobs.in_flight() as u64,
         bytes: desk.held.lines,

@@ -21,11 +21,10 @@ const IN_VAIN: u32 = 4096;
 const REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(8);
 
-/// The window as it is now.
+/// The window as it is before a step.
 #[derive(Clone, Copy)]
-pub struct Room<'a> {
+pub struct Room {
     pub now: Instant,
-    pub fetcher: &'a Fetcher,
     /// Places for jobs, and those that are taken.
     pub places: u64,
     pub taken: u64,
@@ -34,7 +33,7 @@ pub struct Room<'a> {
     pub held: u64,
 }
 
-impl Room<'_> {
+impl Room {
     /// More than three quarters are free: nobody has too much of it.
     const fn is_wide(&self) -> bool {
         self.taken * 4 < self.places && self.held * 4 < self.bytes
@@ -74,7 +73,7 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn is_full(&self, room: &Room<'_>) -> bool {
+    fn is_full(&self, room: &Room) -> bool {
         self.waiting >= room.enough(self.busy)
     }
 }
@@ -96,13 +95,13 @@ impl Aside {
     }
 
     /// A round begins: how many wait is known anew. Who has clearly less than enough has no shelf any more.
-    pub fn begin_round(&mut self, room: &Room<'_>) {
+    pub fn begin_round(&mut self, room: &Room, fetcher: &Fetcher) {
         self.fresh.clear();
         if self.shelves.is_empty() {
             return;
         }
         self.shelves.retain_mut(|shelf| {
-            (shelf.waiting, shelf.busy) = room.fetcher.waiting(shelf.host);
+            (shelf.waiting, shelf.busy) = fetcher.waiting(shelf.host);
             shelf.queue.len() > 0 || shelf.waiting * 2 >= room.enough(shelf.busy)
         });
         if self.shelves.is_empty() {
@@ -112,15 +111,15 @@ impl Aside {
 
     /// A request is under way: perhaps its host has enough with it.
     #[inline]
-    pub fn begun(&mut self, room: &Room<'_>, ticket: Ticket, url: &Url) {
+    pub fn begun(&mut self, room: &Room, fetcher: &Fetcher, ticket: Ticket, url: &Url) {
         if !room.is_wide() || !self.is_empty() {
-            self.count(room, ticket, url);
+            self.count(room, fetcher, ticket, url);
         }
     }
 
     #[cold]
-    fn count(&mut self, room: &Room<'_>, ticket: Ticket, url: &Url) {
-        let Some(host) = room.fetcher.home_of(ticket) else { return };
+    fn count(&mut self, room: &Room, fetcher: &Fetcher, ticket: Ticket, url: &Url) {
+        let Some(host) = fetcher.home_of(ticket) else { return };
         if let Some(shelf) = self.shelves.iter_mut().find(|shelf| shelf.host == host) {
             shelf.waiting += 1;
             return;
@@ -132,7 +131,7 @@ impl Aside {
             self.fresh.push((host, 1));
             1
         };
-        let (waiting, busy) = room.fetcher.waiting(host);
+        let (waiting, busy) = fetcher.waiting(host);
         let (waiting, queue) = (waiting + fresh, Queue::default());
         if waiting >= room.enough(busy) && self.shelves.len() < MOST {
             let origin = url.origin().to_vec();
@@ -141,7 +140,7 @@ impl Aside {
     }
 
     /// The next line that waits for a host which has room for it; its number.
-    pub fn next(&mut self, room: &Room<'_>, line: &mut Vec<u8>) -> io::Result<Option<u64>> {
+    pub fn next(&mut self, room: &Room, line: &mut Vec<u8>) -> io::Result<Option<u64>> {
         let fits = |shelf: &Shelf| shelf.queue.len() > 0 && !shelf.is_full(room);
         let Some(at) = self.shelves.iter().position(fits) else { return Ok(None) };
         // Each in its turn.
@@ -152,7 +151,7 @@ impl Aside {
     }
 
     /// Whether the list is better left alone for now: what would come has to wait, and that was in vain for long.
-    pub fn rests(&mut self, room: &Room<'_>) -> bool {
+    pub fn rests(&mut self, room: &Room) -> bool {
         if self.in_vain >= IN_VAIN {
             let last = self.rest.map_or(Duration::ZERO, |(_, rest)| rest);
             let rest = (last * 2).clamp(REST, LONGEST_REST);
@@ -164,7 +163,7 @@ impl Aside {
     }
 
     /// Puts a line aside, if its host has enough.
-    pub fn puts(&mut self, room: &Room<'_>, url: &Url, number: u64, line: &[u8]) -> bool {
+    pub fn puts(&mut self, room: &Room, url: &Url, number: u64, line: &[u8]) -> bool {
         let origin = url.origin();
         let Some(shelf) = self.shelves.iter_mut().find(|shelf| shelf.origin == origin) else {
             (self.in_vain, self.rest) = (0, None);

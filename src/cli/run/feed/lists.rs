@@ -132,7 +132,7 @@ impl BatchEntries {
         request: &mut Request,
         n: &mut u64,
         read: &mut Option<(u64, u64)>,
-        room: &Room<'_>,
+        room: &Room,
     ) -> Step {
         if !self.aside.is_empty() {
             match self.aside.next(room, &mut self.raw) {

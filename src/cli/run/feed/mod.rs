@@ -19,7 +19,7 @@ use super::output::OWN_NAMES;
 use super::tell::Early;
 use crate::cli::run::advice;
 use crate::cli::sink::{FileError, Files};
-use crate::fetch::{Body, Profile, RangeSpec, Request, ResumeFrom, Ticket, Url, UrlError};
+use crate::fetch::{Body, Fetcher, Profile, RangeSpec, Request, ResumeFrom, Ticket, Url, UrlError};
 
 pub use aside::{Aside, Room};
 pub use common::Common;
@@ -95,17 +95,17 @@ impl Feed {
     }
 
     /// A round of steps begins.
-    pub fn begin_round(&mut self, room: &Room<'_>) {
+    pub fn begin_round(&mut self, room: &Room, fetcher: &Fetcher) {
         if let Entries::Batch(batch) = &mut self.source {
-            batch.aside.begin_round(room);
+            batch.aside.begin_round(room, fetcher);
         }
     }
 
     /// The last [`Step::Job`] is under way.
     #[inline]
-    pub fn begun(&mut self, room: &Room<'_>, ticket: Ticket) {
+    pub fn begun(&mut self, room: &Room, fetcher: &Fetcher, ticket: Ticket) {
         if let Entries::Batch(batch) = &mut self.source {
-            batch.aside.begun(room, ticket, &self.request.url);
+            batch.aside.begun(room, fetcher, ticket, &self.request.url);
         }
     }
 
@@ -118,7 +118,7 @@ impl Feed {
     }
 
     /// The next one.
-    pub fn step(&mut self, desk: &mut Desk, room: &Room<'_>) -> Step {
+    pub fn step(&mut self, desk: &mut Desk, room: &Room) -> Step {
         match &mut self.source {
             Entries::Batch(batch) => {
                 batch.step(desk, &mut self.request, &mut self.n, &mut self.read, room)
