@@ -818,7 +818,7 @@ fn demo_plays_what_no_rate_shows() {
     for whole in [
         "0 of 3,840 failed",
         "300 of 300 of another host arrived",
-        "the rest: 600 of 600",
+        "fetched the rest: 600 of 600",
         "killed four times: 2,000 records of 2,000 URLs, 2,000 whole files",
         "met a closed connection, and 0 failed",
     ] {

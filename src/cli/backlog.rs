@@ -2,7 +2,7 @@
 //!
 //! Owns the storing: of each queue the first and the last bytes are in memory, what is between them is
 //! in blocks of one unlinked file that all queues share. Whose lines wait, and for what, is decided
-//! elsewhere. When the file can't be written, what was put in is still here, and no more is taken.
+//! elsewhere. What the file can't take stays in memory, as far as that is bounded.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,10 +10,14 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use super::spool::unlinked;
 
-/// What is written and read at once. Each queue holds two of them at most, and a line.
+/// What is written and read at once.
 const BLOCK: usize = 4 * 1024;
 /// Of the file: 256 MiB.
 const MOST_BLOCKS: u32 = 64 * 1024;
+/// A file that had so many is given back once nothing is in it.
+const MANY_BLOCKS: u32 = 256;
+/// Bytes of all queues in memory, beyond which no further line is taken: 4 MiB.
+const MOST_HELD: usize = 4 << 20;
 
 /// The file behind all queues.
 #[derive(Debug, Default)]
@@ -23,8 +27,11 @@ pub struct Backlog {
     free: Vec<u32>,
     /// Blocks that the file has.
     blocks: u32,
-    /// It could not be written.
-    broken: bool,
+    /// Bytes in memory.
+    held: usize,
+    /// Why it could not be written, at first; whether that was said.
+    trouble: Option<io::Error>,
+    said: bool,
 }
 
 /// Lines with a number each; the first to come is the first to go.
@@ -46,8 +53,13 @@ impl Queue {
 
 impl Backlog {
     /// Whether another line may be put in.
-    pub fn is_open(&self) -> bool {
-        !self.broken && (self.blocks < MOST_BLOCKS || !self.free.is_empty())
+    pub const fn is_open(&self) -> bool {
+        self.held < MOST_HELD
+    }
+
+    /// Why lines can't be written, the first time.
+    pub fn trouble(&mut self) -> Option<io::Error> {
+        self.trouble.take()
     }
 
     /// Puts a line behind the others of its queue.
@@ -56,14 +68,16 @@ impl Backlog {
         queue.tail.extend_from_slice(&(line.len() as u64).to_le_bytes());
         queue.tail.extend_from_slice(line);
         queue.len += 1;
-        let mut whole = queue.tail.chunks_exact(BLOCK);
+        self.held += 16 + line.len();
         let mut written = 0;
-        for block in &mut whole {
+        for block in queue.tail.chunks_exact(BLOCK) {
             let Some(number) = self.write(block) else { break };
             queue.blocks.push_back(number);
             written += BLOCK;
         }
+        self.held -= written;
         queue.tail.drain(..written);
+        give_back(&mut queue.tail);
     }
 
     /// Takes the first line of a queue; its number.
@@ -76,9 +90,11 @@ impl Backlog {
         let length = u64::from_le_bytes(self.word(queue)?) as usize;
         line.extend_from_slice(self.bytes(queue, length)?);
         queue.len -= 1;
-        if queue.len == 0 {
-            // A long line has grown them.
-            *queue = Queue::default();
+        self.held -= 16 + length;
+        if length > BLOCK {
+            queue.head.drain(..queue.at);
+            queue.at = 0;
+            give_back(&mut queue.head);
         }
         Ok(Some(number))
     }
@@ -105,14 +121,22 @@ impl Backlog {
 
     /// Writes a block; its number, if it could be written.
     fn write(&mut self, bytes: &[u8]) -> Option<u32> {
-        if !self.is_open() {
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None if self.blocks < MOST_BLOCKS => self.blocks,
+            None => return None,
+        };
+        if let Err(error) = self.place(number).and_then(|file| file.write_all(bytes)) {
+            if number < self.blocks {
+                self.free.push(number);
+            }
+            if !std::mem::replace(&mut self.said, true) {
+                self.trouble = Some(error);
+            }
             return None;
         }
-        let number = self.free.pop().unwrap_or(self.blocks);
-        let written = self.place(number).and_then(|file| file.write_all(bytes));
-        self.broken = written.is_err();
         self.blocks = self.blocks.max(number + 1);
-        written.ok().map(|()| number)
+        Some(number)
     }
 
     /// Reads a block, which is free from then on.
@@ -121,10 +145,10 @@ impl Backlog {
         out.resize(from + BLOCK, 0);
         let room = out.get_mut(from..).unwrap_or_default();
         self.place(number)?.read_exact(room)?;
+        self.held += BLOCK;
         self.free.push(number);
-        if self.free.len() == self.blocks as usize {
-            // Nothing is in it any more: the room is given back.
-            *self = Self { broken: self.broken, ..Self::default() };
+        if self.free.len() == self.blocks as usize && self.blocks >= MANY_BLOCKS {
+            (self.file, self.free, self.blocks) = (None, Vec::new(), 0);
         }
         Ok(())
     }
@@ -137,6 +161,13 @@ impl Backlog {
         };
         file.seek(SeekFrom::Start(u64::from(number) * BLOCK as u64))?;
         Ok(file)
+    }
+}
+
+/// What a long line has grown is not kept.
+fn give_back(bytes: &mut Vec<u8>) {
+    if bytes.capacity() > 2 * BLOCK {
+        bytes.shrink_to(BLOCK);
     }
 }
 
@@ -176,22 +207,35 @@ mod tests {
                 }
                 assert!(want.is_empty());
             }
-            assert!(backlog.file.is_none() && backlog.is_open(), "seed {seed}");
+            assert_eq!(
+                (backlog.held, backlog.free.len()),
+                (0, backlog.blocks as usize),
+                "seed {seed}"
+            );
+            for (queue, _) in &queues {
+                assert!(
+                    queue.head.capacity().max(queue.tail.capacity()) <= 4 * BLOCK,
+                    "seed {seed}"
+                );
+            }
         }
     }
 
     #[test]
-    fn what_can_not_be_written_is_still_there() {
+    fn what_can_not_be_written_stays_in_memory_until_that_is_full() {
         let mut backlog = Backlog { blocks: MOST_BLOCKS, ..Backlog::default() };
         let (mut queue, mut line) = (Queue::default(), Vec::new());
-        assert!(!backlog.is_open());
-        for number in 0..100 {
-            backlog.put(&mut queue, number, &[7; 1000]);
+        let mut put = 0;
+        while backlog.is_open() {
+            backlog.put(&mut queue, put, &[7; 1000]);
+            put += 1;
         }
-        for number in 0..100 {
+        assert_eq!(put as usize, MOST_HELD.div_ceil(1016));
+        for number in 0..put {
             assert_eq!(backlog.take(&mut queue, &mut line).unwrap(), Some(number));
             assert_eq!(line, [7; 1000]);
         }
         assert_eq!(backlog.take(&mut queue, &mut line).unwrap(), None);
+        assert!(backlog.is_open() && backlog.held == 0);
     }
 }

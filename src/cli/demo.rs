@@ -128,9 +128,9 @@ pub fn run(words: &[std::ffi::OsString]) -> Result<Exit, String> {
 fn demo(models: &[&Model], scenes: &[&Scene]) -> Result<()> {
     // The servers' sockets are this process's.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+    scenes::heed_signals();
     if models.is_empty() {
-        let played = play(scenes)?;
-        show!("{}", stdio::wrapped(&played.join(""), width()));
+        show!("{}", stdio::wrapped(&play(scenes).join(""), width()));
         return Ok(());
     }
     let s = if models.len() == 1 { "" } else { "s" };
@@ -153,7 +153,7 @@ fn demo(models: &[&Model], scenes: &[&Scene]) -> Result<()> {
     let gannet: Vec<_> =
         models.iter().flat_map(|model| [(*model, Who::Told), (*model, Who::Gannet)]).collect();
     let (gannet, played) = std::thread::scope(|scope| {
-        let playing = scope.spawn(|| play(scenes));
+        let playing = scope.spawn(|| Ok(play(scenes)));
         (wave("gannet", &gannet), joined(playing))
     });
     let (gannet, played) = (gannet?, played?);
@@ -217,11 +217,12 @@ fn wave(name: &str, clients: &[(&Model, Who)]) -> Result<Vec<Outcome>> {
 }
 
 /// Plays scenes side by side: a line of each.
-fn play(scenes: &[&Scene]) -> Result<Vec<String>> {
+fn play(scenes: &[&Scene]) -> Vec<String> {
     std::thread::scope(|scope| {
-        let playing: Vec<_> = scenes.iter().map(|scene| scope.spawn(|| scene.play())).collect();
+        let playing: Vec<_> = scenes.iter().map(|scene| scope.spawn(|| Ok(scene.play()))).collect();
         let said = |(scene, played): (&&Scene, _)| {
-            joined(played).map(|said| format!("{}: {said}\n", scene.name))
+            let said = joined(played).unwrap_or_else(|error| error.to_string());
+            format!("{}: {said}\n", scene.name)
         };
         scenes.iter().zip(playing).map(said).collect()
     })

@@ -31,7 +31,7 @@ options! {
         #[arg(short = 'g', long)]
         pub globoff: bool,
         /// Jobs of a list that are read ahead, at most (4096)
-        #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000), long_help = "Read at most N jobs of a list ahead (4096). What one host leaves waiting can't fill it: further lines of a host that is slow, paused or sick wait aside, in an unlinked temporary file beyond a few KiB, and those of other hosts go on.")]
+        #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000), long_help = "Read at most N jobs of a list ahead (4096). Further lines of a host that is slow, paused or sick wait aside, in an unlinked temporary file where they are many, and those of other hosts go on.")]
         pub window: Option<u32>,
         /// Only the hosts of part K of N
         #[arg(long, value_name = "K/N", hide_short_help = true, value_parser = values::shard, long_help = "Fetch only the URLs whose host falls into part K of N (K from 1). Which part a host falls into is fixed for ever: jump consistent hashing of the first 64 bits of the SHA-256 of the host in lower case. A host is never split, so that limits a host hold across machines. K may be written I+1, for schedulers that count from 0.")]

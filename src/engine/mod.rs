@@ -430,17 +430,16 @@ impl Engine {
         self.hosts[host].stats()
     }
 
-    /// How many requests wait for a host (for a connection, for their own timers or for its budget), and how many
-    /// it works on.
+    /// How many requests are on a host's connections, and how many connections it may have.
     #[cfg(feature = "cli")]
-    pub(crate) fn waiting(&self, host: HostKey) -> (u64, u64) {
-        self.hosts.get(host).map_or((0, 0), |host| (host.waiting().into(), host.busy.into()))
+    pub(crate) fn work_of(&self, host: HostKey) -> (u32, u32) {
+        self.hosts.get(host).map_or((0, 0), |host| (host.busy, host.limit.allowed()))
     }
 
     /// The hosts, and how many requests wait for each.
     #[cfg(feature = "cli")]
-    pub(crate) fn crowds(&self) -> impl Iterator<Item = (Origin<'_>, u32)> {
-        self.hosts.iter().map(|(_, host)| (host.origin(), host.waiting()))
+    pub(crate) fn crowds(&self) -> impl Iterator<Item = (HostKey, u32)> {
+        self.hosts.iter().map(|(key, host)| (key, host.waiting()))
     }
 
     /// Whether a job is still here, and where it waits: for progress displays.

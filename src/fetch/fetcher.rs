@@ -144,10 +144,11 @@ impl Fetcher {
     }
 
     /// How many more are of use now, to whoever turns it four times a second at least: those that
-    /// it takes, or fewer while it has enough to do, since those that wait only cost memory then.
+    /// it takes, or fewer while it has enough to do, since those that wait only cost memory then. `idle` of those
+    /// that wait keep no host from having nothing to do.
     #[cfg(feature = "cli")]
-    pub(crate) fn reaches(&self) -> usize {
-        self.wants().min(self.driver.reaches())
+    pub(crate) fn reaches(&self, idle: usize) -> usize {
+        self.wants().min(self.driver.reaches(idle))
     }
 
     /// How many requests it has.
@@ -204,17 +205,22 @@ impl Fetcher {
         self.state.slots.get(ticket.slot as usize).and_then(|slot| slot.home)
     }
 
-    /// How many requests wait for a host, whatever for, and how many are on its connections. Those that were
-    /// submitted since the last turn are not counted yet.
+    /// How many requests are on a host's connections, and how many connections it may have.
     #[cfg(feature = "cli")]
-    pub(crate) fn waiting(&self, host: HostKey) -> (u64, u64) {
-        self.driver.engine().waiting(host)
+    pub(crate) fn work_of(&self, host: HostKey) -> (u32, u32) {
+        self.driver.engine().work_of(host)
     }
 
     /// The hosts, and how many requests wait for each.
     #[cfg(feature = "cli")]
-    pub(crate) fn crowds(&self) -> impl Iterator<Item = (Origin<'_>, u32)> {
+    pub(crate) fn crowds(&self) -> impl Iterator<Item = (HostKey, u32)> {
         self.driver.engine().crowds()
+    }
+
+    /// The origin that a key names.
+    #[cfg(feature = "cli")]
+    pub(crate) fn origin(&self, host: HostKey) -> Origin<'_> {
+        self.driver.engine().origin(host)
     }
 
     /// Hands a slot's request to the engine.

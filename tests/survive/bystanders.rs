@@ -27,10 +27,19 @@ fn failing(actions: Vec<Action>) -> Script {
 /// A list in which the lines of `sick` come before or between those of the other, and how many of the
 /// other's were done when the run was stopped.
 fn done(sick: &Running, alternating: bool, more: &[&str]) -> (u64, String) {
+    let line = |n: u64| format!("{}\n", sick.url(&format!("/bytes/{n}")));
+    done_with(line, alternating, more, "/tmp")
+}
+
+fn done_with(
+    sick_line: impl Fn(u64) -> String,
+    alternating: bool,
+    more: &[&str],
+    tmpdir: &str,
+) -> (u64, String) {
     // Not at the same address: those who share one share its limit, too.
     let listen = vec!["127.0.0.2:0".parse().unwrap()];
     let well = spawn(Script { listen, ..Script::new() }).unwrap();
-    let sick_line = |n: u64| format!("{}\n", sick.url(&format!("/bytes/{n}")));
     // Some stand in JSON, with a name of their own.
     let well_line = |n: u64| match n % 3 {
         0 => format!("{{\"url\":\"{}\",\"id\":{n}}}\n", well.url("/bytes/9")),
@@ -44,7 +53,7 @@ fn done(sick: &Running, alternating: bool, more: &[&str]) -> (u64, String) {
     let gannet = Gannet::new();
     fs::write(gannet.path("list"), &list).unwrap();
     let args = ["-i", "list", "--results", "r", "--window", "100", "--deadline", "8"];
-    let run = gannet.args(args).args(more.iter().copied()).run();
+    let run = gannet.args(args).args(more.iter().copied()).env("TMPDIR", tmpdir).run();
     let list: Vec<&str> = list.lines().collect();
     let mut done = 0;
     for record in records(&fs::read_to_string(run.path("r")).unwrap()) {
@@ -77,6 +86,32 @@ fn a_sick_host_does_not_hold_the_list() {
             }
         }
     });
+}
+
+/// Nor does one to which others lead, or whose lines are long; and if there can be no file, memory takes some.
+#[test]
+fn nor_do_redirects_and_long_lines() {
+    let sick = spawn(silent()).unwrap();
+    let leads = spawn(Script::new()).unwrap();
+    let redirect = |n: u64| {
+        let to = sick.url(&format!("/bytes/{n}"));
+        format!("{}\n", leads.url(&format!("/redirect-to?url={to}")))
+    };
+    let (of_redirects, err) = done_with(redirect, true, &["-L"], "/tmp");
+    assert_eq!(of_redirects, WELL, "{err}");
+    let long = |n: u64| {
+        let body = "x".repeat(100_000);
+        format!(
+            "{{\"url\":\"{}\",\"method\":\"POST\",\"body\":\"{body}\"}}\n",
+            sick.url(&format!("/{n}"))
+        )
+    };
+    let (of_long, err) = done_with(long, true, &["--window", "4096"], "/tmp");
+    assert_eq!(of_long, WELL, "{err}");
+    let short = |n: u64| format!("{}\n", sick.url(&format!("/bytes/{n}")));
+    let (without_file, err) = done_with(short, false, &[], "/nowhere");
+    assert_eq!(without_file, WELL, "{err}");
+    assert!(err.contains("no file in /nowhere (TMPDIR)"), "{err}");
 }
 
 /// Nor do many, each of which has fewer URLs than are read ahead, though all of theirs come first.

@@ -6,12 +6,14 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::super::signals::Signals;
 use super::{Client, Report, count, null_device};
 use crate::origin::presets::hard_limit_with;
 use crate::origin::traffic::{Full, KeepAlive, Service, Time};
@@ -21,7 +23,7 @@ use crate::origin::{Action, Script, When, spawn};
 pub struct Scene {
     /// What it is called.
     pub name: &'static str,
-    play: fn(&Folder) -> Result<String>,
+    play: fn() -> Result<String>,
 }
 
 /// All of them.
@@ -33,23 +35,48 @@ pub const SCENES: &[Scene] = &[
 ];
 
 impl Scene {
-    /// Plays it; what came of it.
-    pub fn play(&self) -> Result<String> {
-        let about = || format!("'{}'", self.name);
-        let folder = Folder::new().with_context(about)?;
-        (self.play)(&folder).with_context(about)
+    /// Plays it; what came of it. That it can't be played is no matter of the others.
+    pub fn play(&self) -> String {
+        (self.play)().unwrap_or_else(|error| format!("can't be shown: {error:#}"))
     }
 }
 
-/// Files of a scene; they go with it.
+/// Files of a scene; they go with it, and with a signal.
 struct Folder(PathBuf);
+
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Ends at the first signal, without leaving anything behind.
+pub fn heed_signals() {
+    let Ok(signals) = Signals::install() else { return };
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(50));
+            if let Some(signal) = signals.received() {
+                // Those who write there got the same signal, and a moment to end.
+                std::thread::sleep(Duration::from_millis(200));
+                let folders = FOLDERS.lock().map(|folders| folders.clone()).unwrap_or_default();
+                for folder in &folders {
+                    let _ = fs::remove_dir_all(folder);
+                }
+                std::process::exit(128 + signal);
+            }
+        }
+    });
+}
 
 impl Folder {
     fn new() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("gannet-demo-{}-{next}", std::process::id()));
-        fs::create_dir(&path)?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |time| time.as_nanos());
+        let name = format!("gannet-demo-{}-{now:x}-{next}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        if let Ok(mut folders) = FOLDERS.lock() {
+            folders.push(path.clone());
+        }
         Ok(Self(path))
     }
 
@@ -104,7 +131,7 @@ fn run(more: &[&str], list: String) -> Result<Report> {
     client.run(list)
 }
 
-fn two_at_one_server(_: &Folder) -> Result<String> {
+fn two_at_one_server() -> Result<String> {
     let service = Some(Service { time: Time::FixedUs(50_000), ..Service::default() });
     let server = spawn(Script { service, ..hard_limit_with(24, Full::ResetOnAccept) })?;
     // What it serves both of them in eight seconds.
@@ -122,7 +149,8 @@ fn two_at_one_server(_: &Folder) -> Result<String> {
     Ok(format!("{one:.0} and {other:.0} URLs/s (fairness {fair:.2}), {failed} of 3,840 failed"))
 }
 
-fn left_alone(folder: &Folder) -> Result<String> {
+fn left_alone() -> Result<String> {
+    let folder = Folder::new()?;
     const URLS: u64 = 300;
     let closing = [Action::Status(429), Action::RetryAfter("3600".to_owned())];
     let rule = When::path("/bytes/1020").attempt(1);
@@ -138,30 +166,31 @@ fn left_alone(folder: &Folder) -> Result<String> {
     let done = folder.done()?;
     let of_well = done.iter().filter(|n| *n % 2 == 0).count();
     let asked = sick.stats().requests;
-    // An hour later.
+    // The server forbids it once: this is as if the hour was over.
     folder.resuming(&[])?.run(urls())?;
     Ok(format!(
-        "that host was asked for {asked} of {URLS} URLs, {of_well} of {URLS} of another host arrived; when the hour was over, \
-         --resume fetched the rest: {} of {}",
+        "that host was asked for {asked} of {URLS} URLs, {of_well} of {URLS} of another host arrived; --resume, as after that hour, \
+         fetched the rest: {} of {}",
         folder.done()?.len(),
         2 * URLS
     ))
 }
 
-fn killed(folder: &Folder) -> Result<String> {
+fn killed() -> Result<String> {
+    let folder = Folder::new()?;
     const URLS: u64 = 2_000;
     let server = spawn(working(20, 16))?;
     let urls = || list((0..URLS).map(|n| server.url(&format!("/bytes/{}", 1000 + n))));
     let out = folder.path("out");
-    let keeping = |folder: &Folder| -> Result<Client> {
+    let keeping = || -> Result<Client> {
         let mut client = folder.resuming(&["-o", "{n}", "--output-dir"])?;
         client.command.arg(&out);
         Ok(client)
     };
     for after in [500, 900, 1300, 400] {
-        keeping(folder)?.kill(urls(), Duration::from_millis(after))?;
+        keeping()?.kill(urls(), Duration::from_millis(after))?;
     }
-    keeping(folder)?.run(urls())?;
+    keeping()?.run(urls())?;
     let done = folder.done()?;
     let numbers: HashSet<u64> = done.iter().copied().collect();
     let whole = (1..=URLS).filter(|n| is_long(&out.join(n.to_string()), 999 + n)).count();
@@ -178,7 +207,7 @@ fn is_long(path: &Path, bytes: u64) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.len() == bytes)
 }
 
-fn idle(_: &Folder) -> Result<String> {
+fn idle() -> Result<String> {
     let keep_alive = KeepAlive { idle_ms: Some(150), ..KeepAlive::default() };
     let server = spawn(Script { keep_alive, ..working(5, 8) })?;
     let urls = list((0..45).map(|n| server.url(&format!("/bytes/{}", 1000 + n))));

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::feed::Aside;
 use crate::fetch::Fetcher;
 
 /// How long one host may fill the window.
@@ -22,6 +23,8 @@ pub struct View {
     pub queued: u32,
     /// The host with the most of them.
     pub fullest: Option<(String, u32)>,
+    /// Further lines of that one wait aside.
+    pub others_go_on: bool,
 }
 
 /// What was noticed so far.
@@ -41,7 +44,6 @@ impl Clump {
         &mut self,
         now: Instant,
         full: bool,
-        others_go_on: bool,
         view: impl FnOnce() -> View,
     ) -> Option<String> {
         if self.said || !(full || self.found.is_some()) {
@@ -72,7 +74,7 @@ impl Clump {
         }
         let host = self.found.take()?;
         self.said = true;
-        let what = if others_go_on {
+        let what = if view.others_go_on {
             "its further lines wait aside, and those of other hosts go on"
         } else {
             "other hosts had nothing to do; mix the list (shuf), or read further ahead with --window"
@@ -85,16 +87,18 @@ impl Clump {
 }
 
 /// What waits now, and for whom.
-pub fn view(fetcher: &Fetcher) -> View {
-    let mut view = View::default();
-    let mut most = 0;
-    for (origin, waiting) in fetcher.crowds() {
+pub fn view(fetcher: &Fetcher, aside: Option<&Aside>) -> View {
+    let (mut view, mut longest) = (View::default(), None);
+    for (host, waiting) in fetcher.crowds() {
         view.hosts += 1;
         view.queued += waiting;
-        if waiting > most {
-            most = waiting;
-            view.fullest = Some((origin.to_string(), waiting));
+        if longest.is_none_or(|(_, most)| most < waiting) {
+            longest = Some((host, waiting));
         }
+    }
+    if let Some((host, waiting)) = longest {
+        view.fullest = Some((fetcher.origin(host).to_string(), waiting));
+        view.others_go_on = aside.is_some_and(|aside| aside.holds_for(host));
     }
     view
 }
@@ -110,27 +114,28 @@ mod tests {
             hosts,
             queued: all,
             fullest: Some((host.to_owned(), queued)),
+            others_go_on: false,
         };
         // One host alone fills it: nothing to say, until another one comes.
         let mut clump = Clump::default();
         for second in 0..20 {
             let now = start + Duration::from_secs(second);
-            assert_eq!(clump.look(now, true, false, || view(1, "a", 90, 90)), None);
+            assert_eq!(clump.look(now, true, || view(1, "a", 90, 90)), None);
         }
         let later = start + Duration::from_secs(30);
-        let said = clump.look(later, false, false, || view(2, "b", 1, 1)).unwrap();
+        let said = clump.look(later, false, || view(2, "b", 1, 1)).unwrap();
         assert!(said.contains("for a; other hosts") && said.contains("--window"), "{said}");
-        assert_eq!(clump.look(later + EVERY, true, false, || view(2, "a", 90, 90)), None);
+        assert_eq!(clump.look(later + EVERY, true, || view(2, "a", 90, 90)), None);
         // A mixed window, a short one, and another host in between are no clumps.
         let mut clump = Clump::default();
         for second in 0..20 {
             let now = start + Duration::from_secs(second);
-            assert_eq!(clump.look(now, true, false, || view(3, "a", 40, 90)), None);
+            assert_eq!(clump.look(now, true, || view(3, "a", 40, 90)), None);
         }
         for second in 20..40 {
             let now = start + Duration::from_secs(second);
             let host = if second % 4 == 0 { "b" } else { "a" };
-            assert_eq!(clump.look(now, true, false, || view(3, host, 90, 90)), None);
+            assert_eq!(clump.look(now, true, || view(3, host, 90, 90)), None);
         }
     }
 }

@@ -75,9 +75,10 @@ pub fn drive(
         }
         let mut starved = false;
         desk.round = None;
-        feed.begin_round(&room(desk, &bounds, now), fetcher);
+        let mut begun = false;
+        feed.begin_round(&room(desk, &bounds, now), &desk.jobs, fetcher);
         while feeding
-            && fetcher.reaches() > 0
+            && fetcher.reaches(feed.aside().map_or(0, Aside::idle)) > 0
             && desk.jobs.in_flight() < bounds.window
             && (desk.lines_held < desk.held.lines || desk.jobs.in_flight() == 0)
             && desk.feed_due(now).is_ok()
@@ -87,8 +88,12 @@ pub fn drive(
             match feed.step(desk, &room) {
                 Step::Job(index) => match fetcher.submit(&feed.request) {
                     Ok(ticket) => {
-                        desk.jobs.begin(index, ticket);
-                        feed.begun(&room, fetcher, ticket);
+                        let host = fetcher.home_of(ticket);
+                        desk.jobs.begin(index, ticket, host);
+                        if let Some(host) = host {
+                            feed.begun(&room, &desk.jobs, fetcher, host);
+                        }
+                        begun = true;
                     }
                     Err(error) => {
                         let (message, hint) = (error.to_string(), advice::of(&error));
@@ -118,10 +123,12 @@ pub fn drive(
                 Step::Fatal(message) => {
                     ended.usage = Some(message);
                     // What waits aside was read before.
+                    feed.end_lists();
                     feeding = feed.aside().is_some();
                 }
                 Step::Other(message) => {
                     ended.usage = Some(message);
+                    // What waits aside is of the other list, too, and was not begun.
                     feeding = false;
                     // What was begun belongs to the other list; once records of it are written, the
                     // rest of it comes, too.
@@ -137,14 +144,22 @@ pub fn drive(
             }
         }
         let aside = feed.aside();
-        let full = fetcher.wants() == 0 || desk.jobs.in_flight() >= bounds.window;
-        let full = feeding && (full || aside.is_some());
-        let others_go_on = aside.is_some_and(Aside::is_open);
+        let is_full = fetcher.wants() == 0 || desk.jobs.in_flight() >= bounds.window;
+        // A row of lines that have to wait, longer than the window.
+        let row = aside.is_some_and(|aside| aside.longest() >= bounds.window as u64);
+        let look_at = || clump::view(fetcher, aside);
         if desk.mode == Mode::Batch
-            && let Some(warning) = clump.look(now, full, others_go_on, || clump::view(fetcher))
+            && let Some(warning) = clump.look(now, feeding && (is_full || row), look_at)
             && !desk.display.silent
         {
             desk.said.push(format!("gannet: warning: {}", stdio::safe(&warning)));
+        }
+        if let Some(error) = feed.trouble().filter(|_| !desk.display.silent) {
+            let folder = std::env::temp_dir();
+            desk.said.push(format!(
+                "gannet: warning: no file in {} (TMPDIR) for lines of hosts that have to wait: {error}; other hosts may have to wait for them, too",
+                stdio::safe(&folder.to_string_lossy())
+            ));
         }
         desk.speak(progress);
         if !feeding && desk.jobs.in_flight() == 0 {
@@ -153,7 +168,11 @@ pub fn drive(
         if called_off.is_some_and(|since| now.duration_since(since) > GRACE) {
             break;
         }
-        let timeout = patience(desk, progress, &bounds, now, called_off);
+        let mut timeout = patience(desk, progress, &bounds, now, called_off);
+        if begun && feed.aside().is_some() {
+            // Once the fetcher works on them, their hosts may have more.
+            timeout = Duration::ZERO;
+        }
         if starved {
             feed.watch(fetcher.registry());
         }
@@ -171,6 +190,7 @@ pub fn drive(
             found.look(fetcher.host_stats());
         }
     }
+    desk.counts.unbegun += feed.aside().map_or(0, Aside::lines);
     ended
 }
 

@@ -1,6 +1,6 @@
 //! The places of the desk: which are taken, which are free, and what is lifted out for a moment.
 //!
-//! Owns the jobs and the fetcher's name for each. Never knows what happens to them.
+//! Owns the jobs, the fetcher's name for each, and how many there are of each host. Never knows what happens to them.
 #![expect(
     clippy::indexing_slicing,
     reason = "a place is never taken away: who has a number got it from `take`, by way of the request's tag"
@@ -10,6 +10,7 @@ use std::ops::{Index, IndexMut};
 use std::rc::Rc;
 
 use super::job::{Job, Place, Terms};
+use crate::engine::HostKey;
 use crate::fetch::Ticket;
 
 /// All places.
@@ -19,6 +20,9 @@ pub struct Jobs {
     places: Vec<Box<Job>>,
     /// Of those that the fetcher has.
     tickets: Vec<Option<Ticket>>,
+    /// The host of each one's own URL, by its index, and how many there are of each.
+    hosts: Vec<Option<usize>>,
+    of_host: Vec<u64>,
     free: Vec<usize>,
     /// Stands where a job is lifted out.
     blank: Option<Box<Job>>,
@@ -30,6 +34,7 @@ impl Jobs {
         let number = self.free.pop().unwrap_or_else(|| {
             self.places.push(Box::default());
             self.tickets.push(None);
+            self.hosts.push(None);
             self.places.len() - 1
         });
         let job = &mut self[number];
@@ -39,8 +44,22 @@ impl Jobs {
     }
 
     /// The fetcher has it.
-    pub fn begin(&mut self, number: usize, ticket: Ticket) {
+    #[inline]
+    pub fn begin(&mut self, number: usize, ticket: Ticket, host: Option<HostKey>) {
         self.tickets[number] = Some(ticket);
+        let host = host.map(HostKey::index);
+        self.hosts[number] = host;
+        if let Some(host) = host {
+            if host >= self.of_host.len() {
+                self.of_host.resize(host + 1, 0);
+            }
+            self.of_host[host] += 1;
+        }
+    }
+
+    /// How many are under way whose own URL is this host's.
+    pub fn of_host(&self, host: HostKey) -> u64 {
+        self.of_host.get(host.index()).copied().unwrap_or(0)
     }
 
     /// The job of a ticket, if it is that one's still.
@@ -66,6 +85,9 @@ impl Jobs {
     /// The job is over; what its line weighed.
     pub fn release(&mut self, number: usize) -> u64 {
         self.tickets[number] = None;
+        if let Some(host) = self.hosts[number].take() {
+            self.of_host[host] -= 1;
+        }
         self.free.push(number);
         let job = &mut self[number];
         // Progress counts what arrives for those under way; this one is counted elsewhere.

@@ -182,7 +182,9 @@ impl Reading {
         let later = late.saturating_sub(soon);
         let clearly = later * 2 < longer && longer > calm.mean_time / 32;
         let as_soon = calm.mostly_bytes && later <= soon / 16;
-        as_soon || (before && later <= soon / 8) || (clearly && calm.body >= SOME_BYTES)
+        as_soon
+            || (before && later <= soon / 8 && later < longer)
+            || (clearly && calm.body >= SOME_BYTES)
     }
 
     /// The standard error of its mean time, in 1/1024.

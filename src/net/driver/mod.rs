@@ -252,11 +252,13 @@ impl<N: Net> Driver<N> {
         self.reach.get_or_insert_with(Reach::new);
     }
 
-    /// How many more requests are within reach of what runs.
+    /// How many more requests are within reach of what runs, where so many are held for nothing.
     #[cfg(feature = "cli")]
-    pub(crate) fn reaches(&self) -> usize {
+    pub(crate) fn reaches(&self, idle: usize) -> usize {
         match &self.reach {
-            Some(reach) => reach.get(self.engine.running()).saturating_sub(self.engine.held()),
+            Some(reach) => {
+                (reach.get(self.engine.running()) + idle).saturating_sub(self.engine.held())
+            }
             None => usize::MAX,
         }
     }

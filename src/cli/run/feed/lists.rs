@@ -25,6 +25,9 @@ use crate::cli::run::tell::Early;
 use crate::cli::values::Shard;
 use crate::fetch::{Body, Field, Profile, Request, mask};
 
+/// A line that was put aside and is longer than this leaves nothing behind.
+const LONG: usize = 64 * 1024;
+
 /// The entries of lists.
 pub struct BatchEntries {
     pub common: Common,
@@ -135,11 +138,12 @@ impl BatchEntries {
         room: &Room,
     ) -> Step {
         if !self.aside.is_empty() {
-            match self.aside.next(room, &mut self.raw) {
+            match self.aside.next(room, &desk.jobs, &mut self.raw) {
                 Ok(Some(number)) => return self.take_down(desk, request, number),
-                Ok(None) if self.aside.rests(room) => return Step::Rest,
+                Ok(None) if self.aside.rests(room, &desk.jobs) => return Step::Rest,
                 Ok(None) => {}
                 Err(error) => {
+                    desk.counts.unbegun += self.aside.lines();
                     self.aside = Aside::default();
                     return Step::Fatal(format!("can't read what was put aside: {error}"));
                 }
@@ -150,10 +154,7 @@ impl BatchEntries {
         }
         let bad = match self.read(read) {
             Got::Wait => return Step::Wait,
-            Got::Fatal(message) => {
-                self.ended = true;
-                return Step::Fatal(message);
-            }
+            Got::Fatal(message) => return Step::Fatal(message),
             Got::End => {
                 self.ended = true;
                 return match self.done.as_ref().and_then(Done::rest) {
@@ -210,12 +211,12 @@ impl BatchEntries {
         if !self.aside.is_empty()
             && bad.is_none()
             && parsed.is_ok()
-            && self.aside.puts(room, &request.url, number, &self.raw)
+            && self.aside.puts(room, &desk.jobs, &request.url, number, &self.raw)
         {
             return Step::Dealt;
         }
         let more = self.entry.more.take();
-        let index = take(desk, &self.common, number, &self.entry.url, &masked, more);
+        let index = take(desk, &self.common, number, (&self.entry.url, &masked), more);
         if let Some(message) = bad {
             let hint = "mend the line and run again with --resume";
             desk.early(index, &Early::new(Kind::BadLine, &message, hint));
@@ -232,12 +233,16 @@ impl BatchEntries {
     #[cold]
     fn take_down(&mut self, desk: &mut Desk, request: &mut Request, number: u64) -> Step {
         if entry::read(&self.raw, &mut self.entry) != Line::Entry {
+            // Of a glob, which is no line.
             self.entry.url = String::from_utf8_lossy(&self.raw).into_owned();
+        }
+        if self.raw.capacity() > LONG {
+            self.raw = Vec::new();
         }
         let parsed = request.url.set(&self.entry.url, &self.common.rules);
         let more = self.entry.more.take();
         let masked = mask(&self.entry.url);
-        let index = take(desk, &self.common, number, &self.entry.url, &masked, more);
+        let index = take(desk, &self.common, number, (&self.entry.url, &masked), more);
         if let Err(error) = parsed {
             refuse_url(desk, index, &error);
             return Step::Dealt;
@@ -333,8 +338,7 @@ fn take(
     desk: &mut Desk,
     common: &Common,
     number: u64,
-    url: &str,
-    masked: &str,
+    (url, masked): (&str, &str),
     more: Option<Box<More>>,
 ) -> usize {
     let index = desk.take(&common.terms);

@@ -1,8 +1,8 @@
 //! What to fetch next: entries of lists, or the URLs of the command line one after another.
 //!
 //! Owns numbering, and the turning of an entry into a job and a request. Reads no more than is
-//! wanted, but for what [`aside`] allows. Where entries come from is `lists`' for a batch and `typed`'s for the command line; what
-//! is asked of all of them is in `common`.
+//! wanted, but for what `aside` allows. Where entries come from is `lists`' for a batch and `typed`'s
+//! for the command line; what is asked of all of them is in `common`.
 
 mod aside;
 mod common;
@@ -10,16 +10,19 @@ mod lists;
 mod typed;
 mod upload;
 
+use std::io;
 use std::sync::Arc;
 
 use super::desk::Desk;
 use super::job::{Dest, GoOn, Job};
+use super::jobs::Jobs;
 use super::kind::Kind;
 use super::output::OWN_NAMES;
 use super::tell::Early;
 use crate::cli::run::advice;
 use crate::cli::sink::{FileError, Files};
-use crate::fetch::{Body, Fetcher, Profile, RangeSpec, Request, ResumeFrom, Ticket, Url, UrlError};
+use crate::engine::HostKey;
+use crate::fetch::{Body, Fetcher, Profile, RangeSpec, Request, ResumeFrom, Url, UrlError};
 
 pub use aside::{Aside, Room};
 pub use common::Common;
@@ -95,17 +98,32 @@ impl Feed {
     }
 
     /// A round of steps begins.
-    pub fn begin_round(&mut self, room: &Room, fetcher: &Fetcher) {
+    pub fn begin_round(&mut self, room: &Room, jobs: &Jobs, fetcher: &Fetcher) {
         if let Entries::Batch(batch) = &mut self.source {
-            batch.aside.begin_round(room, fetcher);
+            batch.aside.begin_round(room, jobs, fetcher);
         }
     }
 
     /// The last [`Step::Job`] is under way.
     #[inline]
-    pub fn begun(&mut self, room: &Room, fetcher: &Fetcher, ticket: Ticket) {
+    pub fn begun(&mut self, room: &Room, jobs: &Jobs, fetcher: &Fetcher, host: HostKey) {
         if let Entries::Batch(batch) = &mut self.source {
-            batch.aside.begun(room, fetcher, ticket, &self.request.url);
+            batch.aside.begun(room, jobs, fetcher, host, &self.request.url);
+        }
+    }
+
+    /// The lists can't be read on; what was put aside still comes.
+    pub fn end_lists(&mut self) {
+        if let Entries::Batch(batch) = &mut self.source {
+            batch.ended = true;
+        }
+    }
+
+    /// Why lines can't wait in a file, if that was not said yet.
+    pub fn trouble(&mut self) -> Option<io::Error> {
+        match &mut self.source {
+            Entries::Batch(batch) => batch.aside.trouble(),
+            Entries::Transfers(_) => None,
         }
     }
 
