@@ -565,7 +565,8 @@ fn results_and_disk_that_fail() {
     if cfg!(target_os = "linux") {
         let run = Gannet::new().args(["-i", "-", "--results", "/dev/full"]).stdin(&list).run();
         assert_eq!(run.code, 23, "{}", run.err);
-        assert!(run.err.contains("/dev/full"), "{}", run.err);
+        assert!(run.err.contains("can't write the results to /dev/full"), "{}", run.err);
+        assert!(run.err.contains("ended early: the results can't be written"), "{}", run.err);
         let run = Gannet::new().args(["-sS", "-o", "/dev/full", &server.url("/bytes/10")]).run();
         assert_eq!(run.code, 23, "{}", run.err);
     }

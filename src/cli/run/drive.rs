@@ -25,6 +25,9 @@ const MOST: Duration = Duration::from_millis(250);
 /// What is under way when it is called off has this long to end.
 const GRACE: Duration = Duration::from_millis(900);
 
+/// Why a run ends whose records can't be written.
+pub const UNRECORDED: &str = "the results can't be written; make room and go on with --resume";
+
 /// Why the loop came to its end.
 #[derive(Debug, Default)]
 pub struct Ended {
@@ -219,6 +222,9 @@ fn reason_to_end(
             other => format!("signal {other}"),
         };
         return Some((Some(signal), name));
+    }
+    if desk.output.unrecorded {
+        return Some((None, UNRECORDED.to_owned()));
     }
     if desk.output.closed {
         return Some((None, "the output is closed".to_owned()));

@@ -36,7 +36,7 @@ mod watch;
 use std::time::Instant;
 
 use desk::Desk;
-use drive::Ended;
+use drive::{Ended, UNRECORDED};
 use jobs::Jobs;
 use output::Output;
 use proxies::Proxies;
@@ -231,10 +231,13 @@ fn close(
         shared: summary::most_shared(fetcher.address_stats(), MOST_HOSTS),
         wall: setting.begun.elapsed(),
         cpu: stdio::cpu_time(),
-        ended: ended.why.as_deref(),
+        ended: ended.why.as_deref().or(desk.output.unrecorded.then_some(UNRECORDED)),
         colour: stdio::colours(setting.display.color),
     };
-    if desk.mode == Mode::Batch && setting.display.summary && !desk.output.closed {
+    if desk.mode == Mode::Batch
+        && setting.display.summary
+        && (!desk.output.closed || desk.output.unrecorded)
+    {
         say!("{}", stdio::wrapped(&summary.text(), stdio::stderr_width()));
     }
     if let Some(path) = &setting.records.summary {

@@ -26,6 +26,8 @@ pub struct Output {
     pub failed: bool,
     /// Standard output is closed: there is nobody to work for.
     pub closed: bool,
+    /// Records can't be written, which is no better: said at the end.
+    pub unrecorded: bool,
     /// Files of `-D` that were begun in this run.
     dumped: Vec<PathBuf>,
     /// `--resume`: what an earlier run wrote into a file of heads that several URLs share stays.
@@ -52,6 +54,7 @@ impl Output {
             files,
             failed: false,
             closed: false,
+            unrecorded: false,
             dumped: Vec::new(),
             resumes: false,
             held: 0,

@@ -260,6 +260,7 @@ impl Desk {
         // Nobody reads any more, or the disk is full: without records a batch has no sense.
         let first = !std::mem::replace(&mut self.output.closed, true);
         if first && error.kind() != std::io::ErrorKind::BrokenPipe {
+            self.output.unrecorded = true;
             let name = self.results.as_ref().map_or("", |results| results.name.as_str());
             self.said.push(format!("gannet: can't write the results to {name}: {error}"));
         }
