@@ -317,6 +317,21 @@ fn another_thread_resumes_what_was_paused() {
     consumer.join().unwrap();
 }
 
+/// What another thread has submitted is not over because no turn has taken it yet.
+#[test]
+fn a_fetcher_with_orders_is_not_idle() {
+    let server = spawn(Script::new()).unwrap();
+    let mut fetcher = Fetcher::new(Options::tiny()).unwrap();
+    let remote = fetcher.remote(4).unwrap();
+    assert!(fetcher.is_idle());
+    remote.submit(request(&server.url("/bytes/3"), 7, Profile::default())).unwrap();
+    assert!(!fetcher.is_idle());
+    let response = fetcher.next().unwrap().expect("the order");
+    assert_eq!((response.ticket.tag, response.body.len()), (7, 3));
+    assert!(fetcher.is_idle());
+    assert!(fetcher.next().unwrap().is_none());
+}
+
 #[test]
 fn a_whole_response_says_how_long_it_took_and_which_status_came() {
     let server = spawn(Script::new()).unwrap();

@@ -161,8 +161,13 @@ impl Fetcher {
         self.driver.engine().running()
     }
 
-    /// Whether it has nothing to do.
+    /// Whether it has nothing to do: nothing is under way, and nothing waits that a visitor or another thread has
+    /// submitted.
     pub fn is_idle(&self) -> bool {
+        #[cfg(feature = "remote")]
+        if self.orders.as_ref().is_some_and(|orders| orders.wants_turn(true)) {
+            return false;
+        }
         self.state.len() == 0 && self.state.places.queued.is_empty()
     }
 

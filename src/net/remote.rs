@@ -237,7 +237,8 @@ impl<T> Remote<T> {
         })
     }
 
-    /// Wakes the loop: the turn that is waiting returns, or the next one does not wait.
+    /// Wakes the loop: the turn that is waiting returns, or the next one does not wait. Takes no lock, so it does not
+    /// tell whether the loop is gone; then it does nothing.
     pub fn wake(&self) -> Result<(), RemoteError> {
         self.channel.waker.wake().map_err(|_| RemoteError::Closed)
     }
