@@ -75,7 +75,7 @@ impl Default for LimitConfig {
 
 /// What a server did that says "too much at once".
 ///
-/// The caller keeps to DESIGN section 6 on what counts: no stale reuse, no cancelled loser of a
+/// What counts is up to the caller: no stale reuse, no cancelled loser of a
 /// race, no address that never worked, and no 429 (that paces).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
