@@ -121,5 +121,33 @@ pub struct Note {
 }
 
 pub fn write_note(part: &Path, note: &Note) -> io::Result<()> {
-    fs::write(note_name(part), serde_json::to_vec(note)?)
+    let name = note_name(part);
+    // Half of one, on a full disk, is worth nothing.
+    fs::write(&name, serde_json::to_vec(note)?).inspect_err(|_| {
+        let _ = fs::remove_file(&name);
+    })
+}
+
+/// By what the part of this URL can be continued.
+pub fn read_note(part: &Path, url: &str) -> Option<Validator> {
+    let note: Note = serde_json::from_slice(&fs::read(note_name(part)).ok()?).ok()?;
+    if note.url != url {
+        return None;
+    }
+    match (note.etag, note.last_modified) {
+        (Some(etag), _) => Some(Validator::ETag(etag.into_bytes().into())),
+        (None, Some(date)) => Some(Validator::LastModified(date.into_bytes().into())),
+        (None, None) => None,
+    }
+}
+
+/// The note goes; whether there was one. An error: it is still there.
+pub fn forget_note(part: &Path) -> io::Result<bool> {
+    let name = note_name(part);
+    match fs::remove_file(&name) {
+        Ok(()) => Ok(true),
+        // Also a name that is too long to be one.
+        Err(_) if fs::symlink_metadata(&name).is_err() => Ok(false),
+        Err(error) => Err(error),
+    }
 }

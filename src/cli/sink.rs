@@ -13,11 +13,10 @@ use super::hash::fingerprint;
 use super::kept::Kept;
 use super::lock;
 use super::part::{
-    Leftover, Note, changed_since, has_other_names, is_named, keep_mode, led_to, note_name,
-    part_name, with_suffix, write_note,
+    Leftover, Note, changed_since, forget_note, has_other_names, is_named, keep_mode, led_to,
+    part_name, read_note, with_suffix, write_note,
 };
 use super::plan::Existing;
-use crate::fetch::Validator;
 
 /// A file that grows beyond this has its validator kept beside it, so that even a killed run can be continued.
 const NOTE_AFTER: u64 = 256 * 1024;
@@ -175,10 +174,6 @@ impl Files {
         if let Some(there) = there {
             keep_mode(&there, &opened);
         }
-        // A note of an earlier run is about other bytes.
-        if meta.is_some() || self.fsync {
-            let _ = fs::remove_file(note_name(&part));
-        }
         let way = Way::Part(Part { name: part, key, note: None, noted: false, fresh: asked });
         Ok(FileSink { path, file: opened, written: 0, way })
     }
@@ -262,6 +257,12 @@ impl Files {
                     fs::remove_file(&part).map_err(failed)?;
                     continue;
                 }
+                // Before the first of its bytes goes: whatever kills us in between, no validator may
+                // stand beside bytes of another version, which the next run would go on with.
+                let forgot = forget_note(&part).map_err(failed)?;
+                if forgot && self.fsync {
+                    sync_folder(&part).map_err(failed)?;
+                }
                 file.set_len(0).map_err(failed)?;
                 return Ok((part, file));
             }
@@ -295,13 +296,8 @@ impl Files {
         if !OpenOptions::new().write(true).open(&part).is_ok_and(|file| lock::claim(&file)) {
             return None;
         }
-        let note: Note = serde_json::from_slice(&fs::read(note_name(&part)).ok()?).ok()?;
-        let validator = match (note.etag, note.last_modified) {
-            (Some(etag), _) => Validator::ETag(etag.into_bytes().into()),
-            (None, Some(date)) => Validator::LastModified(date.into_bytes().into()),
-            (None, None) => return None,
-        };
-        (length > 0 && note.url == url).then_some(Leftover { offset: length, validator })
+        let validator = read_note(&part, url)?;
+        (length > 0).then_some(Leftover { offset: length, validator })
     }
 
     /// The file is whole: it gets its name.
@@ -335,13 +331,10 @@ impl Files {
         let Way::Part(part) = way else { return Ok(path) };
         let path = self.name(&part.name, path, part.fresh.as_deref())?;
         if part.noted {
-            let _ = fs::remove_file(note_name(&part.name));
+            let _ = forget_note(&part.name);
         }
-        if self.fsync
-            && let Some(parent) = path.parent()
-        {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed(&path))?;
+        if self.fsync {
+            sync_folder(&path).map_err(failed(&path))?;
         }
         Ok(path)
     }
@@ -388,10 +381,10 @@ impl Files {
         };
         self.busy.remove(&part.key);
         if remove || sink.written == 0 {
-            let _ = fs::remove_file(&part.name);
             if part.noted {
-                let _ = fs::remove_file(note_name(&part.name));
+                let _ = forget_note(&part.name);
             }
+            let _ = fs::remove_file(&part.name);
             return;
         }
         if !part.noted
@@ -404,6 +397,13 @@ impl Files {
             self.left.1.push(part.name);
         }
     }
+}
+
+/// The names in the folder of this one, and those that are gone from it, reach the disk.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    File::open(parent)?.sync_all()
 }
 
 /// A file that we may not write is not replaced by another one of its name either.

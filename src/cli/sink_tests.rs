@@ -1,6 +1,7 @@
 //! What happens to files.
 
 use super::*;
+use crate::fetch::Validator;
 
 fn files(existing: Existing) -> (tempfile::TempDir, Files) {
     (tempfile::tempdir().unwrap(), Files::new(existing, true, false))

@@ -11,3 +11,4 @@ mod firewall;
 mod hosts;
 mod network;
 mod resume;
+mod versions;
