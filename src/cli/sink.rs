@@ -30,6 +30,8 @@ pub enum FileError {
     Collision(PathBuf),
     /// A URL that an earlier run has fetched has it.
     Kept(PathBuf),
+    /// The part that was to go on is no more what its rest was asked for.
+    Changed(PathBuf),
     /// The system says no.
     Io(PathBuf, io::Error),
 }
@@ -43,6 +45,9 @@ impl std::fmt::Display for FileError {
             }
             Self::Kept(path) => {
                 write!(f, "{} belongs to a URL that an earlier run has fetched", path.display())
+            }
+            Self::Changed(path) => {
+                write!(f, "{} was written by another, once its rest was asked for", path.display())
             }
             Self::Io(path, error) => write!(f, "can't write {}: {error}", path.display()),
         }
@@ -178,20 +183,33 @@ impl Files {
         Ok(FileSink { path, file: opened, written: 0, way })
     }
 
-    /// Goes on with what an earlier run left.
-    pub fn go_on(&mut self, path: &Path, offset: u64) -> Result<FileSink, FileError> {
+    /// Goes on with what an earlier run left of this URL.
+    pub fn go_on(
+        &mut self,
+        path: &Path,
+        url: &str,
+        left: &Leftover,
+    ) -> Result<FileSink, FileError> {
         let key = fingerprint(path.as_os_str().as_encoded_bytes());
         if !self.busy.insert(key) {
             return Err(FileError::Collision(path.to_owned()));
         }
         let part = part_name(path);
+        let offset = left.offset;
         let file = self.open(&part, |options| options.write(true)).and_then(|mut file| {
             if !lock::claim(&file) {
                 let error = io::Error::other("another process is writing it");
                 return Err(FileError::Io(part.clone(), error));
             }
+            // Between the question and its answer another URL of this name, or another process, may
+            // have begun the part anew with another version and have left it again.
+            let failed = |error| FileError::Io(part.clone(), error);
+            let length = file.metadata().map_err(failed)?.len();
+            if length < offset || read_note(&part, url).as_ref() != Some(&left.validator) {
+                return Err(FileError::Changed(part.clone()));
+            }
             let moved = file.set_len(offset).and_then(|()| file.seek(SeekFrom::Start(offset)));
-            moved.map(|_| file).map_err(|error| FileError::Io(part.clone(), error))
+            moved.map(|_| file).map_err(failed)
         });
         let file = file.inspect_err(|_| {
             self.busy.remove(&key);

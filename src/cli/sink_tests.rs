@@ -58,7 +58,7 @@ fn what_was_cut_can_go_on() {
         left,
         Leftover { offset: 3, validator: Validator::ETag(b"\"x\"".as_slice().into()) }
     );
-    let mut sink = files.go_on(&path, left.offset).unwrap();
+    let mut sink = files.go_on(&path, "u", &left).unwrap();
     let mut seen = Vec::new();
     sink.read_back(|bytes| seen.extend_from_slice(bytes)).unwrap();
     assert_eq!(seen, b"hel");

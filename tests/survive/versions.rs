@@ -5,7 +5,7 @@ use std::process::Command;
 
 use gannet::origin::{Action, At, Cut, How, Running, Script, When, pattern, spawn};
 
-use super::common::{Gannet, Run};
+use super::common::{Gannet, Run, records};
 
 const SIZE: usize = 2_000_000;
 const TARGET: &str = "/range/2000000";
@@ -118,6 +118,29 @@ fn no_validator_stays_beside_a_whole_file() {
             assert!(!left.iter().any(|name| name.contains("gannet-part")), "{etag:?}: {left:?}");
         }
     }
+}
+
+/// Two lines of one URL and one name have asked for the rest of the same part; the first gets
+/// another version, which is cut, before the second one's rest comes.
+#[test]
+fn a_part_that_another_line_began_anew_does_not_go_on() {
+    let mut answer = second(None);
+    answer.push(cut(1_200_000));
+    let server = server(&[answer]);
+    let command = Gannet::new().args(["-i", "list", "--results", "r", "-o", "{name}", "--resume"]);
+    let command = command.args(["--retry", "0", "--per-host", "1"]);
+    let url = server.url(TARGET);
+    fs::write(command.path("list"), format!("{url}\n")).unwrap();
+    assert_eq!(command.run().code, 1);
+    fs::write(command.path("list"), format!("{url}\n{url}\n")).unwrap();
+    let run = command.run();
+    assert_eq!(run.code, 1, "{}", run.err);
+    let kinds: Vec<_> = records(&fs::read_to_string(run.path("r")).unwrap())
+        .iter()
+        .map(|record| record["error"]["kind"].as_str().unwrap_or("ok").to_owned())
+        .collect();
+    assert_eq!(kinds, ["eof_in_body", "output_collision"], "{}", run.err);
+    assert!(is_second(&fs::read(run.path("2000000.gannet-part")).unwrap()));
 }
 
 /// The old validator is gone before the first of its bytes is: a kill between any two system calls

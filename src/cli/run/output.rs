@@ -111,7 +111,7 @@ impl Output {
         let mut sink = match std::mem::replace(&mut job.out.go_on, GoOn::No) {
             GoOn::No => self.files.begin(&path, shared, fresh)?,
             GoOn::Part(left) => {
-                let sink = self.files.go_on(&path, left.offset)?;
+                let sink = self.files.go_on(&path, &job.asked.url, &left)?;
                 job.received
                     .take_up(left.offset, |note| sink.read_back(note))
                     .map_err(|error| FileError::Io(path.clone(), error))?;
@@ -245,7 +245,9 @@ impl Output {
             FileError::Exists(_) => {
                 (Kind::OutputExists, "--clobber overwrites, --no-clobber finds another name")
             }
-            FileError::Collision(_) | FileError::Kept(_) => (Kind::OutputCollision, OWN_NAMES),
+            FileError::Collision(_) | FileError::Kept(_) | FileError::Changed(_) => {
+                (Kind::OutputCollision, OWN_NAMES)
+            }
             FileError::Io(_, error) => {
                 self.failed = true;
                 let hint = match error.kind() {
