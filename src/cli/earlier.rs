@@ -54,6 +54,8 @@ pub struct Done {
     pub again: u64,
     /// How many failed and stay so: their kind or status was not asked for.
     pub left: u64,
+    /// And how many because they are of other shards.
+    pub elsewhere: u64,
     /// Whether a torn line was mended.
     pub mended: bool,
     /// What takes the place of the results, where they have to change.
@@ -210,7 +212,9 @@ impl Done {
 
     /// Whether a record stays; then it counts as done.
     fn take(&mut self, record: &Line<'_>, resume: &Resume) -> bool {
-        if resume.chooses(failed_as(record.ok, record.error.as_ref()), record.status) {
+        let chosen = resume.chooses(failed_as(record.ok, record.error.as_ref()), record.status);
+        // What this run does not come to would be lost.
+        if chosen && resume.comes_to(&record.url) {
             self.again += 1;
             return false;
         }
@@ -224,7 +228,8 @@ impl Done {
                 ResumeKey::Id => self.set.insert(by_id(record.id.map(RawValue::get), &record.url)),
             };
         self.count += u64::from(fresh);
-        self.left += u64::from(fresh && !record.ok);
+        self.left += u64::from(fresh && !record.ok && !chosen);
+        self.elsewhere += u64::from(fresh && !record.ok && chosen);
         fresh
     }
 
@@ -330,7 +335,7 @@ mod tests {
     use crate::cli::plan::StatusClass;
 
     fn resume(key: ResumeKey) -> Resume {
-        Resume { key, kinds: Vec::new(), statuses: Vec::new() }
+        Resume { key, kinds: Vec::new(), statuses: Vec::new(), portion: None }
     }
 
     fn line(n: u64, url: &str, kind: Option<&str>, status: u16) -> String {

@@ -11,10 +11,10 @@ use super::entry::{self, Entry};
 use super::glob::Glob;
 use super::lexer::config_line;
 use super::lines::{Lines, Next};
-use super::plan::{Resume, StatusClass};
+use super::plan::{Portion, Resume, StatusClass};
 use super::template::{Template, Values};
-use super::values::ResumeKey;
-use crate::fetch::Field;
+use super::values::{ResumeKey, Shard};
+use crate::fetch::{Field, UrlRules};
 
 /// The keys of a JSON line, as the manual lists them.
 const KEYS: &[&str] = &[
@@ -118,7 +118,7 @@ fn json(line: &[u8], entry: &Entry) {
 /// Invariant: results of an earlier run, torn or doubled as they may be, are mended once and for good, and not before they are written to: what stays are
 /// whole lines of the old file in their order, as many as count as done; reading it again changes nothing.
 ///
-/// Input: a byte that says what is to be fetched again, the file.
+/// Input: a byte that says what is to be fetched again, and whether by a part of the list, the file.
 pub fn resume(data: &[u8]) {
     let [flags, text @ ..] = data else { return };
     let resume = Resume {
@@ -129,6 +129,8 @@ pub fn resume(data: &[u8]) {
         } else {
             vec![StatusClass { low: 500, high: 599 }]
         },
+        portion: (flags & 16 != 0)
+            .then(|| Portion { shard: Shard { index: 1, of: 2 }, rules: UrlRules::default() }),
     };
     let folder = std::env::temp_dir().join(format!("gannet-resume-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder for the file");

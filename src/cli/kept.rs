@@ -25,6 +25,7 @@ pub struct Kept {
 /// What is read of a record.
 #[derive(Deserialize)]
 struct Line {
+    url: String,
     ok: bool,
     status: Option<u16>,
     error: Option<LineError>,
@@ -55,7 +56,8 @@ impl Kept {
                 && let Some(output) = &record.output
             {
                 let failed = failed_as(record.ok, record.error.as_ref());
-                if !self.resume.chooses(failed, record.status) {
+                let chosen = self.resume.chooses(failed, record.status);
+                if !(chosen && self.resume.comes_to(&record.url)) {
                     names.push(print(Path::new(output)));
                 }
             }
@@ -82,10 +84,10 @@ mod tests {
     fn files_of_records_that_stay_are_kept_however_they_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("r");
-        let text = "{\"ok\":true,\"status\":200,\"output\":\"out/a\"}\n\
-            {\"ok\":true,\"status\":404,\"output\":\"./out//b \\u00e9\"}\n\
-            {\"ok\":false,\"status\":500,\"error\":{\"kind\":\"status_exhausted\",\"x\":1},\"output\":\"out/c\"}\n\
-            {\"ok\":true,\"status\":200}\ntorn{\n";
+        let text = "{\"url\":\"http://a/\",\"ok\":true,\"status\":200,\"output\":\"out/a\"}\n\
+            {\"url\":\"http://a/\",\"ok\":true,\"status\":404,\"output\":\"./out//b \\u00e9\"}\n\
+            {\"url\":\"http://a/\",\"ok\":false,\"status\":500,\"error\":{\"kind\":\"status_exhausted\",\"x\":1},\"output\":\"out/c\"}\n\
+            {\"url\":\"http://a/\",\"ok\":true,\"status\":200}\ntorn{\n";
         std::fs::write(&results, text).unwrap();
         let here = std::env::current_dir().unwrap();
         let kept = |kinds: &[&str], statuses: &[StatusClass]| {
@@ -93,6 +95,7 @@ mod tests {
                 key: ResumeKey::N,
                 kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
                 statuses: statuses.to_vec(),
+                portion: None,
             };
             let mut kept = Kept::new(&results, &resume);
             let whole = here.join("out/a");

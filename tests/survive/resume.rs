@@ -358,6 +358,93 @@ fn failures_that_stay_are_told_of() {
     assert!(!run.err.contains("stays so"), "{}", run.err);
 }
 
+/// Results of the whole list that are taken up part by part: each part fetches its own failures
+/// again, and leaves the others' records as they are.
+#[test]
+fn a_part_leaves_the_failures_of_others_alone() {
+    for key in ["n", "url", "id"] {
+        let script = Script::new().rule(When::prefix("/delay").attempt(1), [Action::Status(500)]);
+        let server = spawn(script).unwrap();
+        let port = server.addr().port();
+        let gannet = Gannet::new();
+        let mut list: Vec<String> = (0..60)
+            .map(|n| {
+                let path = if n % 3 == 0 { "delay/1/1" } else { "bytes/1" };
+                format!("http://user:word@h{}.example:{port}/{path}?{n}", n % 10)
+            })
+            .collect();
+        // What can't be fetched, with a host and without one.
+        list.extend((0..10).map(|n| format!("{{\"url\":\"http://b{n}.example/\",\"x\":1}}")));
+        list.extend(["http://not a url/", "{\"url\":\"\",\"x\":1}"].map(str::to_owned));
+        fs::write(gannet.path("list"), list.join("\n")).unwrap();
+        let known = format!("*:{port}:127.0.0.1");
+        let command = gannet.args(["-i", "list", "--results", "r", "--retry", "0"]);
+        let command = command.args(["--resolve", &known, "--exit-zero"]);
+        assert_eq!(command.run().code, 0);
+        let lines = |run: &Run| -> Vec<String> {
+            let text = fs::read_to_string(run.path("r")).unwrap();
+            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            lines.sort_by_key(|line| records(line)[0]["n"].as_u64());
+            assert_eq!(lines.len(), list.len(), "each once");
+            lines
+        };
+        let failed = |lines: &[String]| {
+            let bad = |line: &&String| records(line)[0]["ok"] == false;
+            lines.iter().filter(bad).cloned().collect::<Vec<_>>()
+        };
+        let mut before = lines(&command.args(["--resume", "--resume-kinds", "refused"]).run());
+        assert_eq!(failed(&before).len(), 32);
+        let mut other = 0;
+        for part in 1..=3 {
+            let shard = format!("{part}/3");
+            let more = ["--resume", "--resume-key", key, "--shard", &shard];
+            let run = command.args(more).run();
+            assert_eq!(run.code, 0, "{}", run.err);
+            let after = lines(&run);
+            let again = before.iter().zip(&after).filter(|(one, other)| one != other).count();
+            let stay = failed(&before).len() - again;
+            other += again;
+            assert!(again > 0 && stay > 0, "{again} and {stay}: such hosts are in all parts");
+            for says in [
+                format!("{again} URLs of the earlier run are fetched again"),
+                format!("{stay} URLs of the earlier run failed and stay so: of other shards"),
+            ] {
+                assert!(run.err.contains(&says), "{says}: {}", run.err);
+            }
+            before = after;
+        }
+        assert_eq!(other, 32, "each failure was of one part");
+        assert_eq!(failed(&before).len(), 12, "what can't be fetched");
+    }
+}
+
+/// Failures of other parts are no failures of this one.
+#[test]
+fn failures_of_others_do_not_count_for_the_exit_status() {
+    let server =
+        spawn(Script::new().rule(When::prefix("/bytes/2"), [Action::Status(500)])).unwrap();
+    let port = server.addr().port();
+    let gannet = Gannet::new();
+    let list: String =
+        (0..9).map(|n| format!("http://h{n}.example:{port}/bytes/{}\n", n % 3)).collect();
+    fs::write(gannet.path("list"), list).unwrap();
+    let known = format!("*:{port}:127.0.0.1");
+    let command = gannet.args(["-i", "list", "--results", "r", "--retry", "0"]);
+    let command = command.args(["--resolve", &known]);
+    assert_eq!(command.run().code, 1);
+    let mut came = 0;
+    for part in 1..=9 {
+        let before = fs::read_to_string(gannet.path("r")).unwrap();
+        let run = command.args(["--resume", "--shard", &format!("{part}/9")]).run();
+        let after = fs::read_to_string(gannet.path("r")).unwrap();
+        assert_eq!(after.lines().count(), 9, "{part}: {}", run.err);
+        let again = after.lines().filter(|line| !before.contains(line)).count();
+        assert_eq!(run.code, i32::from(again > 0), "{part}: {}", run.err);
+        came += again;
+    }
+    assert_eq!(came, 3, "each by one part");
+}
+
 /// `--fsync`: the file's bytes, its name, and the record reach the disk in this order.
 #[test]
 fn fsync_comes_before_the_name_and_the_record_after_it() {

@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 
 use super::options::{ask, display, engine, is_one_file, keep, records, value};
 use super::{
-    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Meter, Mode, Plan, Records, Source,
-    Target, Transfers, Upload, Usage, Way, Where, no_glob, usage,
+    Ask, Batch, Command, Continue, Display, Group, Hosts, List, Meter, Mode, Plan, Portion,
+    Records, Source, Target, Transfers, Upload, Usage, Way, Where, no_glob, usage,
 };
 use crate::cli::args::Args;
 use crate::cli::exit::Exit;
@@ -371,7 +371,10 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
         return usage("-C with an offset is for transfers; with -i use -C - or --resume");
     }
     let auth_hosts = auth_hosts(&args, &ask)?;
-    let records = records(&args)?;
+    let mut records = records(&args)?;
+    if let Some(resume) = &mut records.resume {
+        resume.portion = args.input.shard.map(|shard| Portion { shard, rules: ask.rules });
+    }
     refuse_over_lists(&lists, &records)?;
     let output = batch_output(&args)?;
     let to_stdout = output == Where::Stdout;

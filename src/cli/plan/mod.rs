@@ -18,8 +18,9 @@ pub use build::plan;
 
 use super::exit::Exit;
 use super::glob::Glob;
+use super::hash::in_shard;
 use super::values::{BodyForm, Budget, Rate, ResumeKey, Shard, When};
-use crate::fetch::{Network, Profile, UrlRules};
+use crate::fetch::{Network, Profile, Url, UrlRules};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -485,6 +486,8 @@ pub struct Resume {
     pub kinds: Vec<String>,
     /// Statuses to fetch again.
     pub statuses: Vec<StatusClass>,
+    /// `--shard`: nothing of other parts is fetched again, whatever came of it.
+    pub portion: Option<Portion>,
 }
 
 impl Resume {
@@ -502,6 +505,11 @@ impl Resume {
             || status.is_some_and(|status| self.statuses.iter().any(|class| class.holds(status)))
     }
 
+    /// Whether this run would come to the URL of such a record.
+    pub fn comes_to(&self, url: &str) -> bool {
+        self.portion.is_none_or(|portion| portion.holds(url))
+    }
+
     /// The options that choose.
     pub fn choice(&self) -> String {
         let statuses: Vec<String> = self.statuses.iter().map(ToString::to_string).collect();
@@ -510,6 +518,22 @@ impl Resume {
         let given: Vec<String> =
             given.map(|(option, values)| format!("{option} {}", values.join(","))).collect();
         given.join(" or ")
+    }
+}
+
+/// The part of a list that is fetched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Portion {
+    pub shard: Shard,
+    pub rules: UrlRules,
+}
+
+impl Portion {
+    /// Whether what stands for a URL in a record belongs to it: by its host. What is no URL has
+    /// none, and is the first one's.
+    pub fn holds(&self, url: &str) -> bool {
+        Url::parse(url, &self.rules)
+            .map_or(self.shard.index == 1, |url| in_shard(url.host(), self.shard))
     }
 }
 

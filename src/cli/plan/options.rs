@@ -486,7 +486,12 @@ pub(super) fn records(args: &Args) -> Result<Records, Usage> {
                 "--resume-kinds: '{unknown}' is no kind of failure: records have it as error.kind (refused, status_exhausted …), docs/errors.md lists all, and gannet --help KIND explains one"
             ));
         }
-        Some(Resume { key: records.resume_key.unwrap_or(ResumeKey::N), kinds, statuses })
+        Some(Resume {
+            key: records.resume_key.unwrap_or(ResumeKey::N),
+            kinds,
+            statuses,
+            portion: None,
+        })
     } else {
         None
     };

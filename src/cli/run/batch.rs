@@ -177,6 +177,14 @@ fn earlier(setting: &mut Setting) -> Result<Option<Done>, Refusal> {
         );
         setting.warnings.push(format!("{failed}: not of {}", resume.choice()));
     }
+    if done.elsewhere > 0 && !setting.display.silent {
+        let failed = Number(
+            done.elsewhere,
+            "URL of the earlier run failed and stays so: of another shard",
+            "URLs of the earlier run failed and stay so: of other shards",
+        );
+        setting.warnings.push(failed.to_string());
+    }
     Ok(Some(done))
 }
 

@@ -16,7 +16,7 @@ use crate::cli::glob::Glob;
 use crate::cli::hash::in_shard;
 use crate::cli::lines::{Lines, Next};
 use crate::cli::names;
-use crate::cli::plan::{Continue, List, Where};
+use crate::cli::plan::{Continue, List, Portion, Where};
 use crate::cli::run::desk::Desk;
 use crate::cli::run::job::{Asked, Dest, Dump};
 use crate::cli::run::kind::Kind;
@@ -193,16 +193,18 @@ impl BatchEntries {
         } else {
             Ok(())
         };
-        if let (Some(shard), None, Ok(())) = (self.shard, &bad, &parsed)
-            && !in_shard(request.url.host(), shard)
-        {
-            desk.counts.elsewhere += 1;
-            return Step::Dealt;
-        }
-        // Lines that are no URLs have no host: the first shard reports them.
-        if self.shard.is_some_and(|shard| shard.index != 1) && (bad.is_some() || parsed.is_err()) {
-            desk.counts.elsewhere += 1;
-            return Step::Dealt;
+        if let Some(shard) = self.shard {
+            let ours = match (&bad, &parsed) {
+                (None, Ok(())) => in_shard(request.url.host(), shard),
+                // What is no URL has no host: the first shard reports it.
+                (None, Err(_)) => shard.index == 1,
+                // As its record tells, which a later run judges by that.
+                (Some(_), _) => Portion { shard, rules: self.common.rules }.holds(&masked),
+            };
+            if !ours {
+                desk.counts.elsewhere += 1;
+                return Step::Dealt;
+            }
         }
         let number = match self.done.as_mut().map_or(Ok(*n), |done| done.number(*n)) {
             Ok(number) => number,
