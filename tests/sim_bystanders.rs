@@ -122,3 +122,51 @@ fn a_host_that_asks_for_a_pause_leaves_its_neighbours_alone() {
         assert!(took < QUICK * 4000 / 32 * 3 / 2, "{took:?}");
     }
 }
+
+/// Hosts that accept connections and say nothing, so many that six for each were more than there may be
+/// in all, and, a while later, a few that are well. Be the silent ones known at once, or one after the other.
+#[test]
+fn silent_hosts_leave_room_for_others() {
+    for at_once in [true, false] {
+        let mut net = Net::new(1);
+        let address = |host: u16| format!("192.0.{}.{}", host / 250, host % 250 + 1);
+        for host in 0..205 {
+            let server = Server::new(move |_| match host {
+                0..200 => Answer::ok("late").after(HOUR),
+                _ => Answer::ok("quick").after(QUICK),
+            });
+            net.serve(format!("{}:80", address(host)).parse().unwrap(), server);
+        }
+        let config = Config { max_jobs: 10_000, ..Config::default() };
+        let most = config.max_connections as usize;
+        let mut driver = Driver::new(Engine::new(config), net, DriverConfig::default());
+        let mut served = Served::default();
+        let turn_until = |driver: &mut Driver<Net>, served: &mut Served, until| {
+            while driver.now() - Instant::ZERO < until && driver.engine().held() > 0 {
+                driver.turn(Some(QUICK), served).unwrap();
+                served.now = driver.now();
+            }
+        };
+        for host in 0..200 {
+            let key = driver.host(&Origin { scheme: Scheme::Http, host: &address(host), port: 80 });
+            for n in 0..10 {
+                driver.submit(&Request::get(key, "/late").tag(n)).unwrap();
+            }
+            if !at_once {
+                let until = Duration::from_millis(10) * u32::from(host);
+                turn_until(&mut driver, &mut served, until);
+            }
+        }
+        turn_until(&mut driver, &mut served, Duration::from_secs(5));
+        let open = driver.engine().connections();
+        assert!((200..most - 50).contains(&open), "{open} for silent hosts, of {most}");
+        for host in 200..205 {
+            let key = driver.host(&Origin { scheme: Scheme::Http, host: &address(host), port: 80 });
+            for tag in 10..110 {
+                driver.submit(&Request::get(key, "/quick").tag(tag)).unwrap();
+            }
+        }
+        turn_until(&mut driver, &mut served, Duration::from_secs(7));
+        assert_eq!(served.at.len(), 500, "at once: {at_once}");
+    }
+}

@@ -1,8 +1,8 @@
 //! The cap of all connections: how many there may be in all, and who makes room.
 //!
-//! Owns the configured cap, its lowering while the machine is short of sockets, and which idle
-//! connection is closed for the sake of a host that needs one. Never opens anything, and never
-//! takes a connection from a request: only idle ones give way.
+//! Owns the configured cap, its lowering while the machine is short of sockets, which hosts have to do
+//! with one connection, and which idle one is closed for the sake of a host that needs one. Never opens
+//! anything, and never takes a connection from a request: only idle ones give way.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "connections are counted in `u32` since `max_connections` is one"
@@ -58,6 +58,17 @@ impl Engine {
             self.cap_rest = CAP_REST;
         }
         (self.conns.len() as u32) < self.cap
+    }
+
+    /// Whether a host that was never heard has a connection, and half of all that there may be are in use.
+    /// Silent hosts would else take all, six each, before others have their first: what was sent on
+    /// them holds them for the whole time-out.
+    pub(super) fn has_to_do_with_one(&self, host: HostKey) -> bool {
+        let host = &self.hosts[host];
+        host.slots() > 0
+            && !host.has_served()
+            && host.busy == host.unheard
+            && self.conns.len() as u32 - self.idle.len() >= self.cap / 2
     }
 
     /// Makes room for a connection of `host`: closes the longest idle connection of another one.

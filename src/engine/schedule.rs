@@ -159,9 +159,10 @@ impl Engine {
             self.host_timers.set(key.index(), at);
             return Step::Blocked;
         }
-        if self.conns.len() as u32 >= self.cap
-            && !self.raise_cap(key, now)
-            && !self.make_room(key, now)
+        if self.has_to_do_with_one(key)
+            || (self.conns.len() as u32 >= self.cap
+                && !self.raise_cap(key, now)
+                && !self.make_room(key, now))
         {
             // Who has a connection goes on with it; its next answer asks again. Only a host that
             // has none holds up those behind it.
