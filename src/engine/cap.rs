@@ -60,7 +60,7 @@ impl Engine {
         (self.conns.len() as u32) < self.cap
     }
 
-    /// Whether a host that was never heard has a connection, and half of all that there may be are in use.
+    /// Whether a host that was never heard has a connection, and others use half of all that there may be.
     /// Silent hosts would else take all, six each, before others have their first: what was sent on
     /// them holds them for the whole time-out.
     pub(super) fn has_to_do_with_one(&self, host: HostKey) -> bool {
@@ -68,7 +68,8 @@ impl Engine {
         host.slots() > 0
             && !host.has_served()
             && host.busy == host.unheard
-            && self.conns.len() as u32 - self.idle.len() >= self.cap / 2
+            && (self.conns.len() as u32).saturating_sub(self.idle.len() + host.slots())
+                >= self.cap / 2
     }
 
     /// Makes room for a connection of `host`: closes the longest idle connection of another one.
