@@ -304,10 +304,12 @@ impl Done {
         Ok(free)
     }
 
-    /// To be asked at the end of the list: whether it was shorter than what is done.
-    pub fn rest(&self) -> Option<u64> {
+    /// To be asked at the end of the list, which has `n` entries: the first that is done and not
+    /// in it.
+    pub fn rest(&self, n: u64) -> Option<u64> {
         let first = self.intervals.first_key_value().map(|(first, _)| *first);
-        first.filter(|_| self.key == Some(ResumeKey::N))
+        // A stretch that the list ends in has begun before its end.
+        first.filter(|_| self.key == Some(ResumeKey::N)).map(|first| first.max(n.saturating_add(1)))
     }
 }
 
@@ -381,7 +383,7 @@ mod tests {
                 "{n}"
             );
         }
-        assert_eq!(done.rest(), None);
+        assert_eq!(done.rest(10), None);
     }
 
     #[test]
@@ -400,7 +402,12 @@ mod tests {
         assert!(done.has(3, None, "http://a/3").unwrap_err().contains("another list"));
         let mut done = read(&text, &resume(ResumeKey::N)).0.unwrap();
         done.has(1, None, "http://a/1").unwrap();
-        assert_eq!(done.rest(), Some(1));
+        assert_eq!(done.rest(1), Some(2));
+        assert_eq!(read(&text, &resume(ResumeKey::N)).0.unwrap().rest(0), Some(1));
+        let later = line(9, "http://a/9", None, 200);
+        let mut later = read(&later, &resume(ResumeKey::N)).0.unwrap();
+        assert!(!later.has(1, None, "http://a/1").unwrap());
+        assert_eq!(later.rest(1), Some(9));
     }
 
     #[test]
@@ -443,7 +450,7 @@ mod tests {
         assert!(!by_id.has(1, None, "http://a/1").unwrap());
         let mut by_url = read(&text, &resume(ResumeKey::Url)).0.unwrap();
         assert!(by_url.has(9, None, "http://a/1").unwrap());
-        assert_eq!(by_url.rest(), None, "a list may be shorter");
+        assert_eq!(by_url.rest(0), None, "a list may be shorter");
     }
 
     /// A URL twice in the list has two records, of two numbers.

@@ -157,7 +157,7 @@ impl BatchEntries {
             Got::Fatal(message) => return Step::Fatal(message),
             Got::End => {
                 self.ended = true;
-                return match self.done.as_ref().and_then(Done::rest) {
+                return match self.done.as_ref().and_then(|done| done.rest(*n)) {
                     Some(first) => Step::Other(format!(
                         "the results hold entry {first}, and the list ends before: this is another list (--resume-key url or id resumes by those)"
                     )),
