@@ -9,7 +9,7 @@ use gannet::engine::{
 };
 use gannet::net::{Driver, DriverConfig};
 use gannet::proto::{Body, Head};
-use gannet::sim::{self, Answer, Net, Server};
+use gannet::sim::{self, Answer, Excess, How, Net, Server};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const HOST: &str = "192.0.2.1";
@@ -168,5 +168,45 @@ fn silent_hosts_leave_room_for_others() {
         }
         turn_until(&mut driver, &mut served, Duration::from_secs(7));
         assert_eq!(served.at.len(), 500, "at once: {at_once}");
+    }
+}
+
+/// A server that accepts connections and ends each one, and a list that is long: be it before it reads
+/// anything or then, whatever the requests are allowed, and however many connections are.
+#[test]
+fn who_ends_every_connection_is_not_stormed() {
+    let ending = |how| Server::new(move |_| Answer::ok("never").cut(0, how));
+    let servers: [(&str, &dyn Fn() -> Server); 3] = [
+        ("resets what it accepts", &|| ending(How::Fin).connections(0, Excess::Reset)),
+        ("resets what it reads", &|| ending(How::Reset)),
+        ("closes what it reads", &|| ending(How::Fin)),
+    ];
+    for (what, make) in servers {
+        for per_host in [PerHost::Auto { ceiling: Some(32), start: 6 }, PerHost::Fixed(8)] {
+            let mut net = Net::new(1);
+            let address = format!("{HOST}:80").parse().unwrap();
+            net.serve(address, make());
+            let config = Config { per_host, max_jobs: 10_000, ..Config::default() };
+            let mut driver = Driver::new(Engine::new(config), net, DriverConfig::default());
+            let host = driver.host(&Origin { scheme: Scheme::Http, host: HOST, port: 80 });
+            for tag in 0..3000 {
+                driver.submit(&Request::get(host, "/").tag(tag)).unwrap();
+            }
+            let mut served = Served::default();
+            let mut before = 0;
+            for second in 1..10 {
+                let until = Instant::ZERO + Duration::from_secs(second);
+                while driver.now() < until {
+                    driver.turn(Some(until - driver.now()), &mut served).unwrap();
+                }
+                let server = driver.net().server(address).unwrap();
+                let all = server.accepted() + server.turned_away();
+                let most = if second == 1 { 16 + 8 + 10 } else { 11 };
+                assert!(all - before <= most, "{what}, {per_host:?}: {all} after {second} s");
+                println!("{what}, {per_host:?}: {}", all - before);
+                before = all;
+            }
+            assert!(before > 16, "{what}, {per_host:?}: {before} are few");
+        }
     }
 }

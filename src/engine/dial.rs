@@ -168,6 +168,7 @@ impl Engine {
         let dns = (core::mem::take(took), *stale);
         let dial = Dial::new(key, addresses, *winner, now, until, dns);
         host.dials += 1;
+        host.spurned.opens(now);
         host.stats.peak = host.stats.peak.max(host.slots());
         let dial = self.dials.insert(dial);
         self.race_on(dial, now, handler);

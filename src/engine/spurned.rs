@@ -23,21 +23,31 @@ const LAST: u64 = 3_000_000_000;
 pub(super) struct Spurned {
     count: u32,
     since: Instant,
+    /// Nanoseconds from one to the next,
+    gap: u64,
+    /// which waits until then.
     until: Instant,
 }
 
 impl Spurned {
-    /// One more was, of a host that has served in this run and is waited for as long as `patience`: one that
-    /// never did, or not for longer than that, is not waited for, and its requests end after their attempts.
+    /// One more was. A host that has served in this run is waited for as long as `patience`, and asked ever
+    /// more seldom; one that never did, or not for longer than that, is asked as at first, and its requests
+    /// end after their attempts.
     pub(super) fn another(&mut self, now: Instant, patience: Option<Duration>) {
         if self.count == 0 {
             self.since = now;
         }
         self.count = self.count.saturating_add(1);
         let Some(doublings) = (self.count / MANY).checked_sub(1) else { return };
-        if patience.is_some_and(|patience| now < self.since + patience) {
-            self.until = now.later((FIRST << doublings.min(5)).min(LAST));
-        }
+        let is_waited_for = patience.is_some_and(|patience| now < self.since + patience);
+        let doublings = if is_waited_for { doublings.min(5) } else { 0 };
+        self.gap = (FIRST << doublings).min(LAST);
+        self.opens(now);
+    }
+
+    /// A connection is opened: the next one waits, however many the host may have.
+    pub(super) fn opens(&mut self, now: Instant) {
+        self.until = now.later(self.gap);
     }
 
     /// An answer came.
@@ -79,13 +89,14 @@ mod tests {
         assert_eq!(times[32], Duration::from_millis(1_800));
         assert_eq!(times[97] - times[96], Duration::from_secs(3));
         // Nobody is waited for longer than that: then what resets them are perhaps these URLs.
-        assert_eq!(times[199], times[198]);
+        assert_eq!(times[199] - times[198], Duration::from_millis(100));
     }
 
     #[test]
-    fn who_never_served_is_not_waited_for() {
+    fn who_never_served_is_not_stormed_either() {
         let times = opened(200, None);
-        assert_eq!(times[199], Duration::ZERO);
+        assert_eq!(times[15], Duration::ZERO);
+        assert_eq!(times[199], Duration::from_millis(100) * 184);
     }
 
     #[test]
