@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::intake::{Command, Intake};
 use super::pace::RateHint;
 use super::{Failure, HostKey, JobKey, Kind, Request, SubmitError};
-use crate::proto::{Body, Fields, Head};
+use crate::proto::{self, Body, Fields, Head};
 
 /// A request that was submitted: the engine's key and the submitter's own number for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,10 +77,13 @@ pub trait Handler {
     ///
     /// The default understands seconds; dates need a calendar, which `fetch` has.
     fn retry_after(&mut self, head: &Head<'_>) -> Option<Duration> {
-        let value = core::str::from_utf8(head.fields.get("retry-after")?).ok()?;
-        let all_digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        // More digits than a u64 holds ask for more than anybody waits.
-        all_digits.then(|| Duration::from_secs(value.parse().unwrap_or(u64::MAX)))
+        let seconds = match proto::number(head.fields.get("retry-after")?) {
+            Ok(seconds) => seconds,
+            // More digits than a u64 holds ask for more than anybody waits.
+            Err(true) => u64::MAX,
+            Err(false) => return None,
+        };
+        Some(Duration::from_secs(seconds))
     }
 
     /// What this answer tells of a rate limit (`RateLimit`, `X-RateLimit-*`). The default reads

@@ -29,15 +29,14 @@ pub struct ContentRange {
 impl ContentRange {
     /// Reads a field value; `None` when it is not a satisfied range of bytes that makes sense.
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let value = core::str::from_utf8(value).ok()?;
-        let (unit, rest) = value.trim_ascii().split_once(' ')?;
+        let (unit, rest) = halves(value.trim_ascii(), b' ')?;
         if !is_same(unit, "bytes") {
             return None;
         }
-        let (range, total) = rest.trim_ascii().split_once('/')?;
-        let (first, last) = range.split_once('-')?;
+        let (range, total) = halves(rest.trim_ascii(), b'/')?;
+        let (first, last) = halves(range, b'-')?;
         let (first, last) = (digits(first)?, digits(last)?);
-        let total = if total == "*" { None } else { Some(digits(total)?) };
+        let total = if total == b"*" { None } else { Some(digits(total)?) };
         // The bytes up to a last one at the end of all numbers can't be counted.
         let fits = first <= last && last < total.unwrap_or(u64::MAX);
         fits.then_some(Self { first, last, total })
@@ -45,15 +44,20 @@ impl ContentRange {
 }
 
 /// Digits and nothing else.
-pub(super) fn digits(text: &str) -> Option<u64> {
-    proto::number(text.as_bytes()).ok()
+fn digits(text: &[u8]) -> Option<u64> {
+    proto::number(text).ok()
+}
+
+/// What is before the first such byte, and what is behind it.
+fn halves(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let (before, behind) = text.split_at_checked(text.iter().position(|byte| *byte == at)?)?;
+    Some((before, behind.get(1..)?))
 }
 
 /// Reads a `Range` value of a single range with a first position; others are never continued.
 pub(super) fn single_range(value: &[u8]) -> Option<ByteRange> {
-    let value = core::str::from_utf8(value).ok()?.trim_ascii();
-    let range = value.strip_prefix("bytes=")?;
-    let (first, last) = range.split_once('-')?;
+    let range = value.trim_ascii().strip_prefix(b"bytes=")?;
+    let (first, last) = halves(range, b'-')?;
     let first = digits(first.trim_ascii())?;
     let last = last.trim_ascii();
     let last = if last.is_empty() { None } else { Some(digits(last)?) };
