@@ -5,7 +5,6 @@
 //! holds what it decides by.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -426,7 +425,7 @@ pub(super) fn authority(origin: &Origin<'_>) -> Box<str> {
         out.push(b':');
         push_digits::<10>(&mut out, origin.port.into());
     }
-    String::from_utf8(out).unwrap_or_default().into()
+    super::text(out)
 }
 
 /// An address in place of a name needs no resolver.

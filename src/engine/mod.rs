@@ -67,6 +67,8 @@ mod worth;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::hash::BuildHasher;
 use core::net::SocketAddr;
@@ -451,6 +453,12 @@ impl Engine {
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
+}
+
+/// What was put together of pieces of text.
+#[inline(never)]
+fn text(bytes: Vec<u8>) -> Box<str> {
+    String::from_utf8(bytes).unwrap_or_default().into()
 }
 
 /// A failure on its way to a verdict.

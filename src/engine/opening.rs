@@ -10,7 +10,6 @@
 )]
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -23,7 +22,7 @@ use super::limit::Complaint;
 use super::observe::What;
 use super::outage::NameServers;
 use super::settle::Attempt;
-use super::{Action, Engine, Failing, Handler, Kind, Phase, TlsInfo, Try, retry};
+use super::{Action, Engine, Failing, Handler, Kind, Phase, TlsInfo, Try, retry, text};
 use crate::base::{Instant, Key, nanos, push_address};
 
 /// A host that served is probed at least this often.
@@ -265,9 +264,9 @@ impl Engine {
             return;
         }
         let detail = address.map(|address| {
-            let mut text = Vec::new();
-            push_address(&mut text, address);
-            String::from_utf8(text).unwrap_or_default().into()
+            let mut out = Vec::new();
+            push_address(&mut out, address);
+            text(out)
         });
         let failing = Failing { os, detail, ..Failing::new(kind) };
         let complaint = match kind {

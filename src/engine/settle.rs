@@ -9,7 +9,6 @@
 )]
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use core::time::Duration;
 
 use super::conn::{ConnKey, Delivery, Sending, Setup, State, Window};
@@ -19,7 +18,7 @@ use super::observe::What;
 use super::retry::{self, Facts, Verdict};
 use super::{
     Action, Cause, ConnInfo, Ctl, Engine, Failing, Failure, Fault, Handler, JobRef, Kind, Phase,
-    Report, Times, Try,
+    Report, Times, Try, text,
 };
 use crate::base::Instant;
 
@@ -521,10 +520,12 @@ impl Engine {
 
 /// Bytes that a stranger sent, made fit to be quoted.
 pub(super) fn quoted(bytes: &[u8]) -> Box<str> {
-    let mut text = String::from("it began with \"");
+    let mut out = b"it began with \"".to_vec();
     for &byte in bytes.iter().take(40) {
-        text.extend(core::ascii::escape_default(byte).map(char::from));
+        for shown in core::ascii::escape_default(byte) {
+            out.push(shown);
+        }
     }
-    text.push('"');
-    text.into()
+    out.push(b'"');
+    text(out)
 }
