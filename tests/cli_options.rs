@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use common::{Gannet, records};
 use gannet::origin::{Action, At, Cut, How, Script, When, pattern, presets, spawn};
+use socket2::{Domain, Socket, Type};
 
 /// How long a run took.
 fn timed(gannet: &Gannet) -> (common::Run, Duration) {
@@ -693,6 +694,53 @@ fn slow_answers_are_given_up_by_their_own_option() {
         assert_eq!(run.code, 28, "{args:?}: {}", run.err);
         assert!(run.err.contains(kind), "{args:?}: {}", run.err);
         assert!(took < Duration::from_secs(8), "{args:?}: {took:?}");
+    }
+}
+
+/// As for curl, an attempt begins before there is a connection: with the look-up of the name, with the
+/// race, with the handshake. It ended after 50 s there,
+/// whatever `-m` said.
+#[test]
+fn the_time_of_an_attempt_covers_the_way_to_its_connection() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let servers = silent.local_addr().unwrap().to_string();
+    let hang = TcpListener::bind("127.0.0.1:0").unwrap();
+    let secure = format!("https://127.0.0.1:{}/", hang.local_addr().unwrap().port());
+    // One that accepts nobody any more: what else comes is dropped without a word.
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    let moment = Duration::from_millis(200);
+    let fill: Vec<_> =
+        (0..8).map(|_| std::net::TcpStream::connect_timeout(&address, moment)).collect();
+    assert!(fill.iter().any(Result::is_err));
+    let full = format!("http://{address}/");
+    let curl = Command::new("curl").arg("--version").output().is_ok();
+    for (args, url, by_curl) in [
+        (vec!["--dns-servers", &*servers], "http://nowhere.example/", false),
+        (vec!["-k"], &*secure, true),
+        (vec![], &*full, true),
+    ] {
+        let (run, took) = timed(&Gannet::new().args(["-sS", "-m", "0.5"]).args(&args).args([url]));
+        assert_eq!(run.code, 28, "{url}: {}", run.err);
+        assert!(run.err.contains("[attempt_timeout]"), "{url}: {}", run.err);
+        at_least(url, took, 500);
+        assert!(took < Duration::from_secs(5), "{url}: {took:?}");
+        if by_curl && curl {
+            let mut run = Command::new("curl");
+            let status =
+                run.args(["-q", "-sS", "-m", "0.5"]).args(&args).arg(url).status().unwrap();
+            assert_eq!(status.code(), Some(28), "{url}");
+        }
+        // A list: one after the other where one thing is awaited, and what is late is told as such.
+        let list = format!("{url}1\n{url}2\n");
+        let batch = ["-s", "-m", "0.5", "--retry", "0", "--offline", "fail", "-i", "-"];
+        let (run, took) = timed(&Gannet::new().args(batch).args(&args).stdin(&list));
+        let kinds =
+            records(&run.out).iter().map(|it| it["error"]["kind"].clone()).collect::<Vec<_>>();
+        assert_eq!(kinds, ["attempt_timeout", "attempt_timeout"], "{}{}", run.out, run.err);
+        assert!(took < Duration::from_secs(5), "{url}: {took:?}");
     }
 }
 

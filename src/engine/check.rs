@@ -76,17 +76,20 @@ impl Engine {
         for (key, job) in self.jobs.iter() {
             let count = &mut counts[job.host.index()];
             let timer = self.job_timers.get(key.index());
+            waiting += usize::from(timer.is_some());
             match job.state {
                 JobState::Queued(queue) => {
                     count.queued[queue as usize] += 1;
-                    waiting += usize::from(timer.is_some());
                     let held = &self.hosts[job.host].queues[Queue::Held as usize];
-                    if timer.is_some() != (held.front(&self.jobs) == Some(key)) {
+                    let right = match queue {
+                        Queue::Held => timer.is_some() == (held.front(&self.jobs) == Some(key)),
+                        _ => timer.is_none() || job.waits.attempt.after(Instant::ZERO).is_some(),
+                    };
+                    if !right {
                         return Err(format!("job {key:?} in {queue:?} has the timer {timer:?}"));
                     }
                 }
                 JobState::Waiting => {
-                    waiting += 1;
                     count.elsewhere += 1;
                     if timer.is_none() {
                         return Err(format!("job {key:?} waits for ever"));

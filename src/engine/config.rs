@@ -78,7 +78,9 @@ pub struct Config {
     pub low_speed: Option<LowSpeed>,
     /// So is a request that waits for its answer for as long, as curl has it.
     pub waiting_is_slow: bool,
-    /// One attempt in all.
+    /// One attempt in all: from the look-up, the race or the handshake on, where a request waits for
+    /// that and for nothing else, as its host has no other connection; else from the connection that
+    /// takes it. The time in the queue is never part of it.
     pub attempt_timeout: Option<Duration>,
     /// A kept connection is closed after this long without work.
     pub idle_timeout: Duration,

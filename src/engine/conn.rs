@@ -321,8 +321,13 @@ impl Wait {
         Self(time.map_or(u64::MAX, nanos))
     }
 
-    fn after(self, start: Instant) -> Option<Instant> {
+    pub(super) fn after(self, start: Instant) -> Option<Instant> {
         (self.0 != u64::MAX).then(|| start.later(self.0))
+    }
+
+    /// When it began that ends now.
+    pub(super) const fn before(self, end: Instant) -> Instant {
+        Instant::from_nanos(end.as_nanos().saturating_sub(self.0))
     }
 }
 

@@ -59,9 +59,10 @@ impl Dial {
         until: Instant,
         (dns, dns_stale): (Duration, bool),
     ) -> Self {
-        let mut order = Vec::with_capacity(addresses.len());
-        order.extend(addresses.get(first));
-        order.extend(addresses.iter().enumerate().filter(|&(n, _)| n != first).map(|(_, a)| *a));
+        let mut order = addresses.to_vec();
+        for place in (0..first.min(order.len().saturating_sub(1))).rev() {
+            order.swap(place, place + 1);
+        }
         Self {
             host,
             addresses: order,

@@ -80,7 +80,7 @@ impl Engine {
         match timed {
             Timed::Job => {
                 if let Some(job) = self.jobs.at(index) {
-                    self.repeat_due(job, now, handler);
+                    self.job_due(job, now, handler);
                 }
             }
             Timed::Host => {
@@ -105,13 +105,22 @@ impl Engine {
     /// A repeat's backoff is over: it stands behind those of its host for which the budgets do not pay
     /// yet. Or it is the first of those, and what was lent to it is earned: it goes, and as many others
     /// as can be paid for.
-    fn repeat_due(&mut self, due: JobKey, now: Instant, handler: &mut dyn Handler) {
+    /// Or an attempt is over that began before its connection.
+    fn job_due(&mut self, due: JobKey, now: Instant, handler: &mut dyn Handler) {
         let job = &self.jobs[due];
-        let (key, mut paid) = (job.host, job.state != JobState::Waiting);
-        if !paid {
-            self.hosts[key].elsewhere -= 1;
-            self.enqueue(due, Queue::Held);
-        }
+        let key = job.host;
+        let mut paid = match job.state {
+            JobState::Queued(Queue::Held) => true,
+            JobState::Waiting => {
+                self.hosts[key].elsewhere -= 1;
+                self.enqueue(due, Queue::Held);
+                false
+            }
+            JobState::Queued(_) | JobState::Running(_) => {
+                self.early_due(due, now, handler);
+                return;
+            }
+        };
         while let Some(first) = self.hosts[key].queues[Queue::Held as usize].front(&self.jobs) {
             if !core::mem::take(&mut paid) {
                 if self.job_timers.get(first.index()).is_some() {
@@ -139,6 +148,7 @@ impl Engine {
     /// The process slept for `gap` (a laptop's lid, SIGSTOP): phases get that time back, so that
     /// not all of them end at once.
     pub fn slept(&mut self, gap: Duration) {
+        self.job_timers.shift(gap);
         self.conn_timers.shift(gap);
         self.dial_timers.shift(gap);
         let gap = nanos(gap);

@@ -121,6 +121,8 @@ pub struct Host {
     pub(super) hold_open: Instant,
     /// Nor before what follows from connections that were reset one after the other.
     pub(super) spurned: Spurned,
+    /// When nothing was being opened last: attempts that began before it begin anew.
+    pub(super) unopened: Instant,
     pub(super) reach: Reach,
     pub(super) habits: Habits,
     pub(super) worth: Worth,
@@ -344,6 +346,7 @@ impl Host {
             budget,
             hold_open: Instant::ZERO,
             spurned: Spurned::default(),
+            unopened: Instant::ZERO,
             reach: Reach::Open,
             habits: Habits::default(),
             worth: Worth::default(),

@@ -66,10 +66,11 @@ pub enum Payload {
 }
 
 /// What one request wants otherwise than the engine's configuration says. Connections are shared:
-/// how long opening one may take is the configuration's to say, for all.
+/// how long opening one may take is the configuration's to say, for all. A request whose own time is
+/// over before ends; what is being opened goes on, for the others.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
-    /// One attempt in all.
+    /// One attempt in all; see [`Config::attempt_timeout`](super::Config::attempt_timeout).
     pub attempt_timeout: Option<Duration>,
     /// From the request written to the first byte of the answer; [`Duration::MAX`]: as long as it
     /// takes, for an answer that is held back until there is something to tell.
@@ -269,6 +270,10 @@ pub(super) enum Queue {
 
 /// How many queues a host has.
 pub(super) const QUEUES: usize = 5;
+
+/// Those from which a fresh connection takes its first job, in its order.
+pub(super) const QUEUES_OF_FRESH: [Queue; 4] =
+    [Queue::Moved, Queue::Urgent, Queue::Ordinary, Queue::Again];
 
 /// One range of bytes, as in `Range: bytes=first-last`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -40,6 +40,7 @@ mod conn;
 mod dial;
 mod draft;
 mod due;
+mod early;
 mod error;
 mod group;
 mod handler;

@@ -17,7 +17,7 @@ use core::time::Duration;
 use super::conn::{ConnKey, State};
 use super::dial::Dial;
 use super::host::{HostKey, Names, Reach, Scheme};
-use super::job::Queue;
+use super::job::{QUEUES, QUEUES_OF_FRESH};
 use super::limit::Complaint;
 use super::observe::What;
 use super::outage::NameServers;
@@ -390,6 +390,8 @@ impl Engine {
             self.ring_host(key);
             return;
         }
+        // What is opened next is of another attempt.
+        host.unopened = now;
         let is_there = phase == Phase::Connect && !says_down;
         if matches!(host.reach, Reach::Down { .. }) && !is_there {
             host.reach = Reach::Down { rounds, probe };
@@ -443,7 +445,7 @@ impl Engine {
 
     /// The job that a connection to this host would take first.
     fn front_job(&self, key: HostKey) -> Option<super::JobKey> {
-        [Queue::Moved, Queue::Urgent, Queue::Ordinary, Queue::Again]
+        QUEUES_OF_FRESH
             .into_iter()
             .find_map(|queue| self.hosts[key].queues[queue as usize].front(&self.jobs))
     }
@@ -458,16 +460,10 @@ impl Engine {
         handler: &mut dyn Handler,
     ) {
         // What a handler submits meanwhile is not part of it: commands are applied later.
-        let mut jobs = Vec::new();
-        for queue in &self.hosts[key].queues {
-            let mut next = queue.front(&self.jobs);
-            while let Some(job) = next {
-                jobs.push(job);
-                next = queue.after(&self.jobs, job);
+        for queue in 0..QUEUES {
+            while let Some(job) = self.hosts[key].queues[queue].front(&self.jobs) {
+                self.end_queued(job, failing, phase, now, handler);
             }
-        }
-        for job in jobs {
-            self.end_queued(job, failing, phase, now, handler);
         }
     }
 

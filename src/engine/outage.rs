@@ -68,6 +68,11 @@ impl Outage {
         }
     }
 
+    /// Whether it is known that our own side is the trouble.
+    pub(super) const fn lasts(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// A peer was heard: the network works.
     pub(super) const fn heard(&mut self, now: Instant) {
         self.heard = now;

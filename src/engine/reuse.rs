@@ -19,7 +19,7 @@ use super::conn::{
     ConnKey, Delivery, Exchange, Greeting, Leaves, Overtaking, Sending, State, Window,
 };
 use super::host::HostKey;
-use super::job::{JobKey, JobState, Queue};
+use super::job::{JobKey, JobState, QUEUES_OF_FRESH, Queue};
 use super::limit::Sample;
 use super::observe::What;
 use super::{Action, Engine, Failing, Failure, Handler, JobRef, Kind, Phase};
@@ -196,11 +196,8 @@ impl Engine {
         };
         let host = &self.hosts[conn.host];
         let fresh = conn.served == 0;
-        let order: &[Queue] = if fresh {
-            &[Queue::Moved, Queue::Urgent, Queue::Ordinary, Queue::Again]
-        } else {
-            &[Queue::Again, Queue::Urgent, Queue::Ordinary]
-        };
+        let order: &[Queue] =
+            if fresh { &QUEUES_OF_FRESH } else { &[Queue::Again, Queue::Urgent, Queue::Ordinary] };
         for &queue in order {
             let Some(job) = host.queues[queue as usize].front(&self.jobs) else { continue };
             let wanted = &self.jobs[job];

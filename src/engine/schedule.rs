@@ -75,20 +75,22 @@ impl Engine {
         if self.hosts[key].has_no_queue() {
             return Step::Blocked;
         }
-        if self.turned_away(key, now, handler) || self.waits(key, now) {
-            return Step::Blocked;
-        }
-        // Idle connections beyond the limit rest until it grows again.
-        if !self.hosts[key].idle.is_empty() && self.hosts[key].is_at_work() {
-            return Step::Blocked;
-        }
-        if let Some(conn) = self.hosts[key].idle.front(&self.conns)
+        let step = if self.turned_away(key, now, handler)
+            || self.waits(key, now)
+            // Idle connections beyond the limit rest until it grows again.
+            || (!self.hosts[key].idle.is_empty() && self.hosts[key].is_at_work())
+        {
+            Step::Blocked
+        } else if let Some(conn) = self.hosts[key].idle.front(&self.conns)
             && let Some(job) = self.next_job(conn, now)
         {
             self.start(conn, job, now);
             return Step::Moved;
-        }
-        self.open_one(key, now, handler)
+        } else {
+            self.open_one(key, now, handler)
+        };
+        self.begin_early(key, now);
+        step
     }
 
     /// Whether the host is held or paced; arms the timer that ends it.
@@ -143,8 +145,7 @@ impl Engine {
             Names::Unknown | Names::Known { .. } => return self.ask(key, now),
         };
         if let Some(at) = self.not_worth_it_before(key, now) {
-            let armed = self.host_timers.get(key.index()).unwrap_or(at);
-            self.host_timers.set(key.index(), at.min(armed));
+            self.look_again(key, at);
             return Step::Blocked;
         }
         if self.turned_away_by_group(key, first, now) {
@@ -177,13 +178,17 @@ impl Engine {
                 self.retire(idle, now);
             }
             // Its connections may be busy for hours, and slots come free elsewhere meanwhile.
-            let again = now + UNMISSED;
-            let armed = self.host_timers.get(key.index()).unwrap_or(again);
-            self.host_timers.set(key.index(), again.min(armed));
+            self.look_again(key, now + UNMISSED);
             return Step::Blocked;
         }
         self.dial(key, now, handler);
         Step::Moved
+    }
+
+    /// Looks at a host at this time again, or before, where it waits for something else as well.
+    fn look_again(&mut self, key: HostKey, at: Instant) {
+        let armed = self.host_timers.get(key.index()).unwrap_or(at);
+        self.host_timers.set(key.index(), at.min(armed));
     }
 
     /// When another connection of a host may become worth its opening, if it is not yet.
@@ -250,6 +255,8 @@ impl Engine {
         let host = &self.hosts[key];
         !host.idle.is_empty()
             || host.slots() < host.limit.allowed()
+            // An attempt may begin with what is on its way.
+            || host.conns == host.securing
             || !matches!(host.reach, Reach::Open)
     }
 

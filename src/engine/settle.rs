@@ -280,6 +280,7 @@ impl Engine {
             Verdict::Free => {
                 job.moved = true;
                 job.attempts -= 1;
+                self.job_timers.cancel(job_key.index());
                 let job = JobRef { key: job_key, tag };
                 self.notes.push(now, host_key, What::Moved { job });
                 // What nobody accepted goes to one that has served; what was stale, to a newer one.

@@ -96,7 +96,8 @@ pub struct Profile {
     pub content_range: Option<Box<str>>,
     /// Ask for a part (`-r`).
     pub range: Option<RangeSpec>,
-    /// One attempt with its redirects (`-m`).
+    /// One attempt with its redirects (`-m`), look-ups, connecting and TLS included; never the time in
+    /// the queue.
     pub timeout: Option<Duration>,
     /// From the request written to the first byte of its answer; `None` is the engine's time,
     /// [`Duration::MAX`] as long as it takes, for an answer that is held back until there is
