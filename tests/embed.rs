@@ -682,6 +682,32 @@ fn somebody_elses_resolver_is_asked() {
     assert_eq!(hooks.ends, [(1, Ok(200), 1)]);
 }
 
+/// Whoever looks names up for us may never answer, or never ask whether there is a name to look up: the
+/// request waited for ever.
+#[test]
+fn somebody_elses_resolver_has_as_long_as_our_own() {
+    let mut options = Options::default();
+    options.names.external = true;
+    options.engine.connect_timeout = Duration::from_millis(200);
+    options.engine.tls_timeout = Duration::from_millis(200);
+    options.engine.retry_delay = Some(Duration::from_millis(50));
+    let mut fetcher = Fetcher::new(options).unwrap();
+    let mut hooks = Hooks::default();
+    let twice = Profile { attempts: Some(2), ..Profile::default() };
+    fetcher.submit(&request("http://some.where.example/", 1, twice)).unwrap();
+    let start = Clock::now();
+    let mut asked = 0;
+    while !fetcher.is_idle() {
+        assert!(start.elapsed() < LIMIT);
+        fetcher.turn(Some(Duration::from_millis(50)), &mut hooks).unwrap();
+        while fetcher.next_lookup().is_some() {
+            asked += 1;
+        }
+    }
+    assert_eq!((asked, &hooks.ends[..]), (2, &[(1, Err("dns_unanswered".to_owned()), 2)][..]));
+    assert!(start.elapsed() >= Duration::from_millis(450), "{:?}", start.elapsed());
+}
+
 #[test]
 fn a_fetcher_drains() {
     let server = spawn(Script::new()).unwrap();

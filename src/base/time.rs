@@ -56,6 +56,12 @@ impl Instant {
         Self(self.0.saturating_add(nanos))
     }
 
+    /// The point so much later, where that is seldom reckoned: a call takes less room than the sum.
+    #[inline(never)]
+    pub(crate) const fn after(self, time: Duration) -> Self {
+        self.later(nanos(time))
+    }
+
     /// The time that passed between `earlier` and `self`, zero if it has not come yet.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.nanos_since(earlier))

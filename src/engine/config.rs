@@ -62,7 +62,8 @@ pub struct Config {
     pub host_down_after: Duration,
     /// When this machine's own network is down, how long to wait for it; zero: fail at once.
     pub offline_wait: Duration,
-    /// Names, TCP and TLS together.
+    /// Names, TCP and TLS together. A look-up that takes longer failed, whoever makes it
+    /// (`dns_unanswered`); it is made again as requests have attempts.
     pub connect_timeout: Duration,
     /// The TLS handshake, within `connect_timeout`.
     pub tls_timeout: Duration,

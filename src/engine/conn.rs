@@ -389,7 +389,8 @@ impl Exchange {
         let is_ours = matches!(self.sending, Sending::Starved { .. });
         let waits = config.waiting_is_slow && !is_ours;
         let low = config.low_speed.filter(|_| moves || waits);
-        let speed = low.map(|low| (self.window.since + low.during, Overdue::Fails(Kind::TooSlow)));
+        let speed =
+            low.map(|low| (self.window.since.after(low.during), Overdue::Fails(Kind::TooSlow)));
         match (speed, phase) {
             (Some(speed), Some(phase)) => Some(if speed.0 < phase.0 { speed } else { phase }),
             (speed, phase) => speed.or(phase),

@@ -83,7 +83,7 @@ impl Dial {
     pub(super) fn next(&mut self, now: Instant, stagger: Duration) -> Option<SocketAddr> {
         let address = *self.addresses.get(self.begun)?;
         self.begun += 1;
-        self.next_start = now + stagger;
+        self.next_start = now.after(stagger);
         self.last_start = now;
         Some(address)
     }
@@ -111,7 +111,7 @@ impl Dial {
 
     /// Puts off the next start: there was no room for a further socket.
     pub(super) fn postpone(&mut self, now: Instant, stagger: Duration) {
-        self.next_start = (now + stagger).min(self.share_until().max(now));
+        self.next_start = now.after(stagger).min(self.share_until().max(now));
     }
 
     /// One socket failed.
@@ -157,7 +157,7 @@ impl Dial {
 impl Engine {
     /// Begins a race for a connection of a host whose addresses are known.
     pub(super) fn dial(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) {
-        let until = now + self.config.connect_timeout;
+        let until = now.after(self.config.connect_timeout);
         let host = &mut self.hosts[key];
         if host.busy + host.coming() == 0 {
             host.worth.begins(now);

@@ -12,6 +12,7 @@ use core::time::Duration;
 use super::conn::{self, ConnKey, Overdue, Overtaking, State};
 use super::error::Kind;
 use super::handler::Handler;
+use super::host::Names;
 use super::job::{JobKey, JobState, Queue};
 use super::settle::Attempt;
 use super::{Action, Engine, Failing, Failure, Phase};
@@ -85,7 +86,7 @@ impl Engine {
             }
             Timed::Host => {
                 if let Some(host) = self.hosts.at(index) {
-                    self.ring_host(host);
+                    self.host_due(host, now, handler);
                 }
             }
             Timed::Dial => {
@@ -152,6 +153,11 @@ impl Engine {
         self.conn_timers.shift(gap);
         self.dial_timers.shift(gap);
         let gap = nanos(gap);
+        for host in self.hosts.values_mut() {
+            if let Names::Asking { since } = &mut host.names {
+                *since = since.later(gap);
+            }
+        }
         for dial in self.dials.values_mut() {
             dial.until = dial.until.later(gap);
         }

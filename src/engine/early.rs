@@ -343,6 +343,45 @@ mod tests {
     }
 
     #[test]
+    fn a_look_up_that_nobody_answers_is_given_up_and_counted() {
+        let config = Config {
+            connect_timeout: MS(300),
+            retry_delay: Some(MS(100)),
+            attempts: 2,
+            ..Config::default()
+        };
+        let unanswered = Kind::Dns("dns_unanswered");
+        let mut world = World::new("a.test", Scheme::Http, config.clone());
+        (0..2).for_each(|tag| world.submit(tag));
+        world.until(9_000);
+        // Of those behind it, none would fare better.
+        let ends =
+            [0, 1].map(|tag| (tag, 700, Err(unanswered), Some(Phase::Dns), 2 - tag as u32 * 2));
+        assert_eq!((world.asked, &world.ends[..]), (2, &ends[..]));
+        // One that is answered the second time.
+        let mut world = World::new("a.test", Scheme::Http, config.clone());
+        world.submit(0);
+        world.until(500);
+        world.found();
+        world.connected();
+        world.answered();
+        assert_eq!(world.ends, [(0, 500, Ok(200), None, 2)]);
+        // Whoever looks names up in time of his own is not hurried, nor is one that was asleep.
+        let mut world = World::new("a.test", Scheme::Http, config.clone());
+        world.engine.names_are_bounded = true;
+        world.submit(0);
+        world.until(499);
+        assert_eq!((world.asked, world.ends.len()), (1, 0));
+        let mut world = World::new("a.test", Scheme::Http, config);
+        world.submit(0);
+        world.engine.slept(MS(5_000));
+        world.until(5_299);
+        assert_eq!(world.asked, 1);
+        world.until(5_400);
+        assert_eq!(world.asked, 2);
+    }
+
+    #[test]
     fn what_the_process_slept_over_is_given_back() {
         let mut world = World::new("127.0.0.1", Scheme::Http, fixed(1));
         world.submit(0);

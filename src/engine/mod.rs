@@ -117,7 +117,8 @@ pub use settle::Loss;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// Look the host's name up, then call [`Engine::resolved`].
+    /// Look the host's name up, then call [`Engine::resolved`]: within [`Config::connect_timeout`],
+    /// or it counts as failed, and comes again as requests have attempts.
     Resolve(HostKey),
     /// Open a connection, then call [`Engine::connected`] or [`Engine::lost`].
     Open {
@@ -231,6 +232,8 @@ pub struct Engine {
     overall_pace: Pace,
     overall_budget: Budget,
     serial: u64,
+    /// Whoever looks names up bounds the time that it takes himself.
+    pub(crate) names_are_bounded: bool,
     /// Nothing is taken any more, and what is left then is called off.
     draining: Option<Instant>,
 }
@@ -282,6 +285,7 @@ impl Engine {
             overall_pace: Pace::new(&config.overall_pace),
             overall_budget: Budget::new(&config.overall_budget, Instant::ZERO),
             serial: 0,
+            names_are_bounded: false,
             draining: None,
             config,
         }

@@ -98,7 +98,7 @@ impl Engine {
                     *addresses =
                         found.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
                     *winner = addresses.iter().position(|a| Some(*a) == best).unwrap_or(0);
-                    *until = now + found.lifetime;
+                    *until = now.after(found.lifetime);
                     *stale = found.stale;
                 }
                 return;
@@ -112,7 +112,7 @@ impl Engine {
                 let host = &mut self.hosts[key];
                 let port = host.port;
                 let addresses = found.addresses.iter().map(|ip| SocketAddr::new(*ip, port));
-                let until = now + found.lifetime;
+                let until = now.after(found.lifetime);
                 host.names = Names::Known {
                     addresses: addresses.collect(),
                     until,
@@ -151,6 +151,26 @@ impl Engine {
         let addresses = addresses.to_vec();
         host.names = Names::Known { addresses, until, winner: 0, took, stale: false, unused: true };
         self.count_origin(key);
+        self.ring_host(key);
+    }
+
+    /// Whatever a host waited for, its turn may have come. A look-up that nobody answers is given up, where
+    /// whoever looks names up has no bound of his own.
+    #[inline(never)]
+    pub(super) fn host_due(&mut self, key: HostKey, now: Instant, handler: &mut dyn Handler) {
+        let host = &mut self.hosts[key];
+        if let Names::Asking { since } = host.names
+            && !self.names_are_bounded
+        {
+            let until = since.after(self.config.connect_timeout);
+            if until <= now {
+                host.names = Names::Unknown;
+                let failing = Failing::new(Kind::Dns("dns_unanswered"));
+                self.opening_failed(key, failing, Phase::Dns, false, since, now, handler);
+            } else {
+                self.host_timers.set(key.index(), until);
+            }
+        }
         self.ring_host(key);
     }
 
@@ -206,7 +226,7 @@ impl Engine {
         if secure {
             host.securing += 1;
             self.securing += 1;
-            let until = dial.until.min(now + self.config.tls_timeout);
+            let until = dial.until.min(now.after(self.config.tls_timeout));
             self.conns[key].state = State::Securing { since: now, until };
         }
         for loser in dial.racers.into_iter().filter(|&racer| racer != key) {
@@ -401,7 +421,7 @@ impl Engine {
         }
         host.reach = Reach::Failing { since, rounds, last: now };
         let patience = self.config.host_down_after;
-        let patient = host.has_served() && now < since + patience;
+        let patient = host.has_served() && now < since.after(patience);
         host.hold_open = if patient { probe.min(now.later(PATIENT_CAP)) } else { probe };
         let Some(front) = front.filter(|_| !patient) else {
             self.ring_host(key);

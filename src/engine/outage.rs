@@ -191,7 +191,7 @@ impl Engine {
             self.outage.since = Some(now);
             self.outage.probe = now + PROBE;
         }
-        self.outage.since.is_some_and(|since| now < since + most)
+        self.outage.since.is_some_and(|since| now < since.after(most))
     }
 }
 

@@ -37,7 +37,7 @@ impl Engine {
             return;
         }
         // The server hears of it half a round later, and is heard after another half.
-        conn.state = State::Settling { until: now + conn.setup.connect + SETTLES };
+        conn.state = State::Settling { until: now.after(conn.setup.connect) + SETTLES };
         host.securing += 1;
         self.securing += 1;
         self.arm(key);

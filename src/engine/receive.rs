@@ -439,18 +439,19 @@ fn on_head(
             host.pace.too_many(now, started, bounded, hint);
         } else if let Some(pause) = bounded {
             // It is too busy, or down for a while: that is no rate. What was sent was no reason.
-            host.pace.hold_until(now + pause);
+            host.pace.hold_until(now.after(pause));
         }
         let closes = wait.is_some_and(|wait| wait > config.max_retry_after);
         let wait = wait.unwrap_or(Duration::ZERO);
         if closes {
-            host.reach = Reach::Closed { until: now + wait };
+            host.reach = Reach::Closed { until: now.after(wait) };
             then = Some(Kind::HostClosed);
         } else if job.repeatable && job.replayable() {
             let begun = job.started.unwrap_or(now);
             // The next attempt comes so late at the earliest: this answer may be the last one.
             let wait = wait.max(config.retry_delay.unwrap_or(Duration::ZERO));
-            let in_time = config.retry_max_time.is_none_or(|most| now + wait <= begun + most);
+            let in_time =
+                config.retry_max_time.is_none_or(|most| now.after(wait) <= begun.after(most));
             if job.failures + 1 < job.attempts_allowed
                 && in_time
                 && handler.repeat(job_ref, Kind::StatusExhausted, Some(status))

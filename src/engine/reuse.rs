@@ -299,7 +299,7 @@ impl Engine {
         let long = host.habits.idle_for(self.config.idle_timeout);
         // It may be what the server waits for, if that serves as many connections as it has workers.
         let in_the_way = host.unheard > 0 && (host.has_no_queue() || host.is_at_work());
-        let until = now + if in_the_way { long.min(WHILE_OTHERS_WAIT) } else { long };
+        let until = now.after(if in_the_way { long.min(WHILE_OTHERS_WAIT) } else { long });
         conn.state = State::Idle { since: now, until };
         // The one that was used last is taken first: the others grow old and are retired.
         host.idle.push_front(&mut self.conns, key);
@@ -335,7 +335,7 @@ impl Engine {
 
     /// Sends our end and waits for the peer's, counted in the caps until it is there.
     pub(super) fn close_politely(&mut self, key: ConnKey, leaves: Leaves, now: Instant) {
-        let until = now + self.config.closing_timeout;
+        let until = now.after(self.config.closing_timeout);
         self.conns[key].state = State::Closing { until, leaves };
         self.closing += 1;
         self.actions.push_back(Action::Finish(key));

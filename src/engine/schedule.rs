@@ -212,6 +212,7 @@ impl Engine {
             return Step::Blocked;
         }
         self.hosts[key].names = Names::Asking { since: now };
+        self.host_timers.set(key.index(), now.after(self.config.connect_timeout));
         self.actions.push_back(Action::Resolve(key));
         Step::Blocked
     }

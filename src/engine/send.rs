@@ -110,7 +110,7 @@ impl Engine {
         } else {
             let waits = self.jobs[exchange.job].expect_continue;
             match waits.filter(|_| next == 0 && exchange.first_byte.is_none()) {
-                Some(wait) => Sending::Expecting { until: now + wait },
+                Some(wait) => Sending::Expecting { until: now.after(wait) },
                 None => {
                     self.actions.push_back(Action::Transmit(key));
                     Sending::Flushing { next, any, ended, progress: now }

@@ -321,7 +321,7 @@ impl Engine {
     /// Whether `--retry-max-time` forbids an attempt at `at`.
     pub(super) fn out_of_time(&self, key: JobKey, at: Instant) -> bool {
         let started = self.jobs[key].started.unwrap_or(at);
-        self.config.retry_max_time.is_some_and(|most| at > started + most)
+        self.config.retry_max_time.is_some_and(|most| at > started.after(most))
     }
 
     /// Tries a job once more after a backoff, or ends it when its attempts are used up.
@@ -352,7 +352,7 @@ impl Engine {
         ));
         if let (Some(most), None) = (self.config.retry_max_time, self.config.retry_delay) {
             // A wait that is drawn by lot is not what makes it too late.
-            due = due.min(job.started.unwrap_or(now) + most).max(now);
+            due = due.min(job.started.unwrap_or(now).after(most)).max(now);
         }
         let job_ref = JobRef { key, tag: job.tag };
         // Whether an answer's status is worth another attempt was asked when its head came.

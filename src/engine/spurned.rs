@@ -39,7 +39,7 @@ impl Spurned {
         }
         self.count = self.count.saturating_add(1);
         let Some(doublings) = (self.count / MANY).checked_sub(1) else { return };
-        let is_waited_for = patience.is_some_and(|patience| now < self.since + patience);
+        let is_waited_for = patience.is_some_and(|patience| now < self.since.after(patience));
         let doublings = if is_waited_for { doublings.min(5) } else { 0 };
         self.gap = (FIRST << doublings).min(LAST);
         self.opens(now);

@@ -31,7 +31,8 @@ pub struct NameOptions {
     /// Hosts that are connected to elsewhere (`--connect-to`). The first that fits counts.
     pub routes: Vec<Route>,
     /// Somebody else looks names up: `Fetcher::next_lookup` says which, `Fetcher::resolved`
-    /// takes the answers.
+    /// takes the answers. One that does not come in the time for a connection (`connect_timeout`)
+    /// fails as `dns_unanswered`.
     pub external: bool,
 }
 

@@ -320,7 +320,7 @@ impl Pace {
     /// Too many: until when that holds the host.
     fn refused(&mut self, now: Instant, pause: Option<Duration>) -> Instant {
         self.too_many += 1;
-        self.held_until = self.held_until.max(now + pause.unwrap_or_default());
+        self.held_until = self.held_until.max(now.after(pause.unwrap_or_default()));
         self.held_until
     }
 

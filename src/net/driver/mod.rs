@@ -138,6 +138,7 @@ impl<N: Net> Driver<N> {
     #[cfg(feature = "dns")]
     #[must_use]
     pub fn with_names(mut self, names: super::Names) -> Self {
+        self.engine.names_are_bounded = true;
         self.names = Some(names);
         self
     }
@@ -304,7 +305,7 @@ impl<N: Net> Driver<N> {
     }
 
     /// A name that somebody has to look up, if there is one; answer with
-    /// [`resolved`](Self::resolved).
+    /// [`resolved`](Self::resolved), in the time of [`connect_timeout`](crate::engine::Config::connect_timeout).
     pub fn next_lookup(&mut self) -> Option<HostKey> {
         self.lookups.pop_front()
     }

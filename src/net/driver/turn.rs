@@ -67,7 +67,7 @@ impl<N: Net> Driver<N> {
         self.engine.beat(begins - woke_before, woke - begins);
         self.rest.came(self.ready.len(), woke.nanos_since(woke_before));
         if let Some(timeout) = timeout {
-            let expected = self.now + timeout;
+            let expected = self.now.after(timeout);
             if woke > expected + OVERSLEPT {
                 let gap = woke - expected;
                 self.engine.slept(gap);
