@@ -29,9 +29,16 @@ pub struct Backlog {
     blocks: u32,
     /// Bytes in memory.
     held: usize,
-    /// Why it could not be written, at first; whether that was said.
-    trouble: Option<io::Error>,
-    said: bool,
+    trouble: Trouble,
+}
+
+/// Why the file could not be written, the first time.
+#[derive(Debug, Default)]
+enum Trouble {
+    #[default]
+    None,
+    New(io::Error),
+    Told,
 }
 
 /// Lines with a number each; the first to come is the first to go.
@@ -59,7 +66,13 @@ impl Backlog {
 
     /// Why lines can't be written, the first time.
     pub fn trouble(&mut self) -> Option<io::Error> {
-        self.trouble.take()
+        match std::mem::replace(&mut self.trouble, Trouble::Told) {
+            Trouble::New(error) => Some(error),
+            before => {
+                self.trouble = before;
+                None
+            }
+        }
     }
 
     /// Puts a line behind the others of its queue.
@@ -130,8 +143,8 @@ impl Backlog {
             if number < self.blocks {
                 self.free.push(number);
             }
-            if !std::mem::replace(&mut self.said, true) {
-                self.trouble = Some(error);
+            if matches!(self.trouble, Trouble::None) {
+                self.trouble = Trouble::New(error);
             }
             return None;
         }

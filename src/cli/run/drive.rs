@@ -25,9 +25,6 @@ const MOST: Duration = Duration::from_millis(250);
 /// What is under way when it is called off has this long to end.
 const GRACE: Duration = Duration::from_millis(900);
 
-/// Why a run ends whose records can't be written.
-pub const UNRECORDED: &str = "the results can't be written; make room and go on with --resume";
-
 /// Why the loop came to its end.
 #[derive(Debug, Default)]
 pub struct Ended {
@@ -113,7 +110,7 @@ pub fn drive(
                     // Perhaps one of a million that an earlier run has done.
                     desk.round = None;
                     // A list of a million bad lines must not keep the sockets waiting.
-                    if desk.output.closed || !desk.said.is_empty() {
+                    if desk.output.lost.is_some() || !desk.said.is_empty() {
                         break;
                     }
                 }
@@ -223,11 +220,8 @@ fn reason_to_end(
         };
         return Some((Some(signal), name));
     }
-    if desk.output.unrecorded {
-        return Some((None, UNRECORDED.to_owned()));
-    }
-    if desk.output.closed {
-        return Some((None, "the output is closed".to_owned()));
+    if let Some(lost) = desk.output.lost {
+        return Some((None, lost.why().to_owned()));
     }
     if bounds.deadline.is_some_and(|deadline| deadline <= now) {
         return Some((None, "--deadline".to_owned()));

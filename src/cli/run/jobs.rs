@@ -1,6 +1,7 @@
 //! The places of the desk: which are taken, which are free, and what is lifted out for a moment.
 //!
-//! Owns the jobs, the fetcher's name for each, and how many there are of each host. Never knows what happens to them.
+//! Owns the jobs, the fetcher's name for each, and how many there are of each host. Never knows what
+//! happens to them.
 #![expect(
     clippy::indexing_slicing,
     reason = "a place is never taken away: who has a number got it from `take`, by way of the request's tag"
@@ -18,10 +19,9 @@ use crate::fetch::Ticket;
 pub struct Jobs {
     #[expect(clippy::vec_box, reason = "jobs are lifted out and put back, and they are large")]
     places: Vec<Box<Job>>,
-    /// Of those that the fetcher has.
-    tickets: Vec<Option<Ticket>>,
-    /// The host of each one's own URL, by its index, and how many there are of each.
-    hosts: Vec<Option<usize>>,
+    /// Of those that the fetcher has, with the host of their own URL.
+    begun: Vec<Option<(Ticket, Option<HostKey>)>>,
+    /// How many there are of each host, by its index.
     of_host: Vec<u64>,
     free: Vec<usize>,
     /// Stands where a job is lifted out.
@@ -33,8 +33,7 @@ impl Jobs {
     pub fn take(&mut self, terms: &Rc<Terms>) -> usize {
         let number = self.free.pop().unwrap_or_else(|| {
             self.places.push(Box::default());
-            self.tickets.push(None);
-            self.hosts.push(None);
+            self.begun.push(None);
             self.places.len() - 1
         });
         let job = &mut self[number];
@@ -46,10 +45,8 @@ impl Jobs {
     /// The fetcher has it.
     #[inline]
     pub fn begin(&mut self, number: usize, ticket: Ticket, host: Option<HostKey>) {
-        self.tickets[number] = Some(ticket);
-        let host = host.map(HostKey::index);
-        self.hosts[number] = host;
-        if let Some(host) = host {
+        self.begun[number] = Some((ticket, host));
+        if let Some(host) = host.map(HostKey::index) {
             if host >= self.of_host.len() {
                 self.of_host.resize(host + 1, 0);
             }
@@ -65,7 +62,7 @@ impl Jobs {
     /// The job of a ticket, if it is that one's still.
     pub fn of(&mut self, ticket: Ticket) -> Option<&mut Job> {
         let number = ticket.tag as usize;
-        let is_its = self.tickets.get(number).copied().flatten() == Some(ticket);
+        let is_its = self.begun.get(number).copied().flatten().is_some_and(|it| it.0 == ticket);
         if is_its { Some(&mut self[number]) } else { None }
     }
 
@@ -84,9 +81,8 @@ impl Jobs {
 
     /// The job is over; what its line weighed.
     pub fn release(&mut self, number: usize) -> u64 {
-        self.tickets[number] = None;
-        if let Some(host) = self.hosts[number].take() {
-            self.of_host[host] -= 1;
+        if let Some((_, Some(host))) = self.begun[number].take() {
+            self.of_host[host.index()] -= 1;
         }
         self.free.push(number);
         let job = &mut self[number];

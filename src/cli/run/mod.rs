@@ -36,9 +36,9 @@ mod watch;
 use std::time::Instant;
 
 use desk::Desk;
-use drive::{Ended, UNRECORDED};
+use drive::Ended;
 use jobs::Jobs;
-use output::Output;
+use output::{Lost, Output};
 use proxies::Proxies;
 use rates::Rates;
 use sending::Sending;
@@ -231,12 +231,10 @@ fn close(
         shared: summary::most_shared(fetcher.address_stats(), MOST_HOSTS),
         wall: setting.begun.elapsed(),
         cpu: stdio::cpu_time(),
-        ended: ended.why.as_deref().or(desk.output.unrecorded.then_some(UNRECORDED)),
+        ended: ended.why.as_deref().or(desk.output.lost.map(Lost::why)),
         colour: stdio::colours(setting.display.color),
     };
-    if desk.mode == Mode::Batch
-        && setting.display.summary
-        && (!desk.output.closed || desk.output.unrecorded)
+    if desk.mode == Mode::Batch && setting.display.summary && desk.output.lost != Some(Lost::Reader)
     {
         say!("{}", stdio::wrapped(&summary.text(), stdio::stderr_width()));
     }

@@ -18,16 +18,33 @@ use crate::cli::stdio::Stdout;
 use crate::cli::{date, names};
 use crate::fetch::Answer;
 
+/// What a run can't do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// Nobody reads standard output any more: there is nobody to work for, nor to tell.
+    Reader,
+    /// Records can't be written.
+    Records,
+}
+
+impl Lost {
+    /// Why a run ends early.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Reader => "the output is closed",
+            Self::Records => "the results can't be written; make room and go on with --resume",
+        }
+    }
+}
+
 /// What this run has open, and what has gone wrong with it.
 #[derive(Debug)]
 pub struct Output {
     pub files: Files,
     /// Writing on this machine failed.
     pub failed: bool,
-    /// Standard output is closed: there is nobody to work for.
-    pub closed: bool,
-    /// Records can't be written, which is no better: said at the end.
-    pub unrecorded: bool,
+    /// Why the run has no sense any more.
+    pub lost: Option<Lost>,
     /// Files of `-D` that were begun in this run.
     dumped: Vec<PathBuf>,
     /// `--resume`: what an earlier run wrote into a file of heads that several URLs share stays.
@@ -53,8 +70,7 @@ impl Output {
         Self {
             files,
             failed: false,
-            closed: false,
-            unrecorded: false,
+            lost: None,
             dumped: Vec::new(),
             resumes: false,
             held: 0,
@@ -222,7 +238,7 @@ impl Output {
     pub fn stdout_is_gone(&mut self, error: &io::Error) {
         if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut) {
             self.failed = true;
-            self.closed = true;
+            self.lost.get_or_insert(Lost::Reader);
         }
     }
 

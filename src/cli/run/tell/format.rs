@@ -112,7 +112,7 @@ impl Desk {
         // As curl: what goes wrong here is no failure of the transfer. But nobody is left to work for.
         if let Err(error) = result {
             self.output.stdout_is_gone(&error);
-            if self.output.closed {
+            if self.output.lost.is_some() {
                 self.ends_with(Kind::WriteFailed.exit());
             }
         }

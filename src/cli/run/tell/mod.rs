@@ -12,6 +12,7 @@ use super::advice;
 use super::desk::Desk;
 use super::job::{Job, News};
 use super::kind::Kind;
+use super::output::Lost;
 use super::verdict::End;
 use crate::cli::plan::{Mode, RecordHeaders};
 use crate::cli::record::{Body, Conn, Error, Record};
@@ -122,7 +123,7 @@ impl Desk {
         if self.mode == Mode::Transfers {
             if exit != 0 {
                 self.ends_with(exit);
-                if self.display.errors && !self.output.closed {
+                if self.display.errors && self.output.lost.is_none() {
                     let colour = colours(self.display.color);
                     self.said.push(complaint(exit, &job.asked.url, error.as_ref(), colour));
                 }
@@ -258,12 +259,16 @@ impl Desk {
         let Err(error) = result else { return };
         self.output.failed = true;
         // Nobody reads any more, or the disk is full: without records a batch has no sense.
-        let first = !std::mem::replace(&mut self.output.closed, true);
-        if first && error.kind() != std::io::ErrorKind::BrokenPipe {
-            self.output.unrecorded = true;
-            let name = self.results.as_ref().map_or("", |results| results.name.as_str());
-            self.said.push(format!("gannet: can't write the results to {name}: {error}"));
+        if self.output.lost.is_some() {
+            return;
         }
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            self.output.lost = Some(Lost::Reader);
+            return;
+        }
+        self.output.lost = Some(Lost::Records);
+        let name = self.results.as_ref().map_or("", |results| results.name.as_str());
+        self.said.push(format!("gannet: can't write the results to {name}: {error}"));
     }
 
     /// A URL that never came to the fetcher.
