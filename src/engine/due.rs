@@ -105,8 +105,7 @@ impl Engine {
 
     /// A repeat's backoff is over: it stands behind those of its host for which the budgets do not pay
     /// yet. Or it is the first of those, and what was lent to it is earned: it goes, and as many others
-    /// as can be paid for.
-    /// Or an attempt is over that began before its connection.
+    /// as can be paid for. Or an attempt's time is over that began before its connection.
     fn job_due(&mut self, due: JobKey, now: Instant, handler: &mut dyn Handler) {
         let job = &self.jobs[due];
         let key = job.host;

@@ -36,8 +36,8 @@ impl Engine {
         }
     }
 
-    #[inline(never)]
     /// Begins the attempts of those who wait for what is being opened and for nothing else.
+    #[inline(never)]
     pub(super) fn begin_early(&mut self, key: HostKey, now: Instant) {
         let host = &self.hosts[key];
         let Some((_, mut left)) = self.opening_of(host) else {
@@ -61,8 +61,8 @@ impl Engine {
         }
     }
 
-    #[inline(never)]
     /// The time of an attempt is over that began before it had a connection.
+    #[inline(never)]
     pub(super) fn early_due(&mut self, key: JobKey, now: Instant, handler: &mut dyn Handler) {
         let job = &self.jobs[key];
         let host = &self.hosts[job.host];

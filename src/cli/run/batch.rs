@@ -160,30 +160,25 @@ fn earlier(setting: &mut Setting) -> Result<Option<Done>, Refusal> {
     if done.mended {
         setting.warnings.push("the last record was torn; it is fetched again".to_owned());
     }
-    if done.again > 0 && !setting.display.silent {
-        let urls = Number(
-            done.again,
-            "URL of the earlier run is fetched again",
-            "URLs of the earlier run are fetched again",
-        );
-        setting.warnings.push(urls.to_string());
-    }
-    // They count as done, and nothing else would tell of them.
-    if done.left > 0 && !setting.display.silent {
-        let failed = Number(
-            done.left,
-            "URL of the earlier run failed and stays so",
-            "URLs of the earlier run failed and stay so",
-        );
-        setting.warnings.push(format!("{failed}: not of {}", resume.choice()));
-    }
-    if done.elsewhere > 0 && !setting.display.silent {
-        let failed = Number(
-            done.elsewhere,
-            "URL of the earlier run failed and stays so: of another shard",
-            "URLs of the earlier run failed and stay so: of other shards",
-        );
-        setting.warnings.push(failed.to_string());
+    let failed = |count| {
+        let one = "URL of the earlier run failed and stays so";
+        Number(count, one, "URLs of the earlier run failed and stay so")
+    };
+    let again = Number(
+        done.again,
+        "URL of the earlier run is fetched again",
+        "URLs of the earlier run are fetched again",
+    );
+    // Those that stay count as done, and nothing else would tell of them.
+    let not_chosen = format!(": not of {}", resume.choice());
+    for (urls, why) in [
+        (again, ""),
+        (failed(done.left), not_chosen.as_str()),
+        (failed(done.elsewhere), ": of other shards"),
+    ] {
+        if urls.0 > 0 && !setting.display.silent {
+            setting.warnings.push(format!("{urls}{why}"));
+        }
     }
     Ok(Some(done))
 }
