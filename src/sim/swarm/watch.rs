@@ -348,6 +348,8 @@ impl Watch {
             | Kind::TlsTimeout
             | Kind::ResetInHandshake
             | Kind::EofInHandshake => !plan.demanding,
+            // Who slept over the answer to a look-up looks at the time first.
+            Kind::Dns("dns_unanswered") => !plan.demanding && plan.weather.sleeps > 0,
             Kind::Dns(_) => !plan.demanding && faults.dns > 0,
             _ => false,
         }
