@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use gannet::base::Instant;
+use gannet::engine::pace::{PaceConfig, Rate};
 use gannet::engine::{
     Advice, Config, Ctl, Engine, Handler, JobRef, Origin, PerHost, Report, Request, Scheme,
 };
@@ -208,5 +209,39 @@ fn who_ends_every_connection_is_not_stormed() {
             }
             assert!(before > 16, "{what}, {per_host:?}: {before} are few");
         }
+    }
+}
+
+/// More origins at one address than it may have connections, each with a rate: those that wait for their
+/// next turn make room for those that have not had their first, and not for more than that.
+#[test]
+fn who_waits_for_its_turn_leaves_the_address_to_others() {
+    for origins in [17, 20, 40] {
+        let servers = (0..origins).map(|port| (port, Server::new(|_| Answer::ok("quick"))));
+        let mut driver = driver(32, servers.collect());
+        let rate = Some(Rate { requests: 1, per: Duration::from_secs(1) });
+        let pace = PaceConfig { rate, ..PaceConfig::default() };
+        let config = Config { pace, ..driver.engine().config().clone() };
+        let net = std::mem::replace(driver.net_mut(), Net::new(1));
+        let mut driver = Driver::new(Engine::new(config), net, DriverConfig::default());
+        for n in 0..5 {
+            for port in 0..origins {
+                let host = driver.host(&Origin { scheme: Scheme::Http, host: HOST, port });
+                let tag = 10 + u64::from(port) + n * 100;
+                driver.submit(&Request::get(host, "/").tag(tag)).unwrap();
+            }
+        }
+        let served = run(&mut driver);
+        assert_eq!(served.at.len(), 5 * usize::from(origins));
+        let at = |n| served.at.iter().filter(move |it| it.0 / 100 == n).map(|it| it.1);
+        let firsts = at(0).max().unwrap() - Instant::ZERO;
+        assert!(firsts < Duration::from_millis(500), "{origins}: {firsts:?}");
+        let took = served.quick_until();
+        assert!(took < Duration::from_millis(4_500), "{origins}: {took:?}");
+        let opened: u64 = driver.net_mut().servers_mut().map(|server| server.accepted()).sum();
+        println!("{origins}: {firsts:?}, {took:?}, {opened} connections");
+        // Those that are too many twice a round, of the others none but the first.
+        let surplus = u64::from(origins - 16);
+        assert!(opened <= 16 + surplus * 10, "{origins}: {opened} connections");
     }
 }

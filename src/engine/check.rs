@@ -246,13 +246,15 @@ impl Engine {
         if idle != self.idle.len() {
             return Err(format!("{} idle in all, counted {idle}", self.idle.len()));
         }
-        let mut groups: Vec<u32> = vec![0; self.groups.iter().len()];
+        let mut groups = vec![(0, 0); self.groups.iter().len()];
         for (_, conn) in self.conns.iter() {
-            groups[conn.group as usize] += 1;
+            groups[conn.group as usize].0 += 1;
+            groups[conn.group as usize].1 += u32::from(matches!(conn.state, State::Closing { .. }));
         }
         for (group, counted) in self.groups.iter().zip(groups) {
-            if group.conns != counted {
-                return Err(format!("a group says {}, counted {counted}", group.conns));
+            let says = (group.conns, group.closing);
+            if says != counted {
+                return Err(format!("a group says {says:?}, counted {counted:?}"));
             }
             if group.waiting.len() > self.hosts.len() {
                 return Err(format!("{} hosts wait for one address", group.waiting.len()));

@@ -36,6 +36,8 @@ pub(super) struct Group {
     pub(super) conns: u32,
     /// Those of them that are busy.
     pub(super) busy: u32,
+    /// And those that are closing.
+    pub(super) closing: u32,
     /// Origins that were seen at this address: the limit bites only where there are several.
     pub(super) origins: u32,
     /// Ports that have answered in this run, under whatever name: what they refuse from then on is one
@@ -130,6 +132,7 @@ impl Engine {
             limit,
             conns: 0,
             busy: 0,
+            closing: 0,
             origins: 0,
             served_at: Vec::new(),
             waiting: VecDeque::new(),
@@ -159,23 +162,44 @@ impl Engine {
         if group.origins < 2 || group.conns < group.limit.allowed() {
             return false;
         }
-        if !core::mem::replace(&mut self.hosts[host].turned_away, true) {
+        let it = &mut self.hosts[host];
+        // One that is coming asks for more when it is there: a pace may let through no more till then.
+        if it.coming() == 0 && !core::mem::replace(&mut it.turned_away, true) {
             group.waiting.push_back(host);
             self.give_way(number, now);
         }
         true
     }
 
-    /// A connection that nobody uses must not keep those out who wait for room at its address.
-    pub(super) fn give_way(&mut self, group: usize, now: Instant) {
-        let mut next = self.groups[group].idle.front(&self.conns);
+    /// A connection that nobody uses now must not keep those out who wait for room at its address: while
+    /// fewer are closing than are waited for, an idle one is closed. It is the one whose host, which may
+    /// have a rate to keep, has its turn last, and of several the longest idle: one that is closed
+    /// shortly before its turn is opened again, at the cost of the next one.
+    pub(super) fn give_way(&mut self, number: usize, now: Instant) {
+        let group = &self.groups[number];
+        if group.closing as usize >= group.waiting.len() {
+            return;
+        }
+        let mut next = group.idle.front(&self.conns);
+        let mut last = None;
         while let Some(conn) = next {
-            let owner = self.conns[conn].host;
-            if self.conns[conn].served > 0 || self.hosts[owner].has_no_queue() {
-                self.retire(conn, now);
-                break;
+            next = group.idle.after(&self.conns, conn);
+            let idle = &self.conns[conn];
+            let owner = &self.hosts[idle.host];
+            let mut turn = Instant::NEVER;
+            if !owner.has_no_queue() {
+                turn = owner.pace.ready_at(now);
+                // One that is new has to be tried, and some are taken in this very round.
+                if idle.served == 0 || (turn <= now && List::<0>::holds(&self.hosts, idle.host)) {
+                    continue;
+                }
             }
-            next = self.groups[group].idle.after(&self.conns, conn);
+            if last.is_none_or(|(latest, _)| turn > latest) {
+                last = Some((turn, conn));
+            }
+        }
+        if let Some((_, conn)) = last {
+            self.retire(conn, now);
         }
     }
 

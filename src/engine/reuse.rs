@@ -312,6 +312,8 @@ impl Engine {
         let conn = &self.conns[key];
         self.notes.push(now, conn.host, What::Idle { conn: conn.serial });
         self.arm(key);
+        // What its host has queued, if anything, has to wait, and that of others at its address may not.
+        self.give_way(group, now);
     }
 
     /// Takes a connection out of the lists of idle ones, if it is there.
@@ -336,8 +338,10 @@ impl Engine {
     /// Sends our end and waits for the peer's, counted in the caps until it is there.
     pub(super) fn close_politely(&mut self, key: ConnKey, leaves: Leaves, now: Instant) {
         let until = now.after(self.config.closing_timeout);
-        self.conns[key].state = State::Closing { until, leaves };
+        let conn = &mut self.conns[key];
+        conn.state = State::Closing { until, leaves };
         self.closing += 1;
+        self.groups[conn.group as usize].closing += 1;
         self.actions.push_back(Action::Finish(key));
         self.arm(key);
     }
@@ -378,6 +382,7 @@ impl Engine {
             State::Closing { .. } => {
                 host.conns -= 1;
                 self.closing -= 1;
+                group.closing -= 1;
             }
             State::Busy(exchange) => {
                 host.conns -= 1;
@@ -396,11 +401,8 @@ impl Engine {
         }
         self.groups[conn.group as usize].conns -= 1;
         self.wake_waiting(conn.group);
-        let group = &self.groups[conn.group as usize];
-        if !group.waiting.is_empty() && group.conns >= group.limit.allowed() {
-            // The limit has shrunk below what was open: one that left made no room yet.
-            self.give_way(conn.group as usize, now);
-        }
+        // The limit may have shrunk below what was open: then one that left made no room yet.
+        self.give_way(conn.group as usize, now);
         self.ring_host(conn.host);
     }
 
@@ -423,7 +425,7 @@ impl Engine {
     }
 
     /// Whether a connection should make room: for those of its host that the server has not taken up, or
-    /// for other hosts at its address, as it has no work, or has had its turn.
+    /// for other hosts at its address, as it has had its turn. One that has no work may once it rests.
     fn gives_way(&mut self, key: ConnKey) -> bool {
         let conn = &self.conns[key];
         if conn.served == 0 {
@@ -431,8 +433,7 @@ impl Engine {
         }
         let host = &mut self.hosts[conn.host];
         let wanted = !self.groups[conn.group as usize].waiting.is_empty();
-        host.limit.gives_way()
-            || (wanted && (host.has_no_queue() || conn.served.is_multiple_of(FAIR_TURN)))
+        host.limit.gives_way() || (wanted && conn.served.is_multiple_of(FAIR_TURN))
     }
 
     /// Whether more of its work could be under way than is.
