@@ -3,6 +3,10 @@
 //! A key names one value for ever: when the value is removed, the key dies with it, and a later
 //! value in the same slot has another generation. Stale events therefore die at look-up instead
 //! of reaching a stranger. Look-up is an index and one comparison, never a hash.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a slab of 2^32 values does not fit in memory: the index fits"
+)]
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -107,10 +111,8 @@ impl<T> Arena<T> {
     #[inline(never)]
     pub fn insert(&mut self, value: T) -> Key<T> {
         let index = self.slots.insert(value);
-        if index == self.generations.len() {
-            self.generations.push(0);
-        }
-        self.key(index)
+        let generation = generation_of(&mut self.generations, index);
+        Key { index: index as u32, generation, of: PhantomData }
     }
 
     /// Takes the value out; its key is dead from now on.
@@ -188,10 +190,6 @@ impl<T> Arena<T> {
         self.slots.iter_mut().map(|(_, value)| value)
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a slab of 2^32 values does not fit in memory: the index fits"
-    )]
     fn key(&self, index: usize) -> Key<T> {
         // `insert` has made one for each slot that ever held a value.
         let Some(&generation) = self.generations.get(index) else { dead() };
@@ -210,6 +208,15 @@ impl<T> Arena<T> {
 )]
 pub(crate) fn dead() -> ! {
     panic!("a key of something that is gone")
+}
+
+/// That of a slot, which may be new: the same for each kind of value.
+#[inline(never)]
+fn generation_of(generations: &mut Vec<u32>, index: usize) -> u32 {
+    if index == generations.len() {
+        generations.push(0);
+    }
+    generations.get(index).copied().unwrap_or_else(|| dead())
 }
 
 impl<T> core::ops::Index<Key<T>> for Arena<T> {

@@ -25,20 +25,25 @@ impl Default for Links {
     }
 }
 
-/// A value that can stand in the list that it calls number `N`.
-pub trait Linked<const N: usize> {
-    /// Its neighbours there.
-    fn links(&mut self) -> &mut Links;
+/// A value that can stand in lists, which are told apart by their numbers.
+pub trait Linked {
+    /// Its neighbours in the list of that number.
+    fn links(&mut self, list: usize) -> &mut Links;
     /// Its neighbours there, to be read.
-    fn links_ref(&self) -> &Links;
+    fn links_ref(&self, list: usize) -> &Links;
 }
 
-/// A doubly linked list of values that live in one arena.
+/// A doubly linked list, of the number `N`, of values that live in one arena.
 ///
 /// A key handed to a method must be alive in that arena; a value is in at most one list of a
 /// number at a time.
 #[derive(Debug)]
-pub struct List<const N: usize> {
+pub struct List<const N: usize>(Ends);
+
+/// The two ends of a list. What is done there is one function for all numbers of a kind of value,
+/// where the size counts.
+#[derive(Debug)]
+struct Ends {
     front: u32,
     back: u32,
     len: u32,
@@ -53,81 +58,95 @@ impl<const N: usize> Default for List<N> {
 impl<const N: usize> List<N> {
     /// An empty list.
     pub const fn new() -> Self {
-        Self { front: NONE, back: NONE, len: 0 }
+        Self(Ends { front: NONE, back: NONE, len: 0 })
     }
 
     /// How many values are in it.
     pub const fn len(&self) -> u32 {
-        self.len
+        self.0.len
     }
 
     /// Whether it is empty.
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.len == 0
     }
 
     /// The first value.
     #[inline]
-    pub fn front<T: Linked<N>>(&self, arena: &Arena<T>) -> Option<Key<T>> {
-        arena.at(self.front as usize)
+    pub fn front<T: Linked>(&self, arena: &Arena<T>) -> Option<Key<T>> {
+        arena.at(self.0.front as usize)
     }
 
     /// The value after `key`.
-    pub fn after<T: Linked<N>>(&self, arena: &Arena<T>, key: Key<T>) -> Option<Key<T>> {
-        arena.at(arena[key].links_ref().after as usize)
+    pub fn after<T: Linked>(&self, arena: &Arena<T>, key: Key<T>) -> Option<Key<T>> {
+        arena.at(arena[key].links_ref(N).after as usize)
     }
 
     /// Whether the value is in a list of this number.
-    pub fn holds<T: Linked<N>>(arena: &Arena<T>, key: Key<T>) -> bool {
-        arena.get(key).is_some_and(|value| value.links_ref().before != OUT)
+    pub fn holds<T: Linked>(arena: &Arena<T>, key: Key<T>) -> bool {
+        arena.get(key).is_some_and(|value| value.links_ref(N).before != OUT)
     }
 
     /// Puts a value at the end.
-    pub fn push_back<T: Linked<N>>(&mut self, arena: &mut Arena<T>, key: Key<T>) {
+    pub fn push_back<T: Linked>(&mut self, arena: &mut Arena<T>, key: Key<T>) {
         debug_assert!(!Self::holds(arena, key), "already in a list");
-        *arena[key].links() = Links { before: self.back, after: NONE };
+        self.0.push_back(arena, key, N);
+    }
+
+    /// Puts a value at the beginning.
+    pub fn push_front<T: Linked>(&mut self, arena: &mut Arena<T>, key: Key<T>) {
+        debug_assert!(!Self::holds(arena, key), "already in a list");
+        self.0.push_front(arena, key, N);
+    }
+
+    /// Takes a value out, wherever it stands. It must be in this very list.
+    pub fn remove<T: Linked>(&mut self, arena: &mut Arena<T>, key: Key<T>) {
+        debug_assert!(Self::holds(arena, key), "in no list");
+        self.0.remove(arena, key, N);
+    }
+
+    /// Takes the first value out.
+    pub fn pop_front<T: Linked>(&mut self, arena: &mut Arena<T>) -> Option<Key<T>> {
+        let key = self.front(arena)?;
+        self.remove(arena, key);
+        Some(key)
+    }
+}
+
+impl Ends {
+    fn push_back<T: Linked>(&mut self, arena: &mut Arena<T>, key: Key<T>, list: usize) {
+        *arena[key].links(list) = Links { before: self.back, after: NONE };
         let index = key.index() as u32;
         match arena.slot_mut(self.back) {
-            Some(last) => last.links().after = index,
+            Some(last) => last.links(list).after = index,
             None => self.front = index,
         }
         self.back = index;
         self.len += 1;
     }
 
-    /// Puts a value at the beginning.
-    pub fn push_front<T: Linked<N>>(&mut self, arena: &mut Arena<T>, key: Key<T>) {
-        debug_assert!(!Self::holds(arena, key), "already in a list");
-        *arena[key].links() = Links { before: NONE, after: self.front };
+    fn push_front<T: Linked>(&mut self, arena: &mut Arena<T>, key: Key<T>, list: usize) {
+        *arena[key].links(list) = Links { before: NONE, after: self.front };
         let index = key.index() as u32;
         match arena.slot_mut(self.front) {
-            Some(first) => first.links().before = index,
+            Some(first) => first.links(list).before = index,
             None => self.back = index,
         }
         self.front = index;
         self.len += 1;
     }
 
-    /// Takes a value out, wherever it stands. It must be in this very list.
-    pub fn remove<T: Linked<N>>(&mut self, arena: &mut Arena<T>, key: Key<T>) {
-        debug_assert!(Self::holds(arena, key), "in no list");
-        let Links { before, after } = core::mem::take(arena[key].links());
+    fn remove<T: Linked>(&mut self, arena: &mut Arena<T>, key: Key<T>, list: usize) {
+        let Links { before, after } = core::mem::take(arena[key].links(list));
         match arena.slot_mut(before) {
-            Some(value) => value.links().after = after,
+            Some(value) => value.links(list).after = after,
             None => self.front = after,
         }
         match arena.slot_mut(after) {
-            Some(value) => value.links().before = before,
+            Some(value) => value.links(list).before = before,
             None => self.back = before,
         }
         self.len -= 1;
-    }
-
-    /// Takes the first value out.
-    pub fn pop_front<T: Linked<N>>(&mut self, arena: &mut Arena<T>) -> Option<Key<T>> {
-        let key = self.front(arena)?;
-        self.remove(arena, key);
-        Some(key)
     }
 }
 
@@ -138,11 +157,11 @@ mod tests {
 
     struct Value(Links);
 
-    impl Linked<0> for Value {
-        fn links(&mut self) -> &mut Links {
+    impl Linked for Value {
+        fn links(&mut self, _: usize) -> &mut Links {
             &mut self.0
         }
-        fn links_ref(&self) -> &Links {
+        fn links_ref(&self, _: usize) -> &Links {
             &self.0
         }
     }

@@ -230,30 +230,20 @@ impl Delivery {
 /// How long a body that nobody wants is read so that its connection can be kept.
 const WORTH_WAITING: Duration = Duration::from_secs(1);
 
-impl Linked<0> for Conn {
-    fn links(&mut self) -> &mut Links {
-        &mut self.in_host
+impl Linked for Conn {
+    fn links(&mut self, list: usize) -> &mut Links {
+        match list {
+            0 => &mut self.in_host,
+            1 => &mut self.in_all,
+            _ => &mut self.in_group,
+        }
     }
-    fn links_ref(&self) -> &Links {
-        &self.in_host
-    }
-}
-
-impl Linked<1> for Conn {
-    fn links(&mut self) -> &mut Links {
-        &mut self.in_all
-    }
-    fn links_ref(&self) -> &Links {
-        &self.in_all
-    }
-}
-
-impl Linked<2> for Conn {
-    fn links(&mut self) -> &mut Links {
-        &mut self.in_group
-    }
-    fn links_ref(&self) -> &Links {
-        &self.in_group
+    fn links_ref(&self, list: usize) -> &Links {
+        match list {
+            0 => &self.in_host,
+            1 => &self.in_all,
+            _ => &self.in_group,
+        }
     }
 }
 

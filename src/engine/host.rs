@@ -310,11 +310,11 @@ pub struct AddressStats {
     pub explanation: Explanation,
 }
 
-impl Linked<0> for Host {
-    fn links(&mut self) -> &mut Links {
+impl Linked for Host {
+    fn links(&mut self, _: usize) -> &mut Links {
         &mut self.links
     }
-    fn links_ref(&self) -> &Links {
+    fn links_ref(&self, _: usize) -> &Links {
         &self.links
     }
 }

@@ -320,11 +320,11 @@ impl Progress {
     }
 }
 
-impl Linked<0> for Job {
-    fn links(&mut self) -> &mut Links {
+impl Linked for Job {
+    fn links(&mut self, _: usize) -> &mut Links {
         &mut self.links
     }
-    fn links_ref(&self) -> &Links {
+    fn links_ref(&self, _: usize) -> &Links {
         &self.links
     }
 }
