@@ -158,7 +158,8 @@ pub enum Kind {
     Malformed(proto::Error),
     /// The peer spoke before it was asked.
     ServerSpokeFirst,
-    /// A status that is worth another attempt, and no attempts are left.
+    /// A status that is worth another attempt, and no attempts are left. Of an attempt that is followed by
+    /// another: also a 206 or 416 that is not the rest that was asked for.
     StatusExhausted,
     /// The host answers at no address; its queue was emptied.
     HostDown,

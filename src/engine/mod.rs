@@ -471,6 +471,8 @@ fn text(bytes: Vec<u8>) -> Box<str> {
 pub(crate) struct Failing {
     kind: Kind,
     os: i32,
+    /// The number of the connection that had been opened, where it never served; 0: none had been.
+    opened: u64,
     detail: Option<Box<str>>,
     hint: Option<Box<str>>,
 }
@@ -480,12 +482,12 @@ impl Failing {
     #[cold]
     #[inline(never)]
     const fn new(kind: Kind) -> Self {
-        Self { kind, os: 0, detail: None, hint: None }
+        Self { kind, os: 0, opened: 0, detail: None, hint: None }
     }
 
     /// What is told of it.
     fn into_failure(self, kind: Kind, phase: Phase, reused: Option<bool>) -> Failure {
-        let Self { kind: cause, os, detail, hint } = self;
+        let Self { kind: cause, os, detail, hint, .. } = self;
         let cause = Some(cause).filter(|cause| *cause != kind);
         Failure { kind, cause, phase, reused, os, detail, hint }
     }

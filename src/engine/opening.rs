@@ -328,13 +328,14 @@ impl Engine {
     pub(super) fn securing_failed(
         &mut self,
         key: ConnKey,
-        failing: Failing,
+        mut failing: Failing,
         is_final: bool,
         now: Instant,
         handler: &mut dyn Handler,
     ) {
         let conn = &self.conns[key];
         let (host_key, opened, group) = (conn.host, conn.opened, conn.group);
+        failing.opened = conn.serial;
         self.drop_conn(key, true, now);
         let host = &mut self.hosts[host_key];
         let complaint = match failing.kind {
@@ -349,7 +350,7 @@ impl Engine {
         if is_final && self.hosts[host_key].proven == 0 {
             // The attempt was made for the head of the queue; it decides for the others, too.
             if let Some(front) = self.front_job(host_key) {
-                self.count_opening(front, failing.kind, opened, now);
+                self.count_opening(front, &failing, opened, now);
             }
             self.drain_with(host_key, &failing, Phase::Tls, now, handler);
         } else {
@@ -427,7 +428,7 @@ impl Engine {
             self.ring_host(key);
             return;
         };
-        self.count_opening(front, failing.kind, began, now);
+        self.count_opening(front, &failing, began, now);
         let out_of_time = self.out_of_time(front, probe);
         let job = &self.jobs[front];
         let served = self.hosts[key].has_served();
@@ -448,15 +449,21 @@ impl Engine {
     }
 
     /// An attempt of this job ended before there was a connection.
-    fn count_opening(&mut self, key: super::JobKey, kind: Kind, began: Instant, now: Instant) {
+    fn count_opening(
+        &mut self,
+        key: super::JobKey,
+        failing: &Failing,
+        began: Instant,
+        now: Instant,
+    ) {
         let job = &mut self.jobs[key];
         job.started.get_or_insert(began);
         job.attempts += 1;
         job.failures += 1;
         job.tries.push(Try {
-            kind,
+            kind: failing.kind,
             status: None,
-            conn: 0,
+            conn: failing.opened,
             reused: false,
             at_byte: 0,
             took: now - began,
@@ -497,7 +504,8 @@ impl Engine {
         handler: &mut dyn Handler,
     ) {
         self.dequeue(job);
-        let failure = failing.clone().into_failure(failing.kind, phase, None);
+        let reused = (failing.opened > 0).then_some(false);
+        let failure = failing.clone().into_failure(failing.kind, phase, reused);
         self.finish(job, Err(failure), &Attempt::none(now), now, handler);
     }
 

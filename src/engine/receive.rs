@@ -43,8 +43,6 @@ pub(crate) enum Outcome {
     Dropped,
     /// Something is wrong.
     Failed(Failing),
-    /// The answer to a request for the rest can't be used: ask again for the whole.
-    Useless,
     /// Nobody had asked for anything on this connection; what it begins with.
     Unasked(Box<str>),
 }
@@ -298,16 +296,6 @@ impl Engine {
                 self.fail_exchange(key, failing, now, handler);
                 Next::Gone
             }
-            Outcome::Useless => {
-                // What is there can't be continued: it is thrown away and asked for anew.
-                if let Some(exchange) = self.conns[key].exchange() {
-                    let job = exchange.job;
-                    self.jobs[job].progress.validator = None;
-                    self.jobs[job].progress.head = true;
-                }
-                self.fail_exchange(key, Failing::new(Kind::EofInBody), now, handler);
-                Next::Gone
-            }
             Outcome::Unasked(bytes) => {
                 self.unasked(key, bytes, now, handler);
                 Next::Gone
@@ -483,7 +471,17 @@ fn on_head(
             Answer::StartsAgain => {
                 job.begin_again(job_ref.key, Kind::EofInBody, ctl, handler);
             }
-            Answer::Useless => return Err(Outcome::Useless),
+            Answer::Useless => {
+                // What is there can't be continued: the answer is thrown away, and the whole asked for anew.
+                job.progress.validator = None;
+                job.progress.head = true;
+                let why = Kind::StatusExhausted;
+                return if handler.repeat(job_ref, why, Some(status)) {
+                    Ok(Delivery::Again(status))
+                } else {
+                    Err(wrong(why, None))
+                };
+            }
         }
     }
     if matches!(body, Body::Length(length) if length > job.max_body_bytes) {

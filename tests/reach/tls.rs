@@ -104,8 +104,11 @@ fn errors_say_what_is_wrong_in_one_sentence_and_what_to_do() {
     // Another name: the certificate's own are listed.
     let wrong = place(&["one.example", "two.example"], |_| {});
     let url = wrong.server.url("/");
-    let (kind, message, hint) = said(&wrong.record(&trust, &url));
+    let record = wrong.record(&trust, &url);
+    let (kind, message, hint) = said(&record);
     assert_eq!(kind, "tls_certificate_name");
+    // There was a connection, and a new one.
+    assert_eq!(record["error"]["fresh_or_reused"], "fresh", "{record}");
     assert!(message.contains("one.example") && message.contains("two.example"), "{message}");
     assert!(message.contains("127.0.0.1") && hint.contains("--resolve"), "{message} {hint}");
     // Expired: its date and ours.

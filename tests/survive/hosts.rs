@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gannet::origin::presets::hard_limit_with;
 use gannet::origin::traffic::{Arrival, Full, KeepAlive, Service, Time, Welcome};
 use gannet::origin::{Action, At, Cut, How, Script, Span, When, pattern, spawn};
+use serde_json::Value;
 
 use super::common::{Gannet, Run, records};
 
@@ -34,7 +35,7 @@ fn a_host_that_wants_to_be_left_alone_is() {
     assert!((1..=20).contains(&asked), "{asked} requests");
     let first = records(&fs::read_to_string(run.path("r")).unwrap());
     assert_eq!(first.len(), 200);
-    let kind = |record: &serde_json::Value| record["error"]["kind"].as_str().map(str::to_owned);
+    let kind = |record: &Value| record["error"]["kind"].as_str().map(str::to_owned);
     let closed = first.iter().filter(|one| kind(one).as_deref() == Some("host_closed")).count();
     let well_done = first.iter().filter(|one| one["n"].as_u64().unwrap() % 2 == 0);
     assert_eq!(well_done.filter(|one| one["ok"] == true).count(), 100);
@@ -44,8 +45,7 @@ fn a_host_that_wants_to_be_left_alone_is() {
         assert!(hint.contains("--resume"), "{record}");
     }
     assert!(run.err.contains("it asked to be left alone"), "{}", run.err);
-    let summary: serde_json::Value =
-        serde_json::from_slice(&fs::read(run.path("s")).unwrap()).unwrap();
+    let summary: Value = serde_json::from_slice(&fs::read(run.path("s")).unwrap()).unwrap();
     assert_eq!(summary["kinds"]["host_closed"], closed);
     // The host is well again.
     let again = run.gannet().args(["-i", "list", "--results", "r", "--resume"]).run();
@@ -56,7 +56,7 @@ fn a_host_that_wants_to_be_left_alone_is() {
 }
 
 /// What was found of the only host, and how many URLs arrived.
-fn found(script: Script, list: impl Fn(u32) -> String, count: u32) -> (serde_json::Value, usize) {
+fn found(script: Script, list: impl Fn(u32) -> String, count: u32) -> (Value, usize) {
     let server = spawn(script).unwrap();
     let gannet = Gannet::new();
     let list: String = (1..=count).map(|n| format!("{}\n", server.url(&list(n)))).collect();
@@ -64,8 +64,7 @@ fn found(script: Script, list: impl Fn(u32) -> String, count: u32) -> (serde_jso
     let run = gannet.args(["-i", "list", "--results", "r", "--summary", "s"]).run();
     let all = records(&fs::read_to_string(run.path("r")).unwrap());
     assert_eq!(all.len(), count as usize, "{}", run.err);
-    let summary: serde_json::Value =
-        serde_json::from_slice(&fs::read(run.path("s")).unwrap()).unwrap();
+    let summary: Value = serde_json::from_slice(&fs::read(run.path("s")).unwrap()).unwrap();
     (summary["hosts"][0].clone(), all.iter().filter(|one| one["ok"] == true).count())
 }
 
@@ -211,6 +210,29 @@ fn every_attempt_is_in_the_record() {
     let conns: Vec<_> = tries.iter().map(|one| one["conn"].as_u64().unwrap()).collect();
     assert!(conns.windows(2).all(|two| two[0] <= two[1]) && conns[0] > 0, "{record}");
     assert!(tries.iter().all(|one| one["reused"].is_boolean() && one["ms"].is_number()));
+    // What is no rest of the body is told by its status, not as one more cut.
+    let cut = Action::Cut(Cut { at: At::Body(50_000), how: How::Fin });
+    for status in [416, 206] {
+        // A 206 without `Content-Range`.
+        let refusal = [Action::Status(status), Action::Without("Content-Range".into())];
+        let server = spawn(
+            Script::new()
+                .rule(When::always().attempt(1), [cut.clone()])
+                .rule(When::always().attempt(2), refusal),
+        )
+        .unwrap();
+        let run = Gannet::new()
+            .args(["-i", "-", "--backoff-base", "10ms"])
+            .stdin(&server.url("/range/100000"))
+            .run();
+        let record = &records(&run.out)[0];
+        let tries = record["tries"].as_array().unwrap();
+        let said: Vec<_> =
+            tries.iter().map(|one| (one["kind"].as_str().unwrap(), &one["status"])).collect();
+        let want = [("eof_in_body", &Value::Null), ("status_exhausted", &status.into())];
+        assert_eq!((run.code, &said[..]), (0, &want[..]), "{record}");
+        assert_eq!((&record["attempts"], &record["status"]), (&3.into(), &200.into()), "{record}");
+    }
     // Another host's trouble is its own: when attempts run out, all are told.
     let run = Gannet::new()
         .args(["-i", "-", "--retry", "2", "--backoff-base", "10ms"])
