@@ -1,5 +1,7 @@
 //! The pace against servers that answer 429, told apart from limits of connections.
 
+use gannet::engine::limit::Limit;
+
 use crate::world::{Model, RateLimit, Spread, World};
 use crate::{alone, client, percent, search};
 
@@ -374,4 +376,36 @@ fn a_bucket_may_be_empty_at_first() {
         println!("from {start}, {rtt} us, {service} ms: {parts:.0?}");
         assert!(least >= 40.0, "from {start}, {rtt} us, {service} ms: {parts:.0?}");
     }
+}
+
+/// Nothing passes at first, as others have used up a window or a bucket, or have left it in debt, and no answer says
+/// for how long: what is refused until it opens says nothing of what it gives then.
+#[test]
+fn what_is_refused_at_first_tells_nothing_of_the_rate() {
+    let shut = |seconds| RateLimit { closed: Some((0, seconds)), ..bucket(100_000, 1000, None) };
+    let from = |start| search(start, 3);
+    // What it gives in a minute, and which part of that is asked for.
+    let rows = [
+        ("shut for 1 s", shut(1), 0, Limit::fixed(1), 59 * 20, 95.0),
+        ("shut for 5 s", shut(5), 0, Limit::fixed(1), 55 * 20, 95.0),
+        ("shut for 1 s", shut(1), 0, from(6), 59 * 128 * 20, 90.0),
+        ("shut for 5 s", shut(5), 0, from(6), 55 * 128 * 20, 90.0),
+        ("20/s, two seconds in debt", bucket(20, 20, None), 60, from(6), 58 * 20, 90.0),
+        ("20/s, two seconds in debt", bucket(20, 20, None), 60, from(1), 58 * 20, 90.0),
+        ("20/s, empty", bucket(20, 5, None), 5, from(6), 60 * 20, 90.0),
+        ("100 in 10 s, used up", window(10, 10, None), 100, from(6), 50 * 10, 90.0),
+        ("100 in 10 s, used up", window(10, 10, None), 100, from(1), 50 * 10, 90.0),
+    ];
+    let mut missed = Vec::new();
+    for (name, rate, used_up, limit, most, least) in rows {
+        let start = limit.allowed();
+        let model = Model { service: 50, rate: Some(rate), used_up, ..Model::default() };
+        let (stats, _) = alone(&model, client(limit), 60, 3);
+        let (part, refused) = (percent(stats.served, most), stats.too_many_part() * 100.0);
+        println!("{name}, from {start}: {part:.1} %, 429 {refused:.2} %");
+        if part < least {
+            missed.push((name, start));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:?}");
 }

@@ -63,6 +63,11 @@ impl Door {
         self.blocked.is_some()
     }
 
+    /// Whether an answer to what was sent then tells that it is not shut any more.
+    pub(super) fn opens(&self, sent_at: Instant) -> bool {
+        self.blocked.is_some_and(|since| sent_at > since)
+    }
+
     pub(super) fn window(&self) -> Option<Window> {
         self.window
     }

@@ -18,7 +18,7 @@ use alloc::boxed::Box;
 
 use super::bucket::{Buckets, Sent};
 use super::door::{Door, Window};
-use super::{MILLI, RECENT, SECOND};
+use super::{MILLI, RECENT, SECOND, SPANS};
 use crate::base::{Instant, mul_div, root};
 
 /// The slowest rate of the search: one request in ten seconds.
@@ -99,7 +99,7 @@ pub(super) struct Learned {
     complained_at: Instant,
     pub(super) pause: u64,
     /// Whether anything is accepted at all.
-    door: Door,
+    pub(super) door: Door,
 }
 
 /// What a pause ended.
@@ -119,12 +119,17 @@ impl Learned {
         sent_at: Instant,
         resume: Instant,
         told: Option<u64>,
-        sent: &[Sent],
+        sent: &[Sent; 1 + SPANS],
         together: u64,
         remembered: usize,
     ) -> Self {
         let pause = resume.nanos_since(now);
-        let all = sent.first().copied().unwrap_or((now, 1));
+        let all = sent[0];
+        let mut door = Door::new(all.0, all.1);
+        if all.1 == 0 && pause < COSTLY && told.is_none() {
+            // The very first is refused.
+            door.shut(sent_at);
+        }
         let fastest = |&(since, count): &Sent| per_second(count, sent_at.nanos_since(since));
         // What a few milliseconds brought is no rate.
         let long = |since: &&Sent| sent_at >= since.0.later(RECENT) || since.0 == all.0;
@@ -158,7 +163,7 @@ impl Learned {
             failed: 0,
             complained_at: now,
             pause,
-            door: Door::new(all.0, all.1),
+            door,
         }
     }
 

@@ -165,7 +165,7 @@ impl History {
         resume: Instant,
         told: Option<u64>,
         remembered: u16,
-    ) -> Learned {
+    ) -> Box<Learned> {
         let sent = self.sent.saturating_sub(1);
         let mut since = [(self.began, sent); 1 + SPANS];
         let mut late = 0;
@@ -174,7 +174,8 @@ impl History {
             *to = (span.0, late.saturating_sub(1));
         }
         let together = sent.saturating_sub(self.accepted);
-        Learned::new(now, sent_at, resume, told, &since, together, usize::from(remembered))
+        let remembered = usize::from(remembered);
+        Box::new(Learned::new(now, sent_at, resume, told, &since, together, remembered))
     }
 }
 
@@ -252,7 +253,9 @@ impl Pace {
         let gap = self.learned.as_ref().map_or(0, |learned| learned.gap(now)).max(self.gap);
         self.binds = due > Instant::ZERO && now <= due.later(slack(gap));
         self.after_delay = if self.delay == 0 { self.after_delay } else { now.later(self.delay) };
-        self.next = advance(self.next, now, self.gap, self.slack);
+        if self.gap > 0 {
+            self.next = advance(self.next, now, self.gap, self.slack);
+        }
         self.history.take(now);
         if let Some(learned) = &mut self.learned {
             learned.take(now);
@@ -271,11 +274,24 @@ impl Pace {
     /// An answer that is no 429 came to a request that was sent at `sent_at`, when `in_flight`
     /// requests were on their way, itself included.
     pub fn success(&mut self, sent_at: Instant, in_flight: u32) {
-        self.history.accepted += 1;
         self.cause.served(sent_at, in_flight);
-        if let Some(learned) = &mut self.learned {
-            learned.success(sent_at);
+        if self.learned.is_some() {
+            self.passed(sent_at);
         }
+        self.history.accepted += 1;
+    }
+
+    #[inline(never)]
+    fn passed(&mut self, sent_at: Instant) {
+        let Some(learned) = &mut self.learned else { return };
+        if self.history.accepted > 0 || !learned.door.opens(sent_at) {
+            learned.success(sent_at);
+            return;
+        }
+        // Others had used it up, or it was shut: what it refused until now tells nothing of what it gives.
+        self.learned = None;
+        self.history.sent = 0;
+        self.history.take(sent_at);
     }
 
     /// A 429, or another answer that is about the rate, came to a request sent at `sent_at`. `pause`: what
@@ -301,7 +317,10 @@ impl Pace {
                     }
                     self.cause = Cause::NotRate;
                 }
-                self.learn(&history, now, sent_at, resume, told);
+                // One of those that were refused before it opened is none.
+                if sent_at >= history.began {
+                    self.learn(&history, now, sent_at, resume, told);
+                }
             }
             // Or in a pause: that one had been given to a connection before the pause was known.
             Some(learned)
@@ -333,8 +352,7 @@ impl Pace {
         resume: Instant,
         told: Option<u64>,
     ) {
-        let learned = history.learned(now, sent_at, resume, told, self.remembered);
-        self.learned = Some(Box::new(learned));
+        self.learned = Some(history.learned(now, sent_at, resume, told, self.remembered));
     }
 
     /// A 503 came to a request sent at `sent_at`, which asks for a pause or not. The [`limit`](super::limit) has
@@ -441,6 +459,7 @@ impl fmt::Display for PaceExplanation {
 
 /// How late a request may be and the next still be on time: timers wake a little late, and that
 /// must not add up; but a pause is never made good by a burst.
+#[inline(never)]
 const fn slack(gap: u64) -> u64 {
     let part = gap / 16;
     if part > 10_000_000 {
@@ -453,10 +472,8 @@ const fn slack(gap: u64) -> u64 {
 }
 
 /// The next due time after a request at `now`.
+#[inline(never)]
 fn advance(due: Instant, now: Instant, gap: u64, slack: u64) -> Instant {
-    if gap == 0 {
-        return due;
-    }
     let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(slack));
     due.max(earliest).later(gap)
 }

@@ -234,7 +234,7 @@ const TICK: u64 = MS;
 impl World {
     pub(crate) fn new(model: &Model, seed: u64) -> Self {
         Self {
-            tokens: model.rate.map_or(0.0, |rate| rate.burst.saturating_sub(model.used_up) as f64),
+            tokens: model.rate.map_or(0.0, |rate| rate.burst as f64 - model.used_up as f64),
             model: model.clone(),
             now: 0,
             end: 0,

@@ -312,7 +312,7 @@ impl Adaptive {
     fn weigh(&mut self, real: u64, ideal: u64) {
         let part = mul_div(real.abs_diff(UNIT), UNIT, (ideal - UNIT).max(1)).min(UNIT) as i32;
         let worse = if real < UNIT { part } else { -part };
-        self.trials = (self.trials + 1).min(TRIALS);
+        self.trials = (self.trials + 1).clamp(1, TRIALS);
         self.worse += (worse - self.worse) / (self.trials + 1);
     }
 
