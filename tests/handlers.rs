@@ -241,6 +241,36 @@ fn a_pause_holds_from_the_next_read_on() {
 }
 
 #[test]
+fn a_pause_waits_for_its_request() {
+    // Before it is sent, and before the next attempt is: what one read buffer brings is delivered.
+    for again in [false, true] {
+        let mut acts = Acts::new("", Act::Pause);
+        let mut engine = Engine::try_new(Config::tiny()).unwrap();
+        let request = get(&mut engine);
+        let job = engine.submit(&request, NOW).unwrap();
+        let mut conn = None;
+        if again {
+            conn = carry_out(&mut engine, &mut acts);
+        }
+        engine.ctl().pause(job);
+        let mut now = NOW;
+        if let Some(conn) = conn {
+            engine.poll(now, &mut acts);
+            engine.lost(conn, Loss::Fault(Fault::new(Cause::Reset)), now, &mut acts);
+            now = engine.next_deadline().unwrap();
+            engine.tick(now, &mut acts);
+        }
+        let conn = carry_out(&mut engine, &mut acts).unwrap();
+        assert_eq!(engine.received(conn, &WHOLE[..WHOLE.len() - 20], now, &mut acts), Next::Pause);
+        engine.ctl().resume(job);
+        engine.poll(now, &mut acts);
+        assert_eq!(engine.next_action(), Some(Action::Read(conn)));
+        engine.received(conn, &WHOLE[WHOLE.len() - 20..], now, &mut acts);
+        assert_eq!(acts.seen.last().unwrap(), "200");
+    }
+}
+
+#[test]
 fn a_dead_key_names_nobody() {
     // The next request has the place of the one before, and is not called off in its stead.
     let mut acts = Acts::new("done", Act::Cancel);

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use super::dial::Dial;
 use super::host::Host;
-use super::{Config, ConnInfo, JobKey, Kind, TlsInfo};
+use super::{Config, ConnInfo, JobKey, Kind, Phase, TlsInfo};
 use crate::base::{Instant, Key, Linked, Links, mul_div, nanos};
 use crate::proto;
 
@@ -347,6 +347,18 @@ pub(super) enum Overdue {
 }
 
 impl Exchange {
+    /// How far it is; `answered`: what came was of its answer.
+    pub(super) const fn phase(&self, answered: bool) -> Phase {
+        match (self.delivery, answered, self.sending) {
+            (Delivery::Undecided, true, _) => Phase::Head,
+            (Delivery::Undecided, _, Sending::Sent { .. } | Sending::Expecting { .. }) => {
+                Phase::FirstByte
+            }
+            (Delivery::Undecided, ..) => Phase::Send,
+            _ => Phase::Body,
+        }
+    }
+
     /// min(phase, attempt); paused: the attempt alone.
     fn deadline(&self, config: &Config, waits: Waits) -> Option<(Instant, Overdue)> {
         let attempt = waits.attempt.after(self.started);

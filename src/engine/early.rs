@@ -20,7 +20,7 @@ use crate::base::Instant;
 
 impl Engine {
     /// How far the opening of a host's first connection is, and how many jobs that is for.
-    fn opening_of(&self, host: &Host) -> Option<(Phase, u32)> {
+    pub(super) fn opening_of(&self, host: &Host) -> Option<(Phase, u32)> {
         if host.conns > host.securing || self.outage.lasts() {
             return None;
         }
@@ -200,6 +200,12 @@ mod tests {
             self.input(|engine, now, handler| engine.connected(conn, now, handler));
         }
 
+        fn secured(&mut self) {
+            let conn = self.secures.remove(0);
+            let tls = TlsInfo { version: "TLSv1.3", cipher: "", resumed: false };
+            self.input(|engine, now, handler| engine.secured(conn, tls, now, handler));
+        }
+
         fn answered(&mut self) {
             let conn = self.sends.remove(0);
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -251,6 +257,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_called_off_says_how_far_it_was() {
+        let end = |steps: usize, answer: &[u8]| {
+            let mut world = World::new("a.test", Scheme::Https, Config::default());
+            world.submit(0);
+            let steps = &[World::found, World::connected, World::secured][..steps];
+            steps.iter().for_each(|step| step(&mut world));
+            if let Some(conn) = world.sends.pop() {
+                world.input(|engine, now, handler| {
+                    engine.received(conn, answer, now, handler);
+                });
+            }
+            world.input(|engine, now, handler| engine.cancel_all(now, handler));
+            let ends: Vec<_> = world.ends.iter().map(|end| (end.2, end.3)).collect();
+            assert_eq!(ends.len(), 1);
+            assert_eq!(ends[0].0, Err(Kind::Cancelled));
+            ends[0].1.unwrap()
+        };
+        let rows: [(usize, &[u8], Phase); 6] = [
+            (0, b"", Phase::Dns),
+            (1, b"", Phase::Connect),
+            (2, b"", Phase::Tls),
+            (3, b"", Phase::FirstByte),
+            (3, b"HTTP/1.1 200 OK\r\n", Phase::Head),
+            (3, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123", Phase::Body),
+        ];
+        for (steps, answer, phase) in rows {
+            assert_eq!(end(steps, answer), phase);
+        }
+    }
+
+    #[test]
     fn what_is_left_is_left_for_the_rest() {
         let mut world = World::new("a.test", Scheme::Https, Config::default());
         world.submit(0);
@@ -259,9 +296,7 @@ mod tests {
         world.until(200);
         world.connected();
         world.until(300);
-        let conn = world.secures.remove(0);
-        let tls = TlsInfo { version: "TLSv1.3", cipher: "", resumed: false };
-        world.input(|engine, now, handler| engine.secured(conn, tls, now, handler));
+        world.secured();
         assert_eq!(world.sends.len(), 1);
         world.until(2_000);
         assert_eq!(world.ends, [late(0, 500, Phase::FirstByte)]);

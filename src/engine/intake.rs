@@ -106,6 +106,7 @@ impl Accepted {
             range_line: self.range.map(|(_, from, to)| from as usize..to as usize),
             state: JobState::Waiting,
             links: Links::default(),
+            paused: false,
             submitted: now,
             started: None,
             attempts: 0,
@@ -373,8 +374,8 @@ impl Engine {
             self.intake.calls_off = false;
             for command in commands.drain(..) {
                 match command {
-                    Command::Pause(job) => self.pause(job),
-                    Command::Resume(job) => self.resume(job, now),
+                    Command::Pause(job) => self.pause(job, true, now),
+                    Command::Resume(job) => self.pause(job, false, now),
                     Command::Cancel(job) => self.cancel(job, now, handler),
                     Command::CancelAll => self.cancel_all(now, handler),
                     Command::Submit => {

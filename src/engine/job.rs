@@ -223,6 +223,8 @@ pub struct Job {
     pub(super) range_line: Option<core::ops::Range<usize>>,
     pub(super) state: JobState,
     pub(super) links: Links,
+    /// Its response is not to be read, whichever attempt brings it.
+    pub(super) paused: bool,
     pub(super) submitted: Instant,
     /// When the first attempt began.
     pub(super) started: Option<Instant>,

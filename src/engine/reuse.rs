@@ -280,7 +280,7 @@ impl Engine {
             head_began: None,
             last_byte: now,
             window: Window { since: now, bytes: 0 },
-            paused: false,
+            paused: record.paused,
             in_flight,
             greeting: Greeting::default(),
             overtaking,

@@ -191,14 +191,7 @@ impl Engine {
         let facts_sent = exchange.sending.any() && failing.kind != Kind::ServerSpokeFirst;
         // A 408 on a kept connection is no answer to what crossed it.
         let answered = exchange.first_byte.is_some() && failing.kind != Kind::StaleReuse;
-        let phase = match (exchange.delivery, answered) {
-            (Delivery::Undecided, false) => match exchange.sending {
-                Sending::Sent { .. } | Sending::Expecting { .. } => Phase::FirstByte,
-                _ => Phase::Send,
-            },
-            (Delivery::Undecided, true) => Phase::Head,
-            _ => Phase::Body,
-        };
+        let phase = exchange.phase(answered);
         let (delivery, rested) = (exchange.delivery, exchange.rested);
         let answers = self.hosts[conn.host].stats.responses;
         let overtaken = failing.kind == Kind::FirstByteTimeout && exchange.is_overtaken(answers);
@@ -469,11 +462,18 @@ impl Engine {
         let mut attempt = Attempt::none(now);
         let mut phase = Phase::Queue;
         match job.state {
-            JobState::Queued(_) => self.dequeue(key),
+            JobState::Queued(_) => {
+                if let Some((opening, _)) = self.opening_of(&self.hosts[host]) {
+                    phase = opening;
+                }
+                self.dequeue(key);
+            }
             JobState::Waiting => self.hosts[host].elsewhere -= 1,
             JobState::Running(conn) => {
                 attempt = self.attempt_of(conn, now);
-                phase = if attempt.first_byte.is_some() { Phase::Body } else { Phase::FirstByte };
+                if let Some(exchange) = self.conns[conn].exchange() {
+                    phase = exchange.phase(attempt.first_byte.is_some());
+                }
                 self.drop_conn(conn, true, now);
                 self.hosts[host].elsewhere -= 1;
             }
@@ -492,19 +492,17 @@ impl Engine {
         }
     }
 
-    /// Stops reading a job's response.
-    pub(super) fn pause(&mut self, key: JobKey) {
-        let Some(JobState::Running(conn)) = self.jobs.get(key).map(|job| job.state) else { return };
-        if let Some(exchange) = self.conns[conn].exchange_mut() {
-            exchange.paused = true;
-        }
-    }
-
-    /// Goes on reading a job's response, or sending its body.
-    pub(super) fn resume(&mut self, key: JobKey, now: Instant) {
-        let Some(JobState::Running(conn)) = self.jobs.get(key).map(|job| job.state) else { return };
+    /// Stops reading a job's response, or will once there is one; or goes on reading it, or sending its body.
+    pub(super) fn pause(&mut self, key: JobKey, pauses: bool, now: Instant) {
+        let Some(job) = self.jobs.get_mut(key) else { return };
+        job.paused = pauses;
+        let JobState::Running(conn) = job.state else { return };
         let Some(exchange) = self.conns[conn].exchange_mut() else { return };
-        if core::mem::take(&mut exchange.paused) {
+        let paused = core::mem::replace(&mut exchange.paused, pauses);
+        if pauses {
+            return;
+        }
+        if paused {
             exchange.last_byte = now;
             exchange.window = Window { since: now, bytes: 0 };
             self.actions.push_back(Action::Read(conn));
