@@ -7,7 +7,7 @@ use gannet::engine::limit::Finding;
 use gannet::engine::pace::{PaceConfig, Rate, RateHint};
 use gannet::engine::{
     Advice, Config, Ctl, Engine, Failure, Handler, JobRef, Kind, LowSpeed, Origin, Payload,
-    PerHost, Report, Request, Resume, Scheme,
+    PerHost, Report, Request, Resume, Scheme, Upload,
 };
 use gannet::net::{Driver, DriverConfig};
 use gannet::proto::{Body, Head};
@@ -765,30 +765,78 @@ fn a_run_goes_on_after_what_it_waited_for() {
 #[test]
 fn a_body_that_is_gone_tells_what_failed_first() {
     let server = Server::new(|_| Answer::ok("0123456789").cut(0, How::Reset));
-    let mut keep = Keep::default();
+    let mut gives = Gives(Keep::default(), b"", Upload::End);
     let mut driver = driver(Config::default(), net(server));
     let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
     let body = Payload::Stream { length: None, replayable: false };
     driver.submit(&Request { method: "PUT", body, ..Request::get(host, "/") }).unwrap();
-    sim::run(&mut driver, &mut keep, HOUR).unwrap();
-    let failure = keep.ends[0].1.as_ref().unwrap_err();
+    sim::run(&mut driver, &mut gives, HOUR).unwrap();
+    let failure = gives.0.ends[0].1.as_ref().unwrap_err();
     assert_eq!(failure.kind, Kind::BodyNotReplayable);
     assert_eq!(failure.cause, Some(Kind::ResetBeforeResponse));
     let words = Kind::ResetBeforeResponse.sentence();
     assert!(failure.to_string().ends_with(words), "{failure}");
 }
 
-/// A body that is shorter than was said of it is nothing that could be sent again: it could not be read.
+/// Gives this at once, and says this of it.
+struct Gives(Keep, &'static [u8], Upload);
+
+impl Handler for Gives {
+    fn head(&mut self, ctl: &mut Ctl<'_>, job: JobRef, head: &Head<'_>, body: Body) -> Advice {
+        self.0.head(ctl, job, head, body)
+    }
+    fn body(&mut self, ctl: &mut Ctl<'_>, job: JobRef, bytes: &[u8]) {
+        self.0.body(ctl, job, bytes);
+    }
+    fn upload(
+        &mut self,
+        _: &mut Ctl<'_>,
+        _: JobRef,
+        _: u64,
+        out: &mut Vec<u8>,
+        _: usize,
+    ) -> Upload {
+        out.extend_from_slice(self.1);
+        self.2
+    }
+    fn done(&mut self, ctl: &mut Ctl<'_>, job: JobRef, report: &Report<'_>) {
+        self.0.done(ctl, job, report);
+    }
+}
+
+/// A body that is shorter than was said of it, or whose source fails, is nothing that could be sent again: it
+/// could not be read. No server takes what was sent for the whole.
 #[test]
 fn a_body_that_ends_early_is_named_as_such() {
-    let mut keep = Keep::default();
-    let mut driver = driver(Config::default(), net(Server::new(|_| Answer::ok("0123456789"))));
-    let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
-    let body = Payload::Stream { length: Some(10), replayable: true };
-    driver.submit(&Request { method: "PUT", body, ..Request::get(host, "/") }).unwrap();
-    sim::run(&mut driver, &mut keep, HOUR).unwrap();
-    let failure = keep.ends[0].1.as_ref().unwrap_err();
-    assert_eq!((failure.kind, failure.kind.name()), (Kind::ReadFailed, "read_failed"));
+    let put = |length: Option<u64>, handler: &mut dyn Handler| {
+        let server = Server::new(|_| Answer::ok("0123456789"));
+        let mut driver = driver(Config { send_bytes: 8, ..Config::default() }, net(server));
+        let host = driver.host(&Origin { scheme: Scheme::Http, host: "192.0.2.1", port: 80 });
+        let body = Payload::Stream { length, replayable: true };
+        driver.submit(&Request { method: "PUT", body, ..Request::get(host, "/") }).unwrap();
+        sim::run(&mut driver, handler, HOUR).unwrap();
+        driver.net_mut().servers_mut().map(|server| server.requests()).sum::<u64>()
+    };
+    for length in [Some(10), None] {
+        // Nobody is there to be asked.
+        let mut keep = Keep::default();
+        assert_eq!(put(length, &mut keep), 0);
+        let failure = keep.ends[0].1.as_ref().unwrap_err();
+        assert_eq!((failure.kind, failure.kind.name()), (Kind::ReadFailed, "read_failed"));
+        // What is too much for the room there is, too: it would be lost.
+        let rows: [(&[u8], Upload, bool); 4] = [
+            (b"012345", Upload::Failed, false),
+            (b"012345678", Upload::End, false),
+            (b"012345678", Upload::More, false),
+            (b"01234567", Upload::End, length.is_none()),
+        ];
+        for (bytes, says, well) in rows {
+            let mut gives = Gives(Keep::default(), bytes, says);
+            let requests = put(length, &mut gives);
+            let kind = gives.0.ends[0].1.as_ref().map_err(|failure| failure.kind).err();
+            assert_eq!((requests, kind), (u64::from(well), (!well).then_some(Kind::ReadFailed)));
+        }
+    }
 }
 
 /// Names that share an address are held back by the pace of all: that they stand in line there says

@@ -129,7 +129,7 @@ impl Visitor for Calls<'_> {
         out: &mut Vec<u8>,
         room: usize,
     ) -> Upload {
-        let Some(call) = self.calls.upload else { return Upload::End };
+        let Some(call) = self.calls.upload else { return Upload::Failed };
         let from = out.len();
         out.resize(from + room, 0);
         let place = out[from..].as_mut_ptr();

@@ -171,7 +171,7 @@ pub enum Kind {
     BudgetExhausted,
     /// The request's body can't be sent a second time.
     BodyNotReplayable,
-    /// The request's body ended before the length that was announced for it.
+    /// The request's body ended before the length that was announced for it, or its source failed.
     ReadFailed,
     /// The body is larger than allowed.
     BodyTooLarge,
@@ -264,7 +264,7 @@ impl Kind {
             Self::AddressRefused => "the address is one that must not be spoken to",
             Self::BudgetExhausted => "the budget for further attempts is used up",
             Self::BodyNotReplayable => "the request's body can't be sent a second time",
-            Self::ReadFailed => "what was to be sent ended before the length that was announced",
+            Self::ReadFailed => "what was to be sent ended before its end",
             Self::BodyTooLarge => "the body is larger than allowed",
             Self::Cancelled => "called off",
             Self::Aborted => "not wanted after the head was seen",

@@ -63,6 +63,9 @@ pub enum Upload {
     Pending,
     /// That was all (bytes may have been appended).
     End,
+    /// There will be no more, and that was not all: the request ends with [`Kind::ReadFailed`], and its
+    /// connection without an end of the body, so that the server does not take a part for the whole.
+    Failed,
 }
 
 /// Receives what happens to requests. All methods run inside an input of the engine; what they
@@ -115,7 +118,8 @@ pub trait Handler {
     }
 
     /// More of a streamed request body is wanted: append at most `room` bytes of it, from offset
-    /// `at` on, to `out`. Another attempt begins at zero again.
+    /// `at` on, to `out`; more than those fail. Another attempt begins at zero again. Whoever submits such
+    /// requests has to have this method: by default they fail.
     fn upload(
         &mut self,
         ctl: &mut Ctl<'_>,
@@ -125,7 +129,7 @@ pub trait Handler {
         room: usize,
     ) -> Upload {
         let _ = (ctl, job, at, out, room);
-        Upload::End
+        Upload::Failed
     }
 
     /// An attempt is about to be sent: its head may still be changed. Asked before each attempt,

@@ -75,8 +75,14 @@ impl Engine {
                 let piece = stream_piece(handler, &mut ctl, job_ref, start, out, room, chunked);
                 let next = start + piece.bytes as u64;
                 let complete = length.is_some_and(|length| next == length);
+                let failed = match piece.then {
+                    Upload::Failed => true,
+                    Upload::End => length.is_some() && !complete,
+                    Upload::More | Upload::Pending => false,
+                };
                 match piece.then {
-                    Upload::End if length.is_some() && !complete => {
+                    // Or a source that gives more than there is room for: what was too much would be lost.
+                    _ if failed || piece.bytes > room => {
                         let failing = Failing::new(Kind::ReadFailed);
                         // Nothing of it goes out any more, its head included.
                         out.truncate(before);
@@ -140,7 +146,6 @@ fn stream_piece(
     if !chunked {
         let before = out.len();
         let then = handler.upload(ctl, job, at, out, room);
-        out.truncate(before + room);
         return Piece { bytes: out.len() - before, then };
     }
     let mut piece = Vec::new();

@@ -136,7 +136,8 @@ pub enum Body {
     None,
     /// In memory; can be sent again.
     Bytes(Arc<[u8]>),
-    /// Asked for piece by piece through [`Visitor::upload`](super::Visitor::upload).
+    /// Asked for piece by piece through [`Visitor::upload`](super::Visitor::upload). Where responses are
+    /// collected ([`Fetcher::fetch`](crate::Fetcher::fetch)) nobody can be asked: such a request fails.
     Stream {
         /// Its length, if known; else it is sent in chunks.
         length: Option<u64>,

@@ -188,7 +188,8 @@ pub trait Visitor {
     }
 
     /// More of a streamed request body is wanted: append at most `room` bytes of it, from offset
-    /// `at` on, to `out`. Another attempt, and a redirect that keeps the body, begin at zero again.
+    /// `at` on, to `out`; more than those fail. Another attempt, and a redirect that keeps the body, begin at
+    /// zero again. Whoever submits such requests has to have this method: by default they fail.
     fn upload(
         &mut self,
         ctl: &mut Control<'_, '_>,
@@ -198,7 +199,7 @@ pub trait Visitor {
         room: usize,
     ) -> Upload {
         let _ = (ctl, ticket, at, out, room);
-        Upload::End
+        Upload::Failed
     }
 
     /// The request is at its end, exactly once; its ticket is dead from now on.

@@ -259,7 +259,7 @@ impl Visitor for Desk {
             Err(error) => {
                 let message = format!("can't read what is to be sent: {error}");
                 job.fail(Kind::ReadFailed, "", message);
-                Upload::End
+                Upload::Failed
             }
         }
     }
