@@ -18,13 +18,15 @@ pub fn rate_hint(fields: Fields<'_>, now: u64) -> Option<RateHint> {
     let mut hint = RateHint::default();
     let now = || fields.get("date").and_then(date::parse).unwrap_or(now);
     let text = |name: &str| fields.get(name).and_then(|value| core::str::from_utf8(value).ok());
-    if let Some(policy) = text("ratelimit-policy") {
-        read_policy(policy, &mut hint);
-    }
-    if let Some(limits) = text("ratelimit") {
-        hint.limit = parameter(limits, "limit").map(narrow).or(hint.limit);
-        read_state(limits, &mut hint);
-    }
+    // These are lists: what is on several lines is one.
+    let list = |name: &str| {
+        let lines = fields.get_all(name).filter_map(|value| core::str::from_utf8(value).ok());
+        lines.collect::<Vec<_>>().join(",")
+    };
+    read_policy(&list("ratelimit-policy"), &mut hint);
+    let limits = list("ratelimit");
+    hint.limit = parameter(&limits, "limit").map(narrow).or(hint.limit);
+    read_state(&limits, &mut hint);
     for prefix in ["ratelimit", "x-ratelimit", "x-rate-limit"] {
         let field = |what: &str| text(&format!("{prefix}-{what}"));
         if let Some(limit) = field("limit") {
@@ -35,7 +37,8 @@ pub fn rate_hint(fields: Fields<'_>, now: u64) -> Option<RateHint> {
         // Both of one family: what is left of one limit has nothing to do with the end of another.
         if (hint.remaining, hint.reset) == (None, None) {
             hint.remaining = field("remaining").and_then(leading).map(narrow);
-            hint.reset = field("reset").and_then(|reset| until(reset, &now));
+            let after = || field("reset-after").and_then(distance);
+            hint.reset = field("reset").and_then(|reset| until(reset, &now)).or_else(after);
         }
     }
     (hint != RateHint::default()).then_some(hint)
@@ -74,6 +77,11 @@ fn parameter(text: &str, name: &str) -> Option<u64> {
         let (key, value) = part.split_once('=')?;
         key.trim().eq_ignore_ascii_case(name).then(|| leading(value))?
     })
+}
+
+/// A distance in seconds, which may have a fraction.
+fn distance(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
 /// The number at the beginning; a fraction is cut off.
@@ -193,6 +201,25 @@ mod tests {
                 "RateLimit-Policy: \"burst\";q=100;w=60,\"daily\";q=1000;w=86400",
                 Some((Some(100), None, None, Some(60))),
             ),
+            // The same on two lines.
+            (
+                "RateLimit: \"burst\";r=5;t=1\r\nRateLimit: \"daily\";r=0;t=2",
+                Some((None, Some(0), Some(2), None)),
+            ),
+            (
+                "RateLimit-Policy: \"burst\";q=100;w=60\r\nRateLimit-Policy: \"daily\";q=1000;w=86400",
+                Some((Some(100), None, None, Some(60))),
+            ),
+            // Discord: how far off it is, beside when it is or alone.
+            (
+                "X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset-After: 2.5",
+                Some((None, Some(0), Some(2), None)),
+            ),
+            (
+                "X-RateLimit-Reset: 1700000042.5\r\nX-RateLimit-Reset-After: 41.5",
+                Some((None, None, Some(42), None)),
+            ),
+            ("X-RateLimit-Reset-After: -1", None),
             ("X-RateLimit-Limit: unlimited", None),
             ("X-RateLimit-Limit: -1", None),
             ("X-RateLimit-Limit: 99999999999", Some((Some(u32::MAX), None, None, None))),
