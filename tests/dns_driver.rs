@@ -105,6 +105,8 @@ fn errors_name_the_server() {
         let failure = seen.result.clone().unwrap().unwrap_err();
         assert_eq!(failure.kind, Kind::Dns(kind));
         assert!(failure.to_string().contains(&detail), "{failure}");
+        // It was tried for this very request.
+        assert_eq!(seen.attempts, 1, "{failure}");
     }
 }
 

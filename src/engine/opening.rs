@@ -197,8 +197,25 @@ impl Engine {
         } else if failure.transient {
             self.opening_failed(key, failing, Phase::Dns, false, since, now, handler);
         } else {
-            self.drain_with(key, &failing, Phase::Dns, now, handler);
+            self.decide(key, &failing, Phase::Dns, since, now, handler);
         }
+    }
+
+    /// An opening failed as any other one would. The attempt was made for the head of the queue; it decides
+    /// for the others, too.
+    fn decide(
+        &mut self,
+        key: HostKey,
+        failing: &Failing,
+        phase: Phase,
+        began: Instant,
+        now: Instant,
+        handler: &mut dyn Handler,
+    ) {
+        if let Some(front) = self.front_job(key) {
+            self.count_opening(front, failing, began, now);
+        }
+        self.drain_with(key, failing, phase, now, handler);
     }
 
     /// A socket of a race is established.
@@ -348,11 +365,7 @@ impl Engine {
         }
         self.note_limit(host_key, now);
         if is_final && self.hosts[host_key].proven == 0 {
-            // The attempt was made for the head of the queue; it decides for the others, too.
-            if let Some(front) = self.front_job(host_key) {
-                self.count_opening(front, &failing, opened, now);
-            }
-            self.drain_with(host_key, &failing, Phase::Tls, now, handler);
+            self.decide(host_key, &failing, Phase::Tls, opened, now, handler);
         } else {
             self.opening_failed(host_key, failing, Phase::Tls, false, opened, now, handler);
         }
