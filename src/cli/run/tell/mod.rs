@@ -40,16 +40,23 @@ impl<'a> Early<'a> {
 
 /// How it ended for the fetcher: an answer that came whole may have asked to come back later than we do,
 /// by its status or by `Retry-After`.
-fn end_of(outcome: &Outcome<'_>) -> End {
+fn end_of(job: &Job, outcome: &Outcome<'_>) -> End {
     let Err(error) = outcome.result else { return End::Whole };
     match error.kind {
-        ErrorKind::Engine(engine::Kind::StatusExhausted) => End::Exhausted,
+        // Of one that was thrown away, as it is no rest of a body, there is nothing to look at.
+        _ if is_exhausted(error) && job.head.status < 400 => End::Failed,
+        _ if is_exhausted(error) => End::Exhausted,
         // Those that were queued behind it had no answer.
         ErrorKind::Engine(engine::Kind::HostClosed) if error.phase == engine::Phase::Head => {
             End::Exhausted
         }
         _ => End::Failed,
     }
+}
+
+/// Its last answer asked to come back later, or was none that is of use.
+const fn is_exhausted(error: &crate::fetch::Error) -> bool {
+    matches!(error.kind, ErrorKind::Engine(engine::Kind::StatusExhausted))
 }
 
 /// A URL that was only read ahead when the run came to its end: nothing was asked for.
@@ -79,7 +86,7 @@ impl Desk {
 
     /// A job is at its end.
     pub fn finished(&mut self, index: usize, outcome: &Outcome<'_>) {
-        let end = end_of(outcome);
+        let end = end_of(&self.jobs[index], outcome);
         let digest = self.conclude(index, end);
         if self.mode == Mode::Batch && self.called_off && is_unbegun(outcome) {
             // No record: as the rest of the list, it is left for another run.
@@ -115,6 +122,10 @@ impl Desk {
             (Some(trouble), _) => trouble.kind.exit(),
             // curl shows the last answer and is content, unless -f says otherwise.
             (None, Err(_)) if end == End::Exhausted && self.mode == Mode::Transfers => 0,
+            // The last there was is a body that was cut.
+            (None, Err(error)) if end == End::Failed && is_exhausted(error) => {
+                Kind::EofInBody.exit()
+            }
             (None, Err(error)) => error.exit().code(),
             (None, Ok(_)) => 0,
         };
