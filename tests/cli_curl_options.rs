@@ -3,6 +3,8 @@
 
 #[path = "cli_common/mod.rs"]
 mod common;
+#[path = "cli_common/scripted.rs"]
+mod scripted;
 
 use std::fs;
 use std::io::Read;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::Gannet;
 use gannet::origin::{Script, spawn};
+use scripted::{Scripted, says};
 
 /// Names of `tests/curl_options.txt`, with their letters.
 fn of_curl() -> Vec<(String, Option<char>)> {
@@ -150,6 +153,28 @@ fn bodies_come_out_as_they_come_in() {
     assert_eq!(rest.len(), 999);
     assert!(first.elapsed() > Duration::from_millis(700), "{:?}", first.elapsed());
     assert!(common::wait(&mut child, Duration::from_secs(20)).success());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_text_does_not_garble_a_terminal() {
+    let server = Scripted::new(std::iter::repeat_n(says("200 OK", "ab\0cd\n"), 6));
+    let url = server.url("/");
+    let gannet = Gannet::new().args(["-q", &url]);
+    for more in [&[] as &[&str], &["-Z"]] {
+        let run = gannet.args(more).run_on_terminal();
+        assert_eq!((run.code, run.out.as_str()), (23, ""), "{}", run.err);
+        assert!(run.err.contains("(23)") && run.err.contains("-o - shows it"), "{}", run.err);
+    }
+    // The head is text.
+    let run = gannet.args(["--include"]).run_on_terminal();
+    assert_eq!(run.code, 23, "{}", run.err);
+    assert!(run.out.ends_with("\r\n\r\n") || run.out.ends_with("\n\r\r\n"), "{:?}", run.out);
+    // Who says so has it.
+    let run = gannet.args(["-o", "-"]).run_on_terminal();
+    assert_eq!((run.code, run.out.as_str()), (0, "ab\0cd\r\n"), "{}", run.err);
+    assert_eq!(gannet.args(["-o", "file"]).run_on_terminal().code, 0);
+    assert_eq!(gannet.run().code, 0, "what is no terminal takes all");
 }
 
 #[test]

@@ -42,7 +42,7 @@ options! {
     #[command(next_help_heading = "Output")]
     pub struct Output {
         /// Write to a file; in a batch a template such as {host}/{n:08}{ext}
-        #[arg(short = 'o', long, value_name = "FILE", long_help = "Transfers: the n-th -o names the file of the n-th URL; #1 stands for the first glob's value; - is standard output.\n\nBatch: a template. {n} its number in the list (lines that are skipped do not count), {n:08} with zeros, {id}, {host}, {path} made safe, {name} the last part of the path or index, {ext} the extension in the URL, {type_ext} the one for the Content-Type, {hash} the SHA-256 of the URL in hex; {hash:0:2} a slice; {{ a brace. -o - writes whole bodies one after another to standard output.")]
+        #[arg(short = 'o', long, value_name = "FILE", long_help = "Transfers: the n-th -o names the file of the n-th URL; #1 stands for the first glob's value; - is standard output. What is no text is not shown on a terminal unless -o - says so.\n\nBatch: a template. {n} its number in the list (lines that are skipped do not count), {n:08} with zeros, {id}, {host}, {path} made safe, {name} the last part of the path or index, {ext} the extension in the URL, {type_ext} the one for the Content-Type, {hash} the SHA-256 of the URL in hex; {hash:0:2} a slice; {{ a brace. -o - writes whole bodies one after another to standard output.")]
         pub output: Vec<String>,
         /// Name the file as the URL does
         #[arg(short = 'O', long, num_args = 0, default_missing_value = "true")]

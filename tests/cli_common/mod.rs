@@ -101,6 +101,49 @@ impl Gannet {
         (status.code().unwrap_or(-1), out.join().unwrap(), err.join().unwrap())
     }
 
+    /// With a terminal as standard output, and what that shows.
+    #[cfg(unix)]
+    pub(crate) fn run_on_terminal(&self) -> Run {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::OpenOptionsExt;
+
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        // It must not become the terminal of the test itself.
+        let terminal = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(rustix::fs::OFlags::NOCTTY.bits() as i32)
+            .open(OsStr::from_bytes(name.as_bytes()))
+            .unwrap();
+        let mut child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(terminal)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut shown = std::fs::File::from(master);
+        let out = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // Its end is an error on some systems.
+            let _ = shown.read_to_end(&mut bytes);
+            bytes
+        });
+        let err = read(&mut child.stderr.take().unwrap());
+        let code = wait(&mut child, LONGEST).code().unwrap_or(-1);
+        Run {
+            code,
+            out: String::from_utf8_lossy(&out.join().unwrap()).into_owned(),
+            err: String::from_utf8_lossy(&err).into_owned(),
+            dir: Rc::clone(&self.dir),
+        }
+    }
+
     pub(crate) fn run(&self) -> Run {
         let (code, out, err) = self.run_bytes();
         Run {

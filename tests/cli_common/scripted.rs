@@ -1,5 +1,7 @@
 //! A server of few words: the n-th request gets the n-th answer.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

@@ -139,7 +139,7 @@ fn transfers(
             return usage("-T can't be combined with -I");
         }
         let remote_all = args.output.remote_name_all;
-        let keep = keep(&args, if remote_all { Where::Remote } else { Where::Stdout })?;
+        let keep = keep(&args, words, if remote_all { Where::Remote } else { Where::Stdout })?;
         let mut engine = engine(&args, Mode::Transfers)?;
         if let Some(earlier) = groups.last() {
             // As curl: what was said of a name is known from then on.
@@ -397,7 +397,7 @@ fn batch(args: Args, words: &[OsString], mut warnings: Vec<String>) -> Result<Pl
     if args.bounds.max_line.is_some_and(|bytes| bytes < 64) {
         return usage("--max-line is at least 64: no list has shorter URLs only");
     }
-    let keep = keep(&args, output)?;
+    let keep = keep(&args, words, output)?;
     let engine = engine(&args, Mode::Batch)?;
     let batch = Batch {
         lists,

@@ -269,6 +269,8 @@ pub struct Keep {
     pub fsync: bool,
     /// `-w`.
     pub write_out: Option<String>,
+    /// `-o -`: a terminal gets what is no text, too.
+    pub raw_to_terminal: bool,
 }
 
 /// What happens when the file is there.

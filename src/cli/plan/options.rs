@@ -247,7 +247,7 @@ fn time_cond(text: &str, warnings: &mut Vec<String>) -> Option<TimeCond> {
     date.map(|date| TimeCond { unless, date })
 }
 
-pub(super) fn keep(args: &Args, output: Where) -> Result<Keep, Usage> {
+pub(super) fn keep(args: &Args, words: &[OsString], output: Where) -> Result<Keep, Usage> {
     let out = &args.output;
     let write_out = match out.write_out.as_deref() {
         Some(text) => Some(match text.strip_prefix('@') {
@@ -283,6 +283,7 @@ pub(super) fn keep(args: &Args, output: Where) -> Result<Keep, Usage> {
         remove_on_error: out.remove_on_error,
         fsync: out.fsync,
         write_out,
+        raw_to_terminal: words.iter().any(|word| value(word, "output") == Some("-")),
     })
 }
 

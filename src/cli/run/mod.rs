@@ -132,7 +132,11 @@ impl Setting {
         let files = Files::new(keep.existing, keep.create_dirs || mode == Mode::Batch, keep.fsync);
         Desk {
             jobs: Jobs::default(),
-            output: Output::new(files, held.bodies),
+            output: Output::new(
+                files,
+                held.bodies,
+                mode == Mode::Transfers && stdio::stdout_is_terminal(),
+            ),
             rates: Rates::new(engine.limit_rate, engine.limit_rate_total),
             sending: Sending::default(),
             records: self.records.clone(),

@@ -53,7 +53,12 @@ pub struct Output {
     held: u64,
     /// and how many may.
     may_hold: u64,
+    /// Bodies that nobody sent elsewhere are seen by a person.
+    to_terminal: bool,
 }
+
+/// Among so many first bytes of a body a NUL tells that it is no text, as for curl.
+const LOOKED_AT: u64 = 2000;
 
 /// What to do where two URLs come to one name.
 pub const OWN_NAMES: &str = "a template with {n} or {hash} gives each URL a name of its own";
@@ -66,7 +71,7 @@ enum Unwritten {
 }
 
 impl Output {
-    pub const fn new(files: Files, may_hold: u64) -> Self {
+    pub const fn new(files: Files, may_hold: u64, to_terminal: bool) -> Self {
         Self {
             files,
             failed: false,
@@ -75,6 +80,7 @@ impl Output {
             resumes: false,
             held: 0,
             may_hold,
+            to_terminal,
         }
     }
 
@@ -173,6 +179,11 @@ impl Output {
 
     /// Bytes to where the body goes; false: that failed, and was noted.
     pub fn write(&mut self, job: &mut Job, bytes: &[u8]) -> bool {
+        if self.to_terminal && garbles(job, bytes) {
+            let message = "this is no text, and would garble the terminal: it is not shown";
+            job.fail(Kind::WriteFailed, "-o FILE keeps it, -o - shows it all the same", message);
+            return false;
+        }
         let result = self.put(&mut job.out, bytes);
         self.has_put(job, result)
     }
@@ -418,6 +429,14 @@ impl Output {
             job.fail(Kind::WriteFailed, "", message);
         }
     }
+}
+
+/// Whether these bytes, which were just received, are none for a terminal.
+fn garbles(job: &Job, bytes: &[u8]) -> bool {
+    job.received.bytes - (bytes.len() as u64) < LOOKED_AT
+        && matches!(job.out.sink, Sink::Stdout | Sink::Whole(_))
+        && bytes.contains(&0)
+        && job.terms().is_some_and(|terms| !terms.keep.raw_to_terminal)
 }
 
 /// The folder for files and a name in it.
