@@ -188,6 +188,33 @@ fn continued_whole(job: &Job, answer: &Answer<'_>) -> bool {
     }
 }
 
+/// Whether this answer brings what follows the first `offset` bytes. As curl: some servers don't name
+/// the last position, and some say it all with a 200, which has to fit then.
+fn is_the_rest(job: &Job, answer: &Answer<'_>, offset: u64) -> bool {
+    let Some(field) = answer.head.fields.get("content-range") else { return false };
+    match (answer.head.status, ContentRange::parse(field)) {
+        (206, Some(ContentRange::Part { first, .. })) => first == offset,
+        (200, Some(ContentRange::Part { first, last, whole })) => {
+            let length = job.head.content_length;
+            first == offset
+                && whole.is_none_or(|whole| whole - 1 == last)
+                && length.is_none_or(|length| length == last - first + 1)
+                && !answer.decoded
+        }
+        (206, None) => open_range(field) == Some(offset),
+        (200, None) => open_range(field) == Some(offset) && !answer.decoded,
+        _ => false,
+    }
+}
+
+/// The first position of a range that is said to have no end: `bytes 500-`.
+fn open_range(field: &[u8]) -> Option<u64> {
+    let (unit, range) = std::str::from_utf8(field).ok()?.trim().split_once(' ')?;
+    let first = range.trim_start().strip_suffix('-')?;
+    let is_one = unit.eq_ignore_ascii_case("bytes") && first.bytes().all(|b| b.is_ascii_digit());
+    is_one.then(|| first.parse().ok()).flatten()
+}
+
 /// `-C` on a file that has its final name, as curl judges it.
 fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
     let GoOn::At { offset, .. } = job.out.go_on else { return None };
@@ -195,10 +222,11 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
         job.news = News::Unchanged;
         return Some(Verdict::Nothing);
     }
-    let range = answer.head.fields.get("content-range").and_then(ContentRange::parse);
-    match (answer.head.status, range) {
-        (206, Some(ContentRange::Part { first, .. })) if first == offset => None,
-        (416, _) => {
+    if is_the_rest(job, answer, offset) {
+        return None;
+    }
+    match answer.head.status {
+        416 => {
             job.fail(
                 Kind::RangeRefused,
                 "remove the file to start again",
@@ -206,7 +234,7 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
             );
             Some(Verdict::Off)
         }
-        (206, _) => {
+        206 => {
             job.fail(
                 Kind::RangeRefused,
                 "",
@@ -214,7 +242,7 @@ fn continued(job: &mut Job, answer: &Answer<'_>) -> Option<Verdict> {
             );
             Some(Verdict::Off)
         }
-        (status, _) => {
+        status => {
             refuse_to_go_on(job, status);
             Some(Verdict::Off)
         }
@@ -233,6 +261,22 @@ fn refuse_to_go_on(job: &mut Job, status: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges_without_an_end() {
+        for (field, want) in [
+            ("bytes 50-", Some(50)),
+            (" Bytes  0- ", Some(0)),
+            ("bytes -", None),
+            ("bytes +5-", None),
+            ("bytes 5", None),
+            ("bytes 5-6", None),
+            ("items 5-", None),
+            ("bytes 99999999999999999999-", None),
+        ] {
+            assert_eq!(open_range(field.as_bytes()), want, "{field}");
+        }
+    }
 
     #[test]
     fn types_fit_globs() {
