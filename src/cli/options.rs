@@ -489,7 +489,7 @@ options! {
         /// Try again after any failure; never a POST
         #[arg(
             long,
-            long_help = "Try again after any failure of a transfer, with -f also after any status of 400 and above; never a POST (see --retry-unsafe). What can't be written or read on this machine (exit status 23 and 26) is no failure of a transfer, nor is a range that was refused (33)."
+            long_help = "Try again after any failure of a transfer, with -f also after any status of 400 and above, with -C after one in place of the rest; never a POST (see --retry-unsafe). What can't be written or read on this machine (exit status 23 and 26) is no failure of a transfer, nor is a range that was refused (33) with another status."
         )]
         pub retry_all_errors: bool,
         /// Try again after a refused connection (always on)

@@ -319,7 +319,7 @@ pub struct Engine {
     pub max_retry_after: Option<Duration>,
     pub host_down_after: Option<Duration>,
     pub retry_all_errors: bool,
-    /// With `-f` and `--retry-all-errors`: statuses of 400 and above.
+    /// With `-f` or `-C`, and `--retry-all-errors`: statuses of 400 and above.
     pub retry_error_statuses: bool,
     /// The user spoke of retries: an attempt that used up its time is one to repeat.
     pub retry_timeouts: bool,

@@ -342,8 +342,11 @@ pub(super) fn engine(args: &Args, mode: Mode) -> Result<Engine, Usage> {
         max_retry_after: retry.max_retry_after,
         host_down_after: retry.host_down_after,
         retry_all_errors: retry.retry_all_errors,
+        // With -C an error in place of the rest is one, too: the desk knows where there is a rest.
         retry_error_statuses: retry.retry_all_errors
-            && (args.output.fail || args.output.fail_with_body),
+            && (args.output.fail
+                || args.output.fail_with_body
+                || !batch && args.output.continue_at.is_some()),
         retry_timeouts: retry.retry.is_some(),
         offline_wait: retry.offline.map_or(batch, |offline| offline == Offline::Wait),
         backoff_base: retry.backoff_base,

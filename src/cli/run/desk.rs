@@ -168,6 +168,16 @@ impl Visitor for Desk {
         job.heads.keep(&terms, &self.records.headers, head);
     }
 
+    fn repeat(&mut self, ticket: Ticket, why: engine::Kind, status: Option<u16>) -> bool {
+        let job = &mut self.jobs[ticket.tag as usize];
+        let (Some(terms), engine::Kind::StatusExhausted, Some(status)) = (job.terms(), why, status)
+        else {
+            return true;
+        };
+        job.stands = !verdict::is_to_come_again(job, &terms, status);
+        !job.stands
+    }
+
     fn redirect(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, redirect: &Redirect<'_>) {
         let job = &mut self.jobs[ticket.tag as usize];
         let Some(terms) = job.terms() else { return };

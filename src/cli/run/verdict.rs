@@ -72,6 +72,29 @@ pub fn on_head(job: &mut Job, terms: &Terms, answer: &Answer<'_>) -> Verdict {
     Verdict::Body
 }
 
+/// Whether an answer that would be asked for once more is, under `-C`: an error in place of what
+/// follows here is, where all errors are to be; one to a request for all is an answer like any other,
+/// and a 416 may say that all is here.
+pub fn is_to_come_again(job: &Job, terms: &Terms, status: u16) -> bool {
+    if !terms.continues || status < 400 || asks_to_come_back(status) {
+        return true;
+    }
+    let is_first = match job.out.go_on {
+        GoOn::At { before, .. } => before.is_none(),
+        GoOn::Part(_) => false,
+        GoOn::No => job.received.bytes == 0 && !job.out.part_waits(),
+    };
+    match job.out.go_on {
+        GoOn::At { .. } => status != 416 || !is_first,
+        _ => !is_first || terms.keep.fail != Fail::No,
+    }
+}
+
+/// The statuses that are repeated without anybody's word.
+const fn asks_to_come_back(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 522 | 524)
+}
+
 /// The verdict on a whole body: its size and digest are those of its line, or the job says why not.
 pub fn on_body(job: &mut Job, digest: Option<[u8; 32]>) {
     let Some(more) = job.asked.more.as_deref() else { return };

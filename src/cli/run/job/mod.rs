@@ -65,6 +65,8 @@ pub struct Job {
     pub received: Received,
     pub out: Outlet,
     pub news: News,
+    /// The answer is not asked for again, though the rules would have it: it counts as it is.
+    pub stands: bool,
     /// Boxed, as what most URLs of a list never have: thousands of jobs wait.
     pub trouble: Option<Box<Trouble>>,
 }
@@ -98,6 +100,7 @@ impl Job {
         self.received.clear();
         self.out = Outlet::default();
         self.news = News::New;
+        self.stands = false;
         self.trouble = None;
     }
 
@@ -129,6 +132,7 @@ impl Job {
         self.head.forget();
         self.heads.forget();
         self.news = News::New;
+        self.stands = false;
         self.trouble = None;
     }
 

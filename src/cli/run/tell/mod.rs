@@ -43,6 +43,7 @@ impl<'a> Early<'a> {
 fn end_of(job: &Job, outcome: &Outcome<'_>) -> End {
     let Err(error) = outcome.result else { return End::Whole };
     match error.kind {
+        _ if is_exhausted(error) && job.stands => End::Whole,
         // Of one that was thrown away, as it is no rest of a body, there is nothing to look at.
         _ if is_exhausted(error) && job.head.status < 400 => End::Failed,
         _ if is_exhausted(error) => End::Exhausted,
@@ -105,7 +106,7 @@ impl Desk {
                 reused: None,
                 hint: trouble.hint,
             }),
-            (None, Err(error)) => {
+            (None, Err(error)) if end != End::Whole => {
                 (message, hint) = (error.to_string(), advice::of(error));
                 Some(Error {
                     kind: error.name(),
@@ -116,7 +117,7 @@ impl Desk {
                     hint: &hint,
                 })
             }
-            (None, Ok(_)) => None,
+            (None, _) => None,
         };
         let exit = match (&job.trouble, outcome.result) {
             (Some(trouble), _) => trouble.kind.exit(),
@@ -126,8 +127,8 @@ impl Desk {
             (None, Err(error)) if end == End::Failed && is_exhausted(error) => {
                 Kind::EofInBody.exit()
             }
-            (None, Err(error)) => error.exit().code(),
-            (None, Ok(_)) => 0,
+            (None, Err(error)) if end != End::Whole => error.exit().code(),
+            (None, _) => 0,
         };
         self.count(&job, outcome, error.as_ref().map(|error| error.kind));
         self.write_record(&job, outcome, error.as_ref(), digest);
