@@ -608,8 +608,8 @@ options! {
         /// Ask these name servers
         #[arg(long, value_name = "ADDRESS[:PORT],…", value_delimiter = ',', hide_short_help = true)]
         pub dns_servers: Vec<String>,
-        /// Send from this address or device
-        #[arg(long, value_name = "NAME", hide_short_help = true)]
+        /// Send from this device, address or host
+        #[arg(long, value_name = "NAME", hide_short_help = true, long_help = "Send from this device, this address, or an address of this host (an IPv4 one, unless -6). if!DEVICE, host!HOST and ifhost!DEVICE!HOST say which it is.")]
         pub interface: Option<String>,
         /// How long one address gets before the next is tried beside it (250)
         #[arg(long, value_name = "MS", hide_short_help = true)]

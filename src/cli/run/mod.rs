@@ -19,6 +19,7 @@ mod desk;
 mod drive;
 mod feed;
 mod found;
+mod interface;
 mod job;
 mod jobs;
 mod kind;

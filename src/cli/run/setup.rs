@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::rates;
+use super::{interface, rates};
 use crate::cli::exit::Exit;
 use crate::cli::plan::{self, Ip, Mode, PerHost};
 use crate::cli::values;
@@ -111,14 +111,7 @@ pub fn options(
     options.tls_later = engine.cacert.is_none() && engine.cert.is_none();
     options.sockets.keepalive = engine.keepalive;
     if let Some(name) = &engine.interface {
-        let name = name.trim_start_matches("if!").trim_start_matches("host!");
-        match name.parse::<IpAddr>() {
-            Ok(address) => options.sockets.bind = Some(SocketAddr::new(address, 0)),
-            Err(_) => options.sockets.device = Some(name.to_owned()),
-        }
-        if let Err(error) = options.sockets.check() {
-            return refuse(45, format!("--interface: {name} can't be used: {error}"));
-        }
+        interface::choose(name, engine.ip, &mut options.sockets).or_else(|why| refuse(45, why))?;
     }
     for text in &engine.resolve {
         if let Some(text) = text.strip_prefix('-') {
