@@ -118,7 +118,13 @@ impl Handler for Pass<'_> {
             Ok(None) => {}
             Ok(Some(hop)) => {
                 let slot = &self.state.slots[index];
-                let told = Redirect { url: slot.url(), method: slot.method(), head, to: &hop.url };
+                let told = Redirect {
+                    url: slot.url(),
+                    method: slot.method(),
+                    head,
+                    to: &hop.url,
+                    becomes_get: hop.becomes_get,
+                };
                 if self.visitor.follow(ticket, &told) {
                     let mut ctl = Control { ctl, places: &mut self.state.places };
                     self.visitor.redirect(&mut ctl, ticket, &told);

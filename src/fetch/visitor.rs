@@ -76,6 +76,8 @@ pub struct Redirect<'a> {
     pub head: &'a Head<'a>,
     /// Where it leads.
     pub to: &'a Url,
+    /// From now on it is a GET: what the request carried stays behind.
+    pub becomes_get: bool,
 }
 
 /// How a request ended.

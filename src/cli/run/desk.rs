@@ -184,6 +184,7 @@ impl Visitor for Desk {
         job.heads.keep(&terms, &self.records.headers, redirect.head);
         job.heads.keep_etag(&terms, redirect.head);
         redirect.to.as_str().clone_into(&mut job.heads.redirect_to);
+        job.sent.is_redirected(redirect.becomes_get);
     }
 
     fn head(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, answer: &Answer<'_>) -> Want {

@@ -24,8 +24,20 @@ pub struct Sent {
     /// Where in the file it begins.
     pub from: u64,
     pub bytes: u64,
+    /// What the hops of redirects before this one carried, which is no part of the upload any more.
+    pub before: u64,
     /// For `--limit-rate`.
     pub used: Used,
+}
+
+impl Sent {
+    /// Another request follows, with the same body or without one.
+    pub const fn is_redirected(&mut self, without_body: bool) {
+        self.before += self.bytes;
+        if without_body {
+            self.bytes = 0;
+        }
+    }
 }
 
 /// What is open, and who waits for more of it.

@@ -37,6 +37,8 @@ impl Desk {
             outcome.result.is_err_and(|error| matches!(error.kind, ErrorKind::FileTooLarge(_)));
         let content_type = job.head.content_type().map(String::from_utf8_lossy);
         let remote = outcome.conn.map(|conn| conn.remote);
+        // A body that is at hand counts as sent from the start, also where nobody takes it.
+        let uploaded = if remote.is_some() { job.sent.bytes.min(seen.sent) } else { 0 };
         // The name that it would have had is told, too.
         let wanted_name = match &job.out.dest {
             Dest::File { path, .. } => Some(path.display().to_string()),
@@ -74,8 +76,8 @@ impl Desk {
                 (true, _) => outcome.content_bytes,
             },
             delivered_bytes: job.received.bytes,
-            request_bytes: seen.sent.saturating_sub(job.sent.bytes),
-            upload_bytes: job.sent.bytes,
+            request_bytes: seen.sent.saturating_sub(job.sent.before + uploaded),
+            upload_bytes: uploaded,
             verify_result: verify_result(outcome, self.insecure),
             certificates: &seen.certificates,
             now: date::now(),
