@@ -95,6 +95,7 @@ pub(super) fn ask(
             );
         }
     }
+    unframed(request.upload_file.as_slice(), &body, &fields)?;
     if mode == Mode::Transfers
         && request.request.is_some()
         && !fields.iter().any(|field| field.is("content-length"))
@@ -217,6 +218,32 @@ fn json_fields(fields: &mut Vec<Field>) {
             fields.extend(Field::new(name, b"application/json"));
         }
     }
+}
+
+/// Whether what is taken away with `-H` would leave a body of which nobody knows where it ends: the
+/// server would take its bytes for the next request.
+fn unframed(uploads: &[String], body: &Body, fields: &[Field]) -> Result<(), Usage> {
+    let says = |name: &str| fields.iter().any(|field| field.is(name) && field.value().is_some());
+    let takes_away = |name: &str| {
+        let removed = |field: &Field| field.is(name) && matches!(field, Field::Remove { .. });
+        !says(name) && fields.iter().any(removed)
+    };
+    let from_stdin = |file: &String| file == "-" || file == ".";
+    let has_file = uploads.iter().any(|file| !file.is_empty() && !from_stdin(file));
+    let has_data = matches!(body, Body::Bytes(bytes) if !bytes.is_empty());
+    let (field, instead) =
+        if (has_data || has_file) && takes_away("content-length") && !says("transfer-encoding") {
+            ("Content-Length", "-H 'Transfer-Encoding: chunked' sends it without a length")
+        } else if uploads.iter().any(from_stdin)
+            && takes_away("transfer-encoding")
+            && !says("content-length")
+        {
+            ("Transfer-Encoding", "-H 'Content-Length: N' says how long it is")
+        } else {
+            return Ok(());
+        };
+    let text = format!("-H '{field}:' leaves a body without an end: {instead}");
+    Err(Usage { text, exit: Exit::curl(43) })
 }
 
 /// `--proto-default`.
