@@ -9,6 +9,7 @@
 )]
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::json;
 
@@ -182,6 +183,38 @@ pub fn remote_name(url_path: &str) -> &str {
         Some(name) if !name.is_empty() && name != "." && name != ".." => name,
         _ => NO_NAME,
     }
+}
+
+/// The name for `-O` with the letters that were typed in the URL, where it has their percent-encodings:
+/// what was typed so stays so, as with curl, and so does what hides or reorders text.
+pub fn as_typed<'n>(typed: &str, name: &'n str) -> Cow<'n, str> {
+    let last = remote_name(typed.split(['?', '#']).next().unwrap_or(typed));
+    if last.is_ascii() {
+        return Cow::Borrowed(name);
+    }
+    let mut out = String::new();
+    let mut rest = name;
+    for c in last.chars() {
+        let mut encoded = String::new();
+        for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        if let Some(after) = rest.strip_prefix(c) {
+            out.push(c);
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix(&encoded) {
+            if c.is_ascii() || !is_harmless(c) {
+                out.push_str(&encoded);
+            } else {
+                out.push(c);
+            }
+            rest = after;
+        } else {
+            // The URL was put in order where it is named: dots, tabs.
+            return Cow::Borrowed(name);
+        }
+    }
+    if rest.is_empty() { Cow::Owned(out) } else { Cow::Borrowed(name) }
 }
 
 /// The name in a `Content-Disposition`, its last part only, made safe.
@@ -385,6 +418,24 @@ mod tests {
             ("/x\\y", "y"),
         ] {
             assert_eq!(remote_name(path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_as_they_were_typed() {
+        for (typed, name, want) in [
+            ("http://h/a/é", "%C3%A9", "é"),
+            ("http://h/é?é#é", "%C3%A9", "é"),
+            ("http://h/%C3%A9", "%C3%A9", "%C3%A9"),
+            ("http://h/%c3%a9é", "%c3%a9%C3%A9", "%c3%a9é"),
+            ("http://h/é \"日本.txt", "%C3%A9%20%22%E6%97%A5%E6%9C%AC.txt", "é%20%22日本.txt"),
+            ("http://h/é/", "%C3%A9", "é"),
+            ("http://h/a\u{202e}b", "a%E2%80%AEb", "a%E2%80%AEb"),
+            ("http://h/a\u{85}b", "a%C2%85b", "a%C2%85b"),
+            ("http://é.example", NO_NAME, NO_NAME),
+            ("http://h/é/..", "x", "x"),
+        ] {
+            assert_eq!(as_typed(typed, name), want, "{typed}");
         }
     }
 

@@ -142,10 +142,10 @@ impl TransferEntries {
                 }
             }
             Where::Remote => {
-                let name = names::remote_name(request.url.path());
+                let name = names::as_typed(typed, names::remote_name(request.url.path()));
                 let fresh = terms.keep.header_name && terms.keep.existing != Existing::Clobber;
                 Dest::File {
-                    path: in_dir(terms, name),
+                    path: in_dir(terms, &name),
                     shared: false,
                     fresh,
                     header_name: terms.keep.header_name,
