@@ -133,7 +133,10 @@ struct Seen {
 
 /// Where the answer sends on to, or where the redirect that was one too many did.
 fn redirect_url(job: &Job, outcome: &Outcome<'_>) -> Option<String> {
-    let location = job.head.location().filter(|_| (300..400).contains(&job.head.status));
+    // An empty one leads nowhere.
+    let location = job.head.location().filter(|location| {
+        (300..400).contains(&job.head.status) && !location.trim_ascii().is_empty()
+    });
     if let Some(text) = location.and_then(|value| std::str::from_utf8(value).ok()) {
         let to = redirect::resolve(outcome.final_url, text.as_bytes());
         return Some(to.map_or_else(|_| text.to_owned(), |to| to.as_str().to_owned()));
