@@ -437,7 +437,7 @@ options! {
         #[arg(long, hide_short_help = true)]
         pub parallel_immediate: bool,
         /// Connections in all (512, less when descriptors are scarce)
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000), long_help = "Connections in all (512, less when descriptors are scarce; 0 is the same).")]
         pub parallel_max: Option<u32>,
         /// Requests in a time: 10/s, 3/15s, 120/m; a bare number an hour
         #[arg(long, value_name = "N/UNIT", value_parser = values::rate)]

@@ -354,7 +354,8 @@ pub(super) fn engine(args: &Args, mode: Mode) -> Result<Engine, Usage> {
         mode,
         per_host,
         max_per_host: pace.max_per_host,
-        max_connections: pace.parallel_max,
+        // As curl: 0 is the usual number.
+        max_connections: pace.parallel_max.filter(|&most| most > 0),
         max_memory: pace.max_memory,
         rate: pace.rate,
         rate_per_host: pace.rate_per_host,
