@@ -148,6 +148,7 @@ fn transfers(
         }
         groups.push(Group { targets, ask, keep, engine });
     }
+    share_retries(&mut groups);
     let Some((display, records, parallel, fail_early)) = shared else {
         return usage("no URL was given");
     };
@@ -160,6 +161,19 @@ fn transfers(
         records,
         warnings,
     })
+}
+
+/// Groups with `--retry` and others can use one fetcher, and so one connection: what each repeats, it
+/// says itself. Not where something goes up: that a repeat would be due makes another failure of an
+/// upload that can't be repeated.
+fn share_retries(groups: &mut [Group]) {
+    let mut targets = groups.iter().flat_map(|group| &group.targets);
+    if targets.all(|target| target.upload.is_none()) {
+        let any = groups.iter().any(|group| group.engine.retry_timeouts);
+        for group in groups {
+            group.engine.retry_timeouts = any;
+        }
+    }
 }
 
 fn merge(one: Display, other: Display) -> Display {

@@ -209,6 +209,8 @@ pub struct Ask {
     pub accept_types: Vec<String>,
     /// `--reject-type`, in lower case.
     pub reject_types: Vec<String>,
+    /// The user spoke of retries: an attempt that used up its time is one to repeat.
+    pub repeats_late: bool,
 }
 
 /// Where names and passwords of hosts are found.
@@ -321,7 +323,7 @@ pub struct Engine {
     pub retry_all_errors: bool,
     /// With `-f` or `-C`, and `--retry-all-errors`: statuses of 400 and above.
     pub retry_error_statuses: bool,
-    /// The user spoke of retries: an attempt that used up its time is one to repeat.
+    /// Attempts that used up their time may be repeated, where [`Ask::repeats_late`] says so.
     pub retry_timeouts: bool,
     pub offline_wait: bool,
     pub backoff_base: Option<Duration>,

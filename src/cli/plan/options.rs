@@ -208,6 +208,7 @@ pub(super) fn ask(
             .iter()
             .map(|glob| glob.trim().to_ascii_lowercase())
             .collect(),
+        repeats_late: args.retry.retry.is_some() || args.retry.retry_all_errors,
     })
 }
 

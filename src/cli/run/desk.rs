@@ -170,12 +170,15 @@ impl Visitor for Desk {
 
     fn repeat(&mut self, ticket: Ticket, why: engine::Kind, status: Option<u16>) -> bool {
         let job = &mut self.jobs[ticket.tag as usize];
-        let (Some(terms), engine::Kind::StatusExhausted, Some(status)) = (job.terms(), why, status)
-        else {
-            return true;
-        };
-        job.stands = !verdict::is_to_come_again(job, &terms, status);
-        !job.stands
+        let Some(terms) = job.terms() else { return true };
+        match (why, status) {
+            (engine::Kind::AttemptTimeout, _) => terms.repeats_late,
+            (engine::Kind::StatusExhausted, Some(status)) => {
+                job.stands = !verdict::is_to_come_again(job, &terms, status);
+                !job.stands
+            }
+            _ => true,
+        }
     }
 
     fn redirect(&mut self, _: &mut Control<'_, '_>, ticket: Ticket, redirect: &Redirect<'_>) {

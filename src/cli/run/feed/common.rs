@@ -68,6 +68,7 @@ impl Common {
             time_cond: ask.time_cond.clone(),
             etag_save: ask.etag_save.clone(),
             head_only: profile.head && !batch,
+            repeats_late: ask.repeats_late,
             continues: ask.resume != Continue::No && !batch,
             most_announced: ask.profile.max_filesize.filter(|_| profile.head),
             format,

@@ -19,6 +19,8 @@ pub struct Terms {
     pub etag_save: Option<PathBuf>,
     /// `-I`: heads are the output.
     pub head_only: bool,
+    /// What used up its time is repeated.
+    pub repeats_late: bool,
     /// A transfer with `-C`: what is here is gone on with, or it fails.
     pub continues: bool,
     /// With `-I`: a body that is said to be longer is too large (`--max-filesize`).
