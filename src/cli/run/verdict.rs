@@ -206,7 +206,7 @@ fn continued_whole(job: &Job, answer: &Answer<'_>) -> bool {
     match (answer.head.status, range) {
         (416, Some(ContentRange::Unsatisfied { whole })) => whole == offset,
         // It is sent once more, and is as long as what is here: curl is content with that, too.
-        (200, None) => job.head.content_length == Some(offset),
+        (200, None) => field.is_none() && job.head.content_length == Some(offset),
         _ => false,
     }
 }
