@@ -4,6 +4,7 @@
 mod cli_common;
 
 use std::fs;
+use std::io::Read;
 use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -441,4 +442,26 @@ fn the_systems_authorities_count_when_they_are_asked_for() {
     // Both at once would leave one of them unheard.
     let both = run(&["--ca-native", "--cacert", "other.pem"]);
     assert_eq!((both.code, both.out.as_str()), (2, ""), "{}", both.err);
+}
+
+/// What can't be read to its end is not sent as if it were whole.
+#[test]
+fn a_source_that_fails_ends_no_body() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        let mut seen = Vec::new();
+        let _ = stream.read_to_end(&mut seen);
+        String::from_utf8(seen).unwrap()
+    });
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_gannet"))
+        .args(["-sS", "--retry", "0", "-T", "-", &url])
+        .stdin(std::fs::File::open("/").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(26), "{}", String::from_utf8_lossy(&run.stderr));
+    let seen = server.join().unwrap();
+    assert!(!seen.ends_with("0\r\n\r\n"), "{seen}");
 }

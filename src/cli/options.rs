@@ -534,7 +534,7 @@ options! {
         #[arg(short = 'Y', long, value_name = "SPEED", hide_short_help = true)]
         pub speed_limit: Option<u32>,
         /// For one attempt with its redirects
-        #[arg(short = 'm', long, value_name = "SECONDS", value_parser = values::seconds)]
+        #[arg(short = 'm', long, value_name = "SECONDS", value_parser = values::seconds, long_help = "For one attempt with its redirects: from the look-up to the last byte, not the time in a queue. One that takes longer is repeated only where --retry is given: by themselves, batches don't repeat what would take as long again.")]
         pub max_time: Option<Duration>,
         /// For the whole batch
         #[arg(long, value_name = "TIME", value_parser = values::duration)]
