@@ -127,6 +127,27 @@ fn the_budget_holds_however_many_wait() {
     }
 }
 
+/// Whether a window that others have used up has ended is asked by one URL after the other: none of them
+/// uses its attempts up on it, be it a minute.
+#[test]
+fn who_asks_at_a_closed_door_takes_turns() {
+    for refused in [20, 60] {
+        let left = Rc::new(Cell::new(refused));
+        let server = Server::new(move |_| {
+            let shut = left.get() > 0;
+            left.set(left.get() - i32::from(shut));
+            Answer::new(if shut { 429 } else { 200 })
+        });
+        let mut driver = driver(Config::default(), vec![(OTHER, server)]);
+        submit(&mut driver, OTHER, 0..100);
+        let mut ends = Ends::default();
+        sim::run(&mut driver, &mut ends, HOUR).unwrap();
+        assert!(ends.0.iter().all(|end| end.1 == Ok(200)), "{refused}: {:?}", ends.0);
+        let took = since_start(&driver);
+        assert!(took < Duration::from_secs(2 * refused as u64 + 5), "{refused}: {took:?}");
+    }
+}
+
 /// What waits goes sooner when the server has recovered and others are served: it is not held to what
 /// time alone earns.
 #[test]

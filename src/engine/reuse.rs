@@ -196,8 +196,12 @@ impl Engine {
         };
         let host = &self.hosts[conn.host];
         let fresh = conn.served == 0;
-        let order: &[Queue] =
-            if fresh { &QUEUES_OF_FRESH } else { &[Queue::Again, Queue::Urgent, Queue::Ordinary] };
+        let order: &[Queue] = match fresh {
+            true => &QUEUES_OF_FRESH,
+            // Who asks whether a server accepts anything again is not always the same.
+            false if host.pace.is_shut() => &[Queue::Urgent, Queue::Ordinary, Queue::Again],
+            false => &[Queue::Again, Queue::Urgent, Queue::Ordinary],
+        };
         for &queue in order {
             let Some(job) = host.queues[queue as usize].front(&self.jobs) else { continue };
             let wanted = &self.jobs[job];

@@ -242,6 +242,11 @@ impl Pace {
         matches!(self.cause, Cause::Rate { .. })
     }
 
+    /// Whether the server accepts nothing, as far as is known: it is only asked for that.
+    pub fn is_shut(&self) -> bool {
+        self.learned.as_ref().is_some_and(|learned| learned.door.is_shut())
+    }
+
     /// Whether anything but the user's own wish holds requests back.
     pub fn is_learned(&self) -> bool {
         self.learned.is_some()
