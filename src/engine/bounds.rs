@@ -53,13 +53,13 @@ impl core::error::Error for ConfigError {}
 /// What an engine is going to be used for, as far as its memory depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Load {
-    /// Origins that are named in the engine's life: each is remembered for good.
+    /// Origins that are named in the engine's life: each is remembered for good. Default: 8.
     pub hosts: usize,
-    /// Bytes of the longest host name.
+    /// Bytes of the longest host name. Default: 32.
     pub name_bytes: usize,
-    /// Addresses that a name has at most.
+    /// Addresses that a name has at most. Default: 2.
     pub addresses: usize,
-    /// Bytes of the longest request head: request line, `Host` and all fields.
+    /// Bytes of the longest request head: request line, `Host` and all fields. Default: 256.
     pub request_bytes: usize,
 }
 

@@ -24,88 +24,103 @@ use crate::proto;
 /// No repeats at all: `Config::default().retry(Retry::none())`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// Seeds jitter and the tables' hash. The same seed and the same inputs give the same run.
+    /// Seeds jitter and the tables' hash. The same seed and the same inputs give the same run. Default:
+    /// 0, which a `Fetcher` replaces by a random one.
     pub seed: u64,
-    /// Connections in all: opening, securing, busy, idle and closing.
+    /// Connections in all: opening, securing, busy, idle and closing. Default: 512 (`tiny`: 4, `wide`:
+    /// 4,096).
     pub max_connections: u32,
-    /// Requests held at once: queued, waiting for another attempt, running.
+    /// Requests held at once: queued, waiting for another attempt, running. Default: 4,096 (`tiny`: 8,
+    /// `wide`: 65,536).
     pub max_jobs: u32,
-    /// Connections a host.
+    /// Connections a host. Default: [`PerHost::Auto`] from 6, without a ceiling of the user's (`tiny`:
+    /// two, fixed).
     pub per_host: PerHost,
-    /// Attempts a request, the first one included.
+    /// Attempts a request, the first one included. Default: 5 (`tiny`: 4).
     pub attempts: u32,
     /// A request that was lost with a kept connection, before any byte of an answer, goes out on
-    /// another one once, free of charge. Without this it counts as an attempt that failed.
+    /// another one once, free of charge. Without this it counts as an attempt that failed. Default: true.
     pub free_moves: bool,
-    /// The first backoff is drawn between zero and this.
+    /// The first backoff is drawn between zero and this. Default: 250 ms.
     pub backoff_base: Duration,
-    /// No backoff is drawn beyond this.
+    /// No backoff is drawn beyond this. Default: 30 s.
     pub backoff_cap: Duration,
     /// A `Retry-After` beyond this closes the host until then instead of being waited for; so does the
-    /// end of a rate limit's window that a 429 tells in its place.
+    /// end of a rate limit's window that a 429 tells in its place. Default: 120 s.
     pub max_retry_after: Duration,
     /// A fixed wait between attempts in place of the drawn one; an answer's `Retry-After` still counts.
+    /// Default: none.
     pub retry_delay: Option<Duration>,
-    /// No further attempt is begun this long after a request's first one.
+    /// No further attempt is begun this long after a request's first one. It is the only thing that lets
+    /// a request end for an empty [budget](Self::budget). Default: none.
     pub retry_max_time: Option<Duration>,
     /// Statuses that ask to come back later (408, 429, 500, 502, 503, 504, 522, 524) are tried again.
+    /// Default: true.
     pub retry_statuses: bool,
-    /// So is every status of 400 and above (curl's `--retry-all-errors` with `-f`).
+    /// So is every status of 400 and above (curl's `--retry-all-errors` with `-f`). Default: false.
     pub retry_error_statuses: bool,
-    /// So is an attempt that used up its time.
+    /// So is an attempt that used up its time. Default: false.
     pub retry_attempt_timeouts: bool,
-    /// Every failure of an idempotent request but the embedder's own is worth another attempt.
+    /// Every failure of an idempotent request but the embedder's own is worth another attempt. Default:
+    /// false.
     pub retry_all_errors: bool,
-    /// The user's word that non-idempotent requests may be sent twice.
+    /// The user's word that non-idempotent requests may be sent twice. Default: false.
     pub retry_unsafe: bool,
-    /// A host that served in this run is probed this long before its queue is given up.
+    /// A host that served in this run is probed this long before its queue is given up. Default: 60 s.
     pub host_down_after: Duration,
-    /// When this machine's own network is down, how long to wait for it; zero: fail at once.
+    /// When this machine's own network is down, how long to wait for it; zero: fail at once. Default: 10
+    /// minutes.
     pub offline_wait: Duration,
     /// Names, TCP and TLS together. A look-up that takes longer failed, whoever makes it
-    /// (`dns_unanswered`); it is made again as requests have attempts.
+    /// (`dns_unanswered`); it is made again as requests have attempts. Default: 10 s.
     pub connect_timeout: Duration,
-    /// The TLS handshake, within `connect_timeout`.
+    /// The TLS handshake, within `connect_timeout`. Default: 10 s.
     pub tls_timeout: Duration,
-    /// Without one byte of the request being taken.
+    /// Without one byte of the request being taken. Default: 60 s.
     pub send_timeout: Duration,
-    /// From the request written to the first byte of the answer; interim answers are none.
+    /// From the request written to the first byte of the answer; interim answers are none. Default: 60 s.
     pub first_byte_timeout: Option<Duration>,
-    /// From a head's first byte to its end; trickling does not extend it.
+    /// From a head's first byte to its end; trickling does not extend it. Default: 30 s.
     pub head_timeout: Duration,
-    /// Without one byte of the body.
+    /// Without one byte of the body. Default: 30 s.
     pub stall_timeout: Option<Duration>,
-    /// A body, of an answer or of a request, that moves more slowly than this is given up.
+    /// A body, of an answer or of a request, that moves more slowly than this is given up. Default: none.
     pub low_speed: Option<LowSpeed>,
-    /// So is a request that waits for its answer for as long, as curl has it.
+    /// So is a request that waits for its answer for as long, as curl has it. Default: false.
     pub waiting_is_slow: bool,
     /// One attempt in all: from the look-up, the race or the handshake on, where a request waits for
     /// that and for nothing else, as its host has no other connection; else from the connection that
-    /// takes it. The time in the queue is never part of it.
+    /// takes it. The time in the queue is never part of it. Default: none.
     pub attempt_timeout: Option<Duration>,
-    /// A kept connection is closed after this long without work.
+    /// A kept connection is closed after this long without work. Default: 60 s (`tiny`: 15 s).
     pub idle_timeout: Duration,
-    /// Whether connections are kept at all.
+    /// Whether connections are kept at all. Default: true. Without, each request has a fresh connection,
+    /// which no server closes just as a request goes out on it: for requests that may not be sent twice,
+    /// beside servers that close after each answer and do not say so.
     pub reuse: bool,
-    /// How long a connection that we closed still counts while the peer's own close is awaited.
+    /// How long a connection that we closed still counts while the peer's own close is awaited. Default:
+    /// 1 s.
     pub closing_timeout: Duration,
-    /// How long the first address gets before the next one is tried beside it (RFC 8305).
+    /// How long the first address gets before the next one is tried beside it (RFC 8305). Default: 250 ms.
     pub happy_eyeballs: Duration,
-    /// Bounds of a response's head and framing.
+    /// Bounds of a response's head and framing. Default: [`Limits::DEFAULT`](proto::Limits::DEFAULT).
     pub limits: proto::Limits,
     /// Bytes of a request's body that are handed to a connection at once, and so are held while
-    /// its peer takes nothing.
+    /// its peer takes nothing. Default: 64 KiB (`tiny`: 256 bytes, `wide`: 256 KiB).
     pub send_bytes: u32,
-    /// Content bytes of one body, before decoding.
+    /// Content bytes of one body, before decoding. Default: [`u64::MAX`], no bound.
     pub max_body_bytes: u64,
     /// Attempts to one host: how many in which time, and the time between two. What a server
-    /// asks for comes on top.
+    /// asks for comes on top. Default: neither.
     pub pace: PaceConfig,
-    /// Attempts to all hosts together.
+    /// Attempts to all hosts together. Default: neither a rate nor a delay.
     pub overall_pace: PaceConfig,
-    /// Further attempts that a host's requests earn.
+    /// Further attempts that a host's requests earn. An empty budget delays them, and fails none; only with
+    /// [`retry_max_time`](Self::retry_max_time) a request ends as
+    /// [`BudgetExhausted`](super::Kind::BudgetExhausted), if its turn would come too late. Default:
+    /// [`BudgetConfig::HOST`].
     pub budget: BudgetConfig,
-    /// Further attempts that all requests together earn.
+    /// Further attempts that all requests together earn. Default: [`BudgetConfig::ALL`].
     pub overall_budget: BudgetConfig,
 }
 
@@ -151,10 +166,10 @@ pub enum PerHost {
     Fixed(u16),
     /// What the host bears, found while running.
     Auto {
-        /// Never more than this; `None` is 32 on public addresses and 128 on loopback and
-        /// private ones.
+        /// Never more than this; `None`, the default, is 32 on public addresses and 128 on loopback
+        /// and private ones.
         ceiling: Option<u16>,
-        /// Where to begin.
+        /// Where to begin. In [`Config::default`] and [`Config::wide`]: 6.
         start: u16,
     },
 }
@@ -177,8 +192,8 @@ impl Config {
         self
     }
 
-    /// For a device that counts its kilobytes: four connections, eight requests, heads of 6 KiB.
-    /// Plain HTTP to eight hosts stays within 64 KiB of heap, TLS (with
+    /// For a device that counts its kilobytes: four connections, eight requests, heads of 5 KiB
+    /// (5,120 bytes). Plain HTTP to eight hosts stays within 64 KiB of heap, TLS (with
     /// `tls::Options::tiny`) within 512 KiB.
     ///
     /// An origin gets two connections, and no controller; whoever has more work waits in the

@@ -106,11 +106,11 @@ pub fn is_private(address: IpAddr) -> bool {
 /// What the user decided about addresses.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AddressRules {
-    /// Never connect to these.
+    /// Never connect to these. Default: none.
     pub deny: Vec<Network>,
-    /// Connect to these all the same.
+    /// Connect to these all the same. Default: none.
     pub allow: Vec<Network>,
-    /// A redirect from a public address does not lead to a private one.
+    /// A redirect from a public address does not lead to a private one. Default: false.
     pub guard_redirects: bool,
 }
 

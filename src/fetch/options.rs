@@ -26,36 +26,39 @@ use crate::{dns, tls};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Attempts, timeouts, limits and pacing. A seed of zero is replaced by a random one.
+    /// Attempts, timeouts, limits and pacing. A seed of zero is replaced by a random one. Default:
+    /// [`Config::default`].
     pub engine: Config,
-    /// Buffers and the work of one turn.
+    /// Buffers and the work of one turn. Default: [`DriverConfig::default`].
     pub driver: DriverConfig,
-    /// What is trusted, and with what we prove who we are.
+    /// What is trusted, and with what we prove who we are. Default: Mozilla's authorities, TLS 1.2 and 1.3.
     pub tls: tls::Options,
     /// Reads the root certificates when the first connection over TLS needs them, instead of in
     /// [`Fetcher::new`](super::Fetcher::new). What is wrong with [`tls`](Self::tls) is then said
     /// by the requests that need it. Default: false.
     pub tls_later: bool,
-    /// Interfaces and probes.
+    /// Interfaces and probes. Default: those that the system chooses, and none.
     pub sockets: SocketOptions,
-    /// Who is asked for addresses, and what is known of them beforehand.
+    /// Who is asked for addresses, and what is known of them beforehand. Default: the system's
+    /// resolv.conf and hosts file, and nothing.
     pub names: NameOptions,
-    /// Which schemes may be used (`--proto`).
+    /// Which schemes may be used (`--proto`). Default: both.
     pub schemes: Schemes,
-    /// Where redirects may lead.
+    /// Where redirects may lead. Default: anywhere, 50 in a row; whether they are followed at all is
+    /// [`Profile::follow`](super::Profile::follow)'s to say.
     pub redirects: RedirectRules,
-    /// Names and passwords by host.
+    /// Names and passwords by host. Default: none.
     pub netrc: Option<Arc<Netrc>>,
     /// The password that netrc has for the URL's user goes before the URL's own (`-n`; off is
-    /// `--netrc-optional`).
+    /// `--netrc-optional`). Default: false.
     pub netrc_required: bool,
-    /// Bounds of decoding.
+    /// Bounds of decoding. Default: [`DecodeLimits::default`].
     pub decode: DecodeLimits,
-    /// Which addresses may be spoken to.
+    /// Which addresses may be spoken to. Default: all, also after a redirect.
     pub addresses: AddressRules,
-    /// How long `100 Continue` is waited for before the body is sent all the same.
+    /// How long `100 Continue` is waited for before the body is sent all the same. Default: 1 s.
     pub expect_timeout: Duration,
-    /// Events that are taken from the system at once.
+    /// Events that are taken from the system at once. Default: 256 (`tiny`: 32, `wide`: 1,024).
     pub events: usize,
 }
 
@@ -122,7 +125,9 @@ impl Options {
     /// Bytes of heap that a fetcher holds at most: [`DriverConfig::most_bytes`] with TLS, and each
     /// request's URL, station and memory (`load.request_bytes` bounds the URL, too). Not in it:
     /// trust anchors, remembered sessions, the resolver's cache, decoders of compressed answers
-    /// (see [`DecodeLimits`]), and what the visitor keeps.
+    /// (see [`DecodeLimits`]), what the visitor keeps, and what [`Fetcher::get`](super::Fetcher::get)
+    /// and [`fetch`](super::Fetcher::fetch) collect: bodies that are coming, and responses that were not
+    /// taken with [`next`](super::Fetcher::next) yet.
     ///
     /// ```
     /// use gannet::engine::Load;

@@ -44,17 +44,17 @@ impl Schemes {
 /// What the user decided about redirects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RedirectRules {
-    /// How many in a row; `None` is no limit of the user's (`--max-redirs -1`).
+    /// How many in a row; `None` is no limit of the user's (`--max-redirs -1`). Default: 50.
     pub max: Option<u32>,
-    /// Where they may lead.
+    /// Where they may lead. Default: both schemes.
     pub schemes: Schemes,
-    /// Secrets go along to other origins (`--location-trusted`).
+    /// Secrets go along to other origins (`--location-trusted`). Default: false.
     pub trusted: bool,
-    /// POST stays POST after 301.
+    /// POST stays POST after 301. Default: false.
     pub post301: bool,
-    /// POST stays POST after 302.
+    /// POST stays POST after 302. Default: false.
     pub post302: bool,
-    /// POST stays POST after 303.
+    /// POST stays POST after 303. Default: false.
     pub post303: bool,
 }
 

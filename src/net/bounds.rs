@@ -23,16 +23,18 @@ const MOST_TURN: Duration = Duration::from_millis(8);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DriverConfig {
     /// Bytes of the one read buffer, once reads have filled smaller ones. Where TLS is used it
-    /// grows by a record while the front of one is held, whatever is said here.
+    /// grows by a record while the front of one is held, whatever is said here. Default: 256 KiB (`tiny`:
+    /// 4 KiB).
     pub read_buffer: usize,
-    /// Reads of one connection before the others have their turn.
+    /// Reads of one connection before the others have their turn. Default: 4 (`wide`: 8).
     pub read_budget: u32,
-    /// Handshakes of which messages are processed in one turn; established connections go first.
+    /// Handshakes of which messages are processed in one turn; established connections go first. Default:
+    /// 16 (`tiny`: 1, `wide`: 64).
     pub handshakes_a_turn: u32,
     /// Where tens of thousands of answers a second come in, a turn lets at most so much time pass before it
     /// looks for more, and an eighth of the time of an answer: one wake-up then brings several, which are
     /// handled together. Never where most of the requests under way had been answered already when it looked
-    /// last, nor in a turn whose timeout is below a millisecond; zero: never.
+    /// last, nor in a turn whose timeout is below a millisecond; zero: never. Default: 100 µs.
     pub most_rest: Duration,
     /// The time that one turn works, its wait not counted. A turn that has worked for so long leaves
     /// what else is ready or overdue to the next, which is then wanted at once, and which begins with
@@ -40,7 +42,7 @@ pub struct DriverConfig {
     /// or can't be begun since the last turn. Between two looks at the clock it serves 32 connections, or a single one while they
     /// take long (a handshake, a handler that is slow): a turn overruns this by at most so much, and
     /// by the connections that it opens. Nothing is interrupted, and at least one connection is
-    /// served in each turn. [`Duration::MAX`]: as long as it takes.
+    /// served in each turn. [`Duration::MAX`]: as long as it takes. Default: 8 ms (`wide`: 50 ms).
     pub most_turn: Duration,
 }
 

@@ -17,21 +17,21 @@ use super::trailers::{self, Progress, Trailers};
 /// Bounds of one response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one head, its empty line included.
+    /// Bytes of one head, its empty line included. Default: 256 KiB.
     pub head_bytes: u32,
-    /// Fields of one head; never more than [`Scratch::FIELDS`].
+    /// Fields of one head; never more than [`Scratch::FIELDS`], which is the default: 256.
     pub head_fields: u16,
-    /// Bytes of one line of a head: name, colon, blank and value, after unfolding.
+    /// Bytes of one line of a head: name, colon, blank and value, after unfolding. Default: 256 KiB.
     pub line_bytes: u32,
-    /// Interim answers before the final one.
+    /// Interim answers before the final one. Default: 32.
     pub interim_answers: u16,
-    /// Bytes of all interim answers.
+    /// Bytes of all interim answers. Default: 256 KiB.
     pub interim_bytes: u32,
-    /// Bytes of all chunk extensions.
+    /// Bytes of all chunk extensions. Default: 8 KiB.
     pub chunk_extension_bytes: u32,
-    /// Bytes of all trailer lines.
+    /// Bytes of all trailer lines. Default: 16 KiB.
     pub trailer_bytes: u32,
-    /// Trailer fields; never more than [`Scratch::FIELDS`].
+    /// Trailer fields; never more than [`Scratch::FIELDS`]. Default: 128.
     pub trailer_fields: u16,
 }
 

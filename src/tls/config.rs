@@ -75,30 +75,31 @@ pub enum Version {
 /// What to make a [`Config`] from; `Options::default()` is what a careful client uses.
 #[derive(Clone)]
 pub struct Options {
-    /// Whom to trust.
+    /// Whom to trust. Default: [`Roots::WebPki`].
     pub roots: Roots,
-    /// Trust anyone, whatever the certificate says (`-k`). Pins are still checked.
+    /// Trust anyone, whatever the certificate says (`-k`). Pins are still checked. Default: false.
     pub insecure: bool,
-    /// Our own certificate chain and its key, both PEM (they may be the same file).
+    /// Our own certificate chain and its key, both PEM (they may be the same file). Default: none.
     pub client_certificate: Option<(Vec<u8>, Vec<u8>)>,
-    /// The lowest version spoken.
+    /// The lowest version spoken. Default: TLS 1.2.
     pub min_version: Version,
-    /// The highest version spoken.
+    /// The highest version spoken. Default: TLS 1.3.
     pub max_version: Version,
     /// SHA-256 digests of public keys (SubjectPublicKeyInfo), of which the server must have one;
-    /// none: no pinning.
+    /// none, the default: no pinning.
     pub pins: Vec<[u8; 32]>,
-    /// Where secrets are written for debugging (see [`KeyLogWriter`](super::KeyLogWriter)).
+    /// Where secrets are written for debugging (see [`KeyLogWriter`](super::KeyLogWriter)). Default:
+    /// nowhere.
     pub key_log: Option<Arc<dyn KeyLog>>,
     /// How many hosts' sessions are remembered for resumption; 0 turns resumption off. A session
     /// holds its server's certificate chain: some 8 times 4 KB a host, where servers are hostile
-    /// 8 times `max_handshake_bytes`.
+    /// 8 times `max_handshake_bytes`. Default: 1,024 (`tiny`: 0).
     pub sessions: usize,
     /// The cryptography; by default aws-lc-rs under the feature of that name, else *ring*, with
     /// AES-128 preferred where the processor has AES instructions, as browsers do.
     pub provider: Option<Arc<CryptoProvider>>,
     /// The most bytes that a server may send before its handshake is complete, and (32 KiB if
-    /// that is less) the most in a row without data afterwards.
+    /// that is less) the most in a row without data afterwards. Default: 96 KiB (`tiny`: 16 KiB).
     pub max_handshake_bytes: usize,
     /// The clock that certificates and tickets are checked against; by default the system's.
     pub time: Option<Arc<dyn TimeProvider>>,

@@ -99,16 +99,19 @@ impl Coding {
 /// short, [`tiny`](Self::tiny) does without codings that need much.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecodeLimits {
-    /// Codings on top of each other.
+    /// Codings on top of each other. Default: 4 (`tiny`: 1).
     pub codings: usize,
     /// Bytes of heap that undoing one of them may take: those that may need more
-    /// ([`Coding::most_bytes`]) are not asked for, and an answer that has one all the same fails.
+    /// ([`Coding::most_bytes`]) are not asked for, and an answer that has one all the same fails. Default:
+    /// [`usize::MAX`], no bound (`tiny`: 64 KiB).
     pub coding_bytes: usize,
-    /// Bytes that may come out of one byte in, ...
+    /// Bytes that may come out of one byte in, ... Default: 1,000.
     pub ratio: u64,
-    /// ... once more than this came out.
+    /// ... once more than this came out. Default: 1 MiB.
     pub ratio_from: u64,
-    /// Bytes that may come out of one body.
+    /// Bytes that may come out of one body; more is `decoded_too_large`. It holds for all requests, and for
+    /// decoded bodies alone; [`Profile::max_filesize`](super::Profile::max_filesize) is one request's own, and
+    /// for bodies that need no decoding, too. Default: [`u64::MAX`], no bound.
     pub bytes: u64,
 }
 
