@@ -1,10 +1,13 @@
 //! The retry budget: a token bucket that keeps a sick server from being hammered.
 //!
 //! Owns tokens, earned by requests and by time, and spent by retries. An empty budget delays a
-//! retry; it never fails one (CLI.md, bounds). Each that is delayed has a token of its own, lent
+//! retry and never fails one by itself: only where [`Config::retry_max_time`] is set, and the token
+//! would come later than that, the request ends (`budget_exhausted`). Each that is delayed has a token of its own, lent
 //! from what time will earn, so that those that wait go one after the other and not together at the
 //! next token. Of those of one host only the first has one lent: the others stand behind it, and go
 //! sooner when requests earn more meanwhile. Free repeats of stale connections do not ask.
+//!
+//! [`Config::retry_max_time`]: super::Config::retry_max_time
 
 use crate::base::Instant;
 
@@ -18,7 +21,8 @@ pub struct BudgetConfig {
     pub percent: u32,
     /// Retries that a second earns. Default 10 for a host, 100 for all together; at least 1.
     pub per_second: u32,
-    /// Retries that can be saved up. Default ten seconds' worth.
+    /// Retries that can be saved up. Default ten seconds' worth: 100 for a host, 1,000 for all together; at
+    /// least 1.
     pub most: u32,
 }
 

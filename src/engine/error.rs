@@ -167,7 +167,9 @@ pub enum Kind {
     HostClosed,
     /// The address is one that we were told not to speak to.
     AddressRefused,
-    /// The budget for further attempts is empty.
+    /// The budget for further attempts is empty, and pays for none before
+    /// [`Config::retry_max_time`](super::Config::retry_max_time). Without that time an empty budget only
+    /// delays.
     BudgetExhausted,
     /// The request's body can't be sent a second time.
     BodyNotReplayable,

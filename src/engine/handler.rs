@@ -57,11 +57,15 @@ pub enum Resume {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Upload {
-    /// Bytes were appended.
+    /// Bytes were appended, and there may be more: it is asked again when they are sent. At least one:
+    /// where none was appended nobody asks again, not even after [`Ctl::resume`], and the attempt ends
+    /// as [`Kind::SendTimeout`] when its time is over.
     More,
-    /// Nothing now; [`Ctl::resume`] when there is.
+    /// Nothing now; [`Ctl::resume`] when there is. Where bytes were appended they are sent, and it is
+    /// asked again, as after [`More`](Self::More).
     Pending,
-    /// That was all (bytes may have been appended).
+    /// That was all (bytes may have been appended). Before a length that was announced it ends the
+    /// request, as [`Kind::ReadFailed`]. Where that length is there, any answer but the next is this one.
     End,
     /// There will be no more, and that was not all: the request ends with [`Kind::ReadFailed`], and its
     /// connection without an end of the body, so that the server does not take a part for the whole.
@@ -112,14 +116,25 @@ pub trait Handler {
         let _ = (ctl, job, why);
     }
 
-    /// The body goes on, verified, at content offset `at`; what was delivered up to there stands.
+    /// The body goes on, verified, at content offset `at`; what was delivered up to there stands. Without
+    /// a [`head`](Self::head), but for the first continuation of what an earlier run left
+    /// ([`Options::resume_from`](super::Options::resume_from)): there `head` comes before, with the 206.
     fn resumed(&mut self, ctl: &mut Ctl<'_>, job: JobRef, at: u64) {
         let _ = (ctl, job, at);
     }
 
     /// More of a streamed request body is wanted: append at most `room` bytes of it, from offset
-    /// `at` on, to `out`; more than those fail. Another attempt begins at zero again. Whoever submits such
-    /// requests has to have this method: by default they fail.
+    /// `at` on, to `out`. Another attempt begins at zero again. Whoever submits such requests has to have
+    /// this method: by default they fail.
+    ///
+    /// `room` is at most [`Config::send_bytes`](super::Config::send_bytes) and what is left of a length that
+    /// was announced; zero only where that is zero. More bytes than that fail ([`Kind::ReadFailed`]).
+    ///
+    /// While a request waits after [`Upload::Pending`], neither
+    /// [`send_timeout`](super::Config::send_timeout) nor the time until the first byte nor a lowest speed
+    /// counts: it may wait for ever, and its connection with it, unless there is an
+    /// [`attempt_timeout`](super::Config::attempt_timeout). Once an answer has begun, the times of that
+    /// count.
     fn upload(
         &mut self,
         ctl: &mut Ctl<'_>,
@@ -173,11 +188,13 @@ pub struct Report<'a> {
     pub times: Times,
     /// The connection of the last attempt.
     pub conn: Option<ConnInfo>,
-    /// Content bytes delivered (after de-chunking, before decoding).
+    /// Content bytes delivered (after de-chunking, before decoding); those that an earlier run left, of
+    /// which [`Options::resume_from`](super::Options::resume_from) tells, and that stand count as well.
     pub body_bytes: u64,
     /// Bytes of the response on the wire, heads and framing included, TLS not; all attempts.
     pub wire_bytes: u64,
-    /// Where the last verified continuation began.
+    /// Where the last verified continuation began, in content bytes; `None` also where its bytes were
+    /// void later.
     pub resumed_at: Option<u64>,
 }
 
@@ -199,24 +216,36 @@ pub struct Try {
     pub took: Duration,
 }
 
-/// How long the phases took. A phase that did not happen (a kept connection has no `connect`)
-/// is zero.
+/// How long the phases of the last attempt took, but for `queue` and `total`. A phase that did not
+/// happen (a kept connection has no `connect`) is zero.
+///
+/// `dns`, `connect` and `tls` are those of the connection, told with the first request that it takes,
+/// whoever it was opened for: they lie within `queue`, before the attempt's start, and may have begun
+/// before the request was submitted. Nothing of them is told of an attempt that got no connection. The
+/// time in which the request was written is in none of the phases. Where there was one attempt, `queue`
+/// and `total` together are the time from submission to the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Times {
-    /// From submission to the last attempt's start.
+    /// From submission to the last attempt's start, which is when a connection takes it: look-up,
+    /// connecting and handshake that it waited for are in it, and so are earlier attempts with the pauses
+    /// after them. Where no connection took the last one: to its end.
     pub queue: Duration,
-    /// Looking the name up.
+    /// Looking the name up: told with the first connection that is opened after it, zero with others.
     pub dns: Duration,
-    /// Opening the TCP connection.
+    /// Opening the TCP connection: of the address that won, from the moment at which that was tried.
     pub connect: Duration,
     /// The TLS handshake.
     pub tls: Duration,
-    /// From the request written to the answer's first byte.
+    /// From the request written to the answer's first byte, be it of an interim answer. Zero where it
+    /// answered before the request was out.
     pub first_byte: Duration,
     /// From the answer's first byte to its end.
     pub body: Duration,
-    /// From the start of the first attempt to the end.
+    /// From the start of the first attempt to the end: from when a connection took it, or, where none
+    /// could be had, from when that one was begun with. What opening a first connection took is not in
+    /// it, what opening those of later attempts took is, and so are the pauses between. Zero where there
+    /// was no attempt.
     pub total: Duration,
 }
 
@@ -270,7 +299,15 @@ impl Ctl<'_> {
     }
 
     /// Stops reading this response. What was read with the input that is being handled is still
-    /// delivered, one read buffer at most; where that is all of it, the request is done.
+    /// delivered, one read buffer at most; where that is all of it, the request is done. A request that
+    /// waits for its turn, or for another attempt, can be paused as well: of its answer one read buffer is
+    /// delivered at most.
+    ///
+    /// Until [`resume`](Self::resume) of all times only
+    /// [`attempt_timeout`](super::Config::attempt_timeout) goes on: `send_timeout`, `first_byte_timeout`,
+    /// `head_timeout`, `stall_timeout` and `low_speed` end nothing. With `resume` the last two begin anew,
+    /// the others count as if nothing had been paused. A request body goes on to be sent meanwhile, unless
+    /// it waits for `100 Continue`.
     pub fn pause(&mut self, job: JobKey) {
         self.intake.command(Command::Pause(job));
     }

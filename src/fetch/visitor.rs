@@ -100,9 +100,10 @@ pub struct Outcome<'a> {
     pub redirects: u32,
     /// How long the hops before the last one took.
     pub redirect_time: Duration,
-    /// Bytes of the body that were delivered, after decoding.
+    /// Bytes of the body that were delivered in this run, after decoding.
     pub body_bytes: u64,
-    /// Bytes of the body that came over the wire: before decoding, without framing.
+    /// Bytes of the body before decoding, without framing: what came in this run, over all attempts that
+    /// stand, and what an earlier run left ([`Profile::resume`](super::Profile::resume)) where that stands.
     pub content_bytes: u64,
     /// Bytes on the wire, heads and framing included, TLS not; all hops and attempts.
     pub wire_bytes: u64,
@@ -114,7 +115,7 @@ pub struct Outcome<'a> {
     pub connects: u32,
     /// Attempts that failed, over all hops.
     pub tries: &'a [Try],
-    /// How long the last attempt's phases took.
+    /// How long the last attempt's phases took, of the last hop.
     pub times: Times,
     /// The connection of the last attempt.
     pub conn: Option<ConnInfo>,
@@ -167,7 +168,9 @@ pub trait Visitor {
         let _ = (ctl, ticket, redirect);
     }
 
-    /// The answer's head came. It comes again after [`restart`](Self::restart).
+    /// The answer's head came. It comes again after [`restart`](Self::restart). Where the rest of what an
+    /// earlier run left comes ([`Profile::resume`](super::Profile::resume)) it is that of the 206, and
+    /// [`resumed`](Self::resumed) follows; later continuations have none.
     fn head(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, answer: &Answer<'_>) -> Want;
 
     /// Bytes of the body came, decoded where that was asked for.
@@ -179,7 +182,8 @@ pub trait Visitor {
     }
 
     /// What was delivered, in this run or in the one that [`Profile::resume`](super::Profile::resume)
-    /// tells of, is void: the body comes from the start.
+    /// tells of, is void: the body comes from the start, after another [`head`](Self::head), if the request
+    /// does not fail before.
     fn restart(&mut self, ctl: &mut Control<'_, '_>, ticket: Ticket, why: engine::Kind) {
         let _ = (ctl, ticket, why);
     }
@@ -192,6 +196,10 @@ pub trait Visitor {
     /// More of a streamed request body is wanted: append at most `room` bytes of it, from offset
     /// `at` on, to `out`; more than those fail. Another attempt, and a redirect that keeps the body, begin at
     /// zero again. Whoever submits such requests has to have this method: by default they fail.
+    ///
+    /// As in [`Handler::upload`](engine::Handler::upload): [`Upload::More`] wants at least one byte, else the
+    /// attempt ends as `send_timeout`; a request that waits after [`Upload::Pending`] does so for ever,
+    /// unless [`Profile::timeout`](super::Profile::timeout) ends it.
     fn upload(
         &mut self,
         ctl: &mut Control<'_, '_>,
@@ -296,6 +304,9 @@ impl Control<'_, '_> {
 
     /// Stops reading this answer. What was read with the input that is being handled is still
     /// delivered: what one read buffer decodes to, at most; where that is all, the request is done.
+    ///
+    /// Until [`resume`](Self::resume) only [`Profile::timeout`](super::Profile::timeout) goes on; no other
+    /// time ends the request ([`Ctl::pause`] says which).
     pub fn pause(&mut self, ticket: Ticket) {
         if let Some(job) = self.places.job(ticket) {
             self.ctl.pause(job);
