@@ -73,6 +73,7 @@ impl Net for Interests {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             socket.set_nonblocking(true)?;
             match socket.connect(&address.into()) {
+                // 115 is EINPROGRESS on Linux: it connects, and becomes writable when it is there.
                 Err(error) if error.raw_os_error() != Some(115) => return Err(error),
                 _ => {}
             }

@@ -38,7 +38,9 @@ struct Count {
 }
 
 impl Engine {
-    /// Recounts everything; the first thing that does not add up. Call it between turns.
+    /// Recounts everything; the first thing that does not add up. Call it between turns: over an engine
+    /// alone after [`poll`](Self::poll), when all of its actions were taken and carried out. In between,
+    /// work that nobody was given yet looks like work that was forgotten.
     pub fn check(&self, now: Instant) -> Result<(), String> {
         let hosts = self.hosts.iter().map(|(key, _)| key.index() + 1).max().unwrap_or(0);
         let mut counts = vec![Count::default(); hosts];

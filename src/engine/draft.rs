@@ -27,7 +27,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Which attempt it is, counted from 1; one that costs nothing (its kept connection turned
-    /// out to be closed) has the number of the attempt that it repeats.
+    /// out to be closed) has the number of the attempt that it repeats. In a `Visitor` it begins with 1
+    /// again at each hop of a redirect.
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }

@@ -222,9 +222,11 @@ pub struct HostStats<'a> {
     pub connections: u32,
     /// Jobs that wait for it.
     pub queued: u32,
-    /// How the limit came about.
+    /// How the limit came about. Its `Display` is a sentence, as the command's summary has it: `settled at 24:
+    /// the 25th connection was reset`.
     pub explanation: Explanation,
-    /// The pause and the rate of requests that it asked for, or was found to bear.
+    /// The pause and the rate of requests that it asked for, or was found to bear. Its `Display` is a
+    /// sentence, too: `paced at 99.1 requests/s, found by 429`.
     pub pace: PaceExplanation,
     /// It is given up.
     pub down: bool,

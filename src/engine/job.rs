@@ -33,7 +33,8 @@ pub type JobKey = Key<Job>;
 pub struct Request<'a> {
     /// The interned origin, from [`Engine::host`](super::Engine::host).
     pub host: Key<Host>,
-    /// A token, usually in capitals.
+    /// A token, usually in capitals. CONNECT is sent like any other; nobody gets at the tunnel: after a 2xx
+    /// the request is done, without a body, and the connection is closed.
     pub method: &'a str,
     /// Origin-form (`/path?query`) or, for OPTIONS, `*`.
     pub target: &'a str,
@@ -70,18 +71,23 @@ pub enum Payload {
 /// over before ends; what is being opened goes on, for the others.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
-    /// One attempt in all; see [`Config::attempt_timeout`](super::Config::attempt_timeout).
+    /// One attempt in all; see [`Config::attempt_timeout`](super::Config::attempt_timeout). Zero: it fails as
+    /// soon as it begins.
     pub attempt_timeout: Option<Duration>,
     /// From the request written to the first byte of the answer; [`Duration::MAX`]: as long as it
     /// takes, for an answer that is held back until there is something to tell.
     pub first_byte_timeout: Option<Duration>,
     /// Without one byte of the body; [`Duration::MAX`]: as long as it takes, for a stream of events.
     pub stall_timeout: Option<Duration>,
-    /// Attempts, the first one included.
+    /// Attempts, the first one included; zero is taken for 1.
     pub attempts: Option<u32>,
     /// The user's word that this request may be sent twice.
     pub retry_unsafe: bool,
-    /// Never sent twice, whatever happens: [`Retry::none`](super::Retry::none) for this request.
+    /// Never sent twice, whatever happens: [`Retry::none`](super::Retry::none) for this request. One that goes
+    /// out on a kept connection just as the server closes that ends as
+    /// [`StaleReuse`](super::Kind::StaleReuse). Beside servers that close after each answer and do not say
+    /// so, send such requests by an engine with [`Config::reuse`](super::Config::reuse) off: a fresh
+    /// connection has no such moment.
     pub at_most_once: bool,
     /// Goes before the host's ordinary requests.
     pub urgent: bool,
@@ -137,7 +143,8 @@ pub struct ResumeFrom {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Validator {
-    /// A strong entity tag, quotes included.
+    /// A strong entity tag as it was sent, quotes included: `"5f3a-1c"` is `b"\"5f3a-1c\""` in Rust. One
+    /// that begins with `W/` is weak, and proves nothing.
     ETag(Box<[u8]>),
     /// A `Last-Modified` value, as it was sent.
     LastModified(Box<[u8]>),

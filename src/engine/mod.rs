@@ -412,7 +412,8 @@ impl Engine {
         self.conns.len()
     }
 
-    /// What is known of each host.
+    /// What is known of each host, with the reasons in words: [`HostStats::explanation`] and
+    /// [`HostStats::pace`].
     pub fn host_stats(&self) -> impl Iterator<Item = HostStats<'_>> {
         self.hosts.iter().map(|(_, host)| host.stats())
     }
@@ -449,7 +450,8 @@ impl Engine {
         self.hosts.iter().map(|(key, host)| (key, host.waiting()))
     }
 
-    /// Whether a job is still here, and where it waits: for progress displays.
+    /// Whether a job is on a connection: for progress displays. False where it is queued, waits for another
+    /// attempt, or is not here any more.
     pub fn is_running(&self, job: JobKey) -> bool {
         self.jobs.get(job).is_some_and(|job| matches!(job.state, JobState::Running(_)))
     }

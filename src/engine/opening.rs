@@ -31,7 +31,7 @@ const PATIENT_CAP: u64 = 3_000_000_000;
 /// What a look-up found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resolved<'a> {
-    /// In the order in which they are to be tried.
+    /// In the order in which they are to be tried. None: the requests end, as `dns_nodata`.
     pub addresses: &'a [IpAddr],
     /// How long they may be used for new connections.
     pub lifetime: Duration,
@@ -42,7 +42,9 @@ pub struct Resolved<'a> {
 /// Why a look-up found nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DnsFailure<'a> {
-    /// The name in records: `dns_nxdomain`, `dns_timeout`, …
+    /// The name in records, which [`Kind::Dns`] has. docs/errors.md knows `dns_nxdomain`, `dns_nodata`,
+    /// `dns_servfail`, `dns_refused`, `dns_unanswered`, `dns_malformed`, `dns_bad_name` and
+    /// `dns_cname_loop`; another one is passed on as it is.
     pub name: &'static str,
     /// Which server said what for which name.
     pub detail: &'a str,
@@ -62,13 +64,14 @@ impl<'a> Resolved<'a> {
 }
 
 impl<'a> DnsFailure<'a> {
-    /// There is no such name: its requests end. The detail says who said so.
+    /// There is no such name: its requests end, as `dns_nxdomain`. The detail says who said so.
     pub const fn no_such_name(detail: &'a str) -> Self {
         let servers = NameServers::Answered;
         Self { name: "dns_nxdomain", detail, hint: None, transient: false, servers }
     }
 
-    /// It could not be found out for now: it is asked again after a while, as requests have attempts.
+    /// It could not be found out for now: it is asked again after a while, as requests have attempts, and
+    /// comes out as `dns_servfail` when these are used up.
     pub const fn for_now(detail: &'a str) -> Self {
         Self { name: "dns_servfail", transient: true, ..Self::no_such_name(detail) }
     }

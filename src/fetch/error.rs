@@ -427,7 +427,7 @@ mod tests {
         Kind::Engine(kind)
     }
 
-    /// Kind, name in records, curl's exit code. The codes are the table of CLI.md.
+    /// Kind, name in records, curl's exit code.
     #[test]
     fn names_and_codes() {
         for (kind, name, code) in [

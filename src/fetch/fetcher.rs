@@ -35,7 +35,8 @@ use crate::tls;
 /// Fetches URLs: one thread, any number at once.
 ///
 /// Three ways to use it:
-/// - *simply*: [`get`](Self::get) and [`next`](Self::next), which collect bodies in memory;
+/// - *simply*: [`get`](Self::get) and [`next`](Self::next), which collect bodies in memory: those that
+///   are whole wait for `next`, so a long list is handed over bit by bit, as below;
 /// - *with a [`Visitor`]*: [`submit`](Self::submit) and [`turn`](Self::turn), which hand out bytes
 ///   as they come and keep none;
 /// - *in a foreign loop*: watch the descriptor ([`AsRawFd`]) for readability, and call `turn` with
@@ -46,10 +47,14 @@ use crate::tls;
 /// use gannet::fetch::Options;
 ///
 /// let mut fetcher = Fetcher::new(Options::default())?;
-/// for page in 1..=100 {
-///     fetcher.get(&format!("https://example.org/pages/{page}"))?;
-/// }
-/// while let Some(response) = fetcher.next()? {
+/// let mut pages = 1..=100;
+/// loop {
+///     while fetcher.wants() > 0
+///         && let Some(page) = pages.next()
+///     {
+///         fetcher.get(&format!("https://example.org/pages/{page}"))?;
+///     }
+///     let Some(response) = fetcher.next()? else { break };
 ///     match &response.result {
 ///         Ok(status) => println!("{} {status} {} bytes", response.url, response.body.len()),
 ///         Err(error) => println!("{} {error}", response.url),
@@ -240,6 +245,12 @@ impl Fetcher {
     /// happens), and tells the visitor what happened.
     ///
     /// Never longer than needed: it returns after whatever woke it was handled.
+    ///
+    /// # Errors
+    /// When the system's poll fails, with its number (`ENOMEM`, or `EBADF` where somebody closed the
+    /// descriptor); a signal is no error. What goes wrong with a connection, or for want of descriptors, is
+    /// never told here, but by [`Visitor::done`](super::Visitor::done). Nothing is lost: `turn` may be
+    /// called again.
     pub fn turn(&mut self, timeout: Option<Duration>, visitor: &mut dyn Visitor) -> io::Result<()> {
         self.move_on(visitor);
         let timeout = match self.next_cut() {
@@ -384,7 +395,9 @@ impl Fetcher {
     }
 
     /// A name that is to be looked up, where [`NameOptions::external`](super::NameOptions::external)
-    /// says that somebody else does so; answer with [`resolved`](Self::resolved).
+    /// says that somebody else does so; answer with [`resolved`](Self::resolved), in the time of
+    /// [`connect_timeout`](crate::engine::Config::connect_timeout). Who looks up in another thread wakes the
+    /// loop with `Remote::wake` when the answer is there, and calls `resolved` in the loop's thread.
     pub fn next_lookup(&mut self) -> Option<(HostKey, Origin<'_>)> {
         let host = self.driver.next_lookup()?;
         Some((host, self.driver.engine().origin(host)))
@@ -426,7 +439,7 @@ impl Fetcher {
         [next, self.next_cut()].into_iter().flatten().min()
     }
 
-    /// Stops reading an answer.
+    /// Stops reading an answer; see [`Control::pause`], also for the times that stand still meanwhile.
     pub fn pause(&mut self, ticket: Ticket) {
         self.control(|ctl| ctl.pause(ticket));
     }
@@ -462,7 +475,8 @@ impl Fetcher {
         self.driver.net_mut().now()
     }
 
-    /// What is known of each host.
+    /// What is known of each host, with the reasons in words: [`HostStats::explanation`] and
+    /// [`HostStats::pace`].
     pub fn host_stats(&self) -> impl Iterator<Item = HostStats<'_>> {
         self.driver.engine().host_stats()
     }
@@ -515,7 +529,8 @@ impl Fetcher {
         self.driver.net().registry()
     }
 
-    /// A further source that became ready and was not taken yet, if there is one.
+    /// The token of a further source that became ready and was not taken yet, if there is one: as it was
+    /// registered, [`FOREIGN`](crate::net::mio::FOREIGN) included.
     pub fn next_foreign(&mut self) -> Option<usize> {
         self.driver.net_mut().next_foreign()
     }

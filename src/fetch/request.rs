@@ -65,7 +65,7 @@ impl crate::net::Remote<Request> {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Profile {
     /// The method (`-X`), a token. `None`: GET, or HEAD with `head`, POST with a body, PUT with
-    /// `upload`.
+    /// `upload`. CONNECT is sent like any other, and nobody gets at the tunnel.
     pub method: Option<Box<str>>,
     /// Ask for the head alone (`-I`).
     pub head: bool,
@@ -97,7 +97,7 @@ pub struct Profile {
     /// Ask for a part (`-r`).
     pub range: Option<RangeSpec>,
     /// One attempt with its redirects (`-m`), look-ups, connecting and TLS included; never the time in
-    /// the queue.
+    /// the queue. `None` is the engine's time (none, by default); zero fails as soon as it begins.
     pub timeout: Option<Duration>,
     /// From the request written to the first byte of its answer; `None` is the engine's time,
     /// [`Duration::MAX`] as long as it takes, for an answer that is held back until there is
@@ -106,21 +106,37 @@ pub struct Profile {
     /// Without one byte of the body; `None` is the engine's time, [`Duration::MAX`] as long as it
     /// takes, for a stream of events.
     pub stall_timeout: Option<Duration>,
-    /// Attempts, the first one included; `None` is the engine's number.
+    /// Attempts, the first one included, at each hop; `None` is the engine's number, zero is taken for 1.
     pub attempts: Option<u32>,
     /// The user's word that this request may be sent twice.
     pub retry_unsafe: bool,
     /// Never sent twice, whatever happens. (A 417 took nothing: the request is made again, without
-    /// `Expect`.)
+    /// `Expect`.) Beside servers that close after each answer and do not say so, send such requests with
+    /// [`Config::reuse`](crate::engine::Config::reuse) off: on a kept connection they may end as
+    /// `stale_reuse`.
     pub at_most_once: bool,
     /// Goes before the host's ordinary requests.
     pub urgent: bool,
-    /// A body larger than this, as it comes or as delivered, is an error (`--max-filesize`).
+    /// A body larger than this, as it comes or as delivered, is an error (`--max-filesize`). `None`: no
+    /// bound but [`DecodeLimits::bytes`](super::DecodeLimits::bytes).
     pub max_filesize: Option<u64>,
     /// Only the first so many bytes of the body are wanted; that is a success (`--truncate`).
     pub truncate: Option<u64>,
     /// Begin in the middle: what an earlier run left. The answer must prove that it continues it,
-    /// else [`Visitor::restart`](super::Visitor::restart) comes first.
+    /// else [`Visitor::restart`](super::Visitor::restart) comes first. In order:
+    ///
+    /// - the rest: [`head`](super::Visitor::head) with 206, then [`resumed`](super::Visitor::resumed) and the
+    ///   rest of the body; the result is `Ok(206)`;
+    /// - another version: `restart`, then `head` with 200 and the whole;
+    /// - an error in its place: `restart`, then `head` with that status, so what is there is given up in
+    ///   `head`, not before;
+    /// - 416, or a 206 that does not fit: that attempt has failed, and the whole is asked for; `restart`
+    ///   (with [`StatusExhausted`](crate::engine::Kind::StatusExhausted)), then `head` with 200. Where there
+    ///   is no other attempt the request ends as `status_exhausted`, without either. What is whole already
+    ///   is answered with 416, and fetched again.
+    ///
+    /// The guide has an example. An offset of zero asks for the whole. The offset counts bytes before
+    /// decoding: not to be used with [`compressed`](Self::compressed), since no decoder begins in the middle.
     pub resume: Option<ResumeFrom>,
     /// A body that is cut goes on where it was cut even if nothing shows that it is still the same
     /// one: the user's word (`-C -`). Without it such a body begins again.

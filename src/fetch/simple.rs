@@ -10,7 +10,7 @@ use super::{
 };
 use crate::engine;
 
-/// The largest body that the simple door collects.
+/// The largest body that [`Fetcher::get`] collects: 64 MiB.
 pub const MAX_COLLECTED: u64 = 64 << 20;
 
 /// A response, whole.
@@ -108,7 +108,27 @@ impl Fetcher {
     /// [`MAX_COLLECTED`] bytes.
     ///
     /// When the fetcher is full ([`wants`](Self::wants) is zero), requests are brought forward until
-    /// there is room; what arrives meanwhile waits for [`next`](Self::next).
+    /// there is room; what arrives meanwhile waits for [`next`](Self::next), however much it is. For a
+    /// long list take what is there in between:
+    ///
+    /// ```no_run
+    /// # let mut fetcher = gannet::Fetcher::new(gannet::fetch::Options::default())?;
+    /// let mut pages = 1..=1_000_000;
+    /// loop {
+    ///     while fetcher.wants() > 0
+    ///         && let Some(page) = pages.next()
+    ///     {
+    ///         fetcher.get(&format!("https://example.org/pages/{page}"))?;
+    ///     }
+    ///     let Some(response) = fetcher.next()? else { break };
+    ///     println!("{} {}", response.url, response.body.len());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Then no more responses are collected than
+    /// [`max_jobs`](crate::engine::Config::max_jobs) (4,096), each of at most [`MAX_COLLECTED`] bytes: with
+    /// large bodies a smaller number bounds the memory.
     pub fn get(&mut self, url: &str) -> Result<Ticket, Error> {
         let profile = self.inbox.profile.get_or_insert_with(|| {
             Arc::new(Profile {
@@ -159,7 +179,7 @@ impl Fetcher {
     /// The next response that is whole, in the order of arrival; `None` when all are through.
     ///
     /// Not to be mixed with [`turn`](Self::turn): what a visitor was told of, the other does not
-    /// see.
+    /// see. An `Err` is what `turn` says; no response is lost by it.
     #[expect(clippy::should_implement_trait, reason = "it may fail")]
     pub fn next(&mut self) -> io::Result<Option<Response>> {
         loop {

@@ -141,7 +141,7 @@ pub trait Visitor {
 
     /// An attempt is about to be sent: its head may still be changed. Asked before each attempt at
     /// each hop, so that signatures and tokens that expire are made anew. [`Draft::bytes`] shows
-    /// what is asked for.
+    /// what is asked for; [`Draft::attempt`] begins with 1 again at each hop.
     fn prepare(&mut self, ticket: Ticket, head: &mut Draft<'_>) {
         let _ = (ticket, head);
     }

@@ -124,7 +124,8 @@ impl Mio {
         self.poll.registry()
     }
 
-    /// A further source that became ready and was not taken yet, if there is one.
+    /// The token of a further source that became ready and was not taken yet, if there is one: as it was
+    /// registered, [`FOREIGN`] included.
     pub fn next_foreign(&mut self) -> Option<usize> {
         self.foreign.pop()
     }

@@ -114,6 +114,10 @@ impl core::error::Error for Stuck {}
 /// Turns until the engine holds no request any more, for at most `limit` of virtual time. Names
 /// are looked up among those of [`Net::name`].
 ///
+/// # Errors
+/// [`Stuck`] where requests are held when that time is over ([`Stuck::for_ever`] is false: a larger `limit`
+/// may do), or when nothing can happen any more.
+///
 /// A handler that pauses makes it come back, with [`Stuck::for_ever`], when nothing else is left to
 /// do: resume what waits through [`Driver::ctl`], and run on.
 pub fn run(

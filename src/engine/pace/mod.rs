@@ -39,12 +39,14 @@ const RECENT: u64 = SECOND / 10;
 const SPAN: u64 = SECOND / 40;
 const SPANS: usize = 6;
 
-/// So many requests in so much time.
+/// So many requests in so much time, evenly spaced: five a second are one each 200 ms. There is no burst,
+/// and what was not used is not saved up; one that comes late (by a sixteenth of the space, 2 ms at least
+/// and 10 at most) does not delay the next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
-    /// Requests, at least 1.
+    /// Requests, at least 1; [`Config::check`](super::Config::check) refuses zero.
     pub requests: u32,
-    /// The time in which they may be sent.
+    /// The time in which they may be sent. Zero: as if there were no rate.
     pub per: Duration,
 }
 

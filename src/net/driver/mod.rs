@@ -99,7 +99,8 @@ enum Pumped {
 }
 
 impl<N: Net> Driver<N> {
-    /// A driver for plain HTTP. Requests over TLS need [`with_tls`](Self::with_tls).
+    /// A driver for plain HTTP. Requests over TLS need `with_tls` (feature `tls`), else they end as
+    /// `tls_unavailable`.
     pub fn new(engine: Engine, mut net: N, config: DriverConfig) -> Self {
         let now = net.now();
         let budget = Budget::new(config.most_turn);
@@ -306,6 +307,8 @@ impl<N: Net> Driver<N> {
 
     /// A name that somebody has to look up, if there is one; answer with
     /// [`resolved`](Self::resolved), in the time of [`connect_timeout`](crate::engine::Config::connect_timeout).
+    /// Who looks up in another thread wakes the loop with `Remote::wake` (over a net of one's own by
+    /// whatever ends its `wait`) when the answer is there, and calls `resolved` in the loop's thread.
     pub fn next_lookup(&mut self) -> Option<HostKey> {
         self.lookups.pop_front()
     }

@@ -25,6 +25,11 @@ const ROUNDS: u32 = 16;
 impl<N: Net> Driver<N> {
     /// One turn: carries out what is wanted, waits for at most `timeout` (`None`: until something
     /// happens), handles what is ready, then what is overdue.
+    ///
+    /// # Errors
+    /// What [`Net::wait`] failed with, and nothing else: over [`Mio`](crate::net::mio::Mio) the system's poll,
+    /// with its number in [`Fault::os`]; a signal is no error there. What goes wrong with a connection, or
+    /// for want of descriptors, is told by [`Handler::done`]. Nothing is lost: `turn` may be called again.
     pub fn turn(
         &mut self,
         timeout: Option<Duration>,
