@@ -27,8 +27,8 @@
 //! # Which door
 //!
 //! 1. **URLs in, answers out**: `Fetcher` (feature `fetch`), with redirects, decoding and
-//!    authentication. Simply by `get` and `run`; or with a `fetch::Visitor`, in a loop of your own,
-//!    on one descriptor: `submit`, `turn`, `next_timeout` (`examples/mirror.rs`).
+//!    authentication. Simply by `get` and `next`, which collect; or with a `fetch::Visitor`, in a loop of
+//!    your own, on one descriptor: `submit`, `turn`, `next_timeout` (`examples/mirror.rs`).
 //! 2. **Ready-made requests in a foreign loop**: `net::Driver` over `net::mio::Mio` (feature
 //!    `mio`): one descriptor (`AsFd`), `next_deadline`, `turn` (`examples/mio_loop.rs`,
 //!    `examples/poll_loop.rs`; tokio and calloop in `examples/loops`).
@@ -38,6 +38,26 @@
 //! `docs/embedding.md` is the guide to all three: the loop's contract, memory, limits, repeats, hooks,
 //! other threads, who looks on. `docs/c.md` is about the same from C. `gannet::sim` (feature `sim`)
 //! tests your own handler against resets at every byte.
+//!
+//! # Features
+//!
+//! | feature | what it adds | has in it |
+//! |---|---|---|
+//! | none | `base`, `proto`, `engine`: `no_std` + `alloc` | |
+//! | `std` | `net::Driver` over a `net::Net` of your own | |
+//! | `mio` | `net::mio`: the system's sockets | `std` |
+//! | `dns` | the resolver: `dns`, and `net::Names` with `std` | |
+//! | `tls` | `tls`, by rustls with *ring*, Mozilla's authorities compiled in | `std` |
+//! | `fetch` | `Fetcher`: URLs, redirects, decoding | `mio`, `tls`, `dns`, `simd` |
+//! | `zstd` | that coding, through libzstd | `fetch` |
+//! | `native-roots` | `tls::Roots::Native`: the system's authorities | `tls` |
+//! | `aws-lc-rs` | aws-lc-rs in place of *ring* | `tls` |
+//! | `simd` | heads by the widest vector instructions there are | `std` |
+//! | `remote` | handles for other threads | `mio` |
+//! | `log`, `tracing` | `net::observe::Log`, `net::observe::Tracing` | `std` |
+//! | `sim` | the simulator, to test a handler | `std` |
+//! | `origin` | a scripted server, to test a visitor; not held stable | `demo`, rustls |
+//! | `cli` | the command, with its `demo`; not held stable. On by default | `fetch`, `demo`, `native-roots` |
 #![cfg_attr(
     feature = "fetch",
     doc = "
@@ -46,11 +66,15 @@ use gannet::Fetcher;
 use gannet::fetch::Options;
 
 let mut fetcher = Fetcher::new(Options::default())?;
-for page in 1..=100 {
-    fetcher.get(&format!(\"https://example.org/pages/{page}\"))?;
-}
-for response in fetcher.run() {
-    let response = response?;
+let mut pages = 1..=100;
+loop {
+    // No more than it has room for: what is whole waits in memory until it is taken.
+    while fetcher.wants() > 0
+        && let Some(page) = pages.next()
+    {
+        fetcher.get(&format!(\"https://example.org/pages/{page}\"))?;
+    }
+    let Some(response) = fetcher.next()? else { break };
     println!(\"{} {:?} {}\", response.url, response.result, response.body.len());
 }
 # Ok::<(), Box<dyn std::error::Error>>(())
