@@ -316,7 +316,7 @@ fn the_next_address_is_tried_after_the_time_that_was_named() {
     let peer = std::thread::spawn(move || {
         for _ in 0..2 {
             let (mut stream, _) = server.accept().unwrap();
-            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
+            let _ = Read::read(&mut stream, &mut [0; 4096]).unwrap();
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
             stream.write_all(answer).unwrap();
         }
@@ -451,14 +451,14 @@ fn a_source_that_fails_ends_no_body() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut seen = Vec::new();
         let _ = stream.read_to_end(&mut seen);
         String::from_utf8(seen).unwrap()
     });
     let run = std::process::Command::new(env!("CARGO_BIN_EXE_gannet"))
         .args(["-sS", "--retry", "0", "-T", "-", &url])
-        .stdin(std::fs::File::open("/").unwrap())
+        .stdin(fs::File::open("/").unwrap())
         .output()
         .unwrap();
     assert_eq!(run.status.code(), Some(26), "{}", String::from_utf8_lossy(&run.stderr));

@@ -262,7 +262,9 @@ mod tests {
             let mut world = World::new("a.test", Scheme::Https, Config::default());
             world.submit(0);
             let steps = &[World::found, World::connected, World::secured][..steps];
-            steps.iter().for_each(|step| step(&mut world));
+            for step in steps {
+                step(&mut world);
+            }
             if let Some(conn) = world.sends.pop() {
                 world.input(|engine, now, handler| {
                     engine.received(conn, answer, now, handler);
