@@ -230,7 +230,7 @@ pub struct Job {
     pub(super) range_line: Option<core::ops::Range<usize>>,
     pub(super) state: JobState,
     pub(super) links: Links,
-    /// Its response is not to be read, whichever attempt brings it.
+    /// The response to its first attempt is not to be read.
     pub(super) paused: bool,
     pub(super) submitted: Instant,
     /// When the first attempt began.

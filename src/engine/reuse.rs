@@ -284,7 +284,7 @@ impl Engine {
             head_began: None,
             last_byte: now,
             window: Window { since: now, bytes: 0 },
-            paused: record.paused,
+            paused: core::mem::take(&mut record.paused),
             in_flight,
             greeting: Greeting::default(),
             overtaking,

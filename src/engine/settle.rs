@@ -492,10 +492,11 @@ impl Engine {
         }
     }
 
-    /// Stops reading a job's response, or will once there is one; or goes on reading it, or sending its body.
+    /// Stops reading a job's response, or will once it is sent; or goes on reading it, or sending its body.
+    /// A pause belongs to one response: it says nothing of that of another attempt.
     pub(super) fn pause(&mut self, key: JobKey, pauses: bool, now: Instant) {
         let Some(job) = self.jobs.get_mut(key) else { return };
-        job.paused = pauses;
+        job.paused = pauses && job.attempts == 0;
         let JobState::Running(conn) = job.state else { return };
         let Some(exchange) = self.conns[conn].exchange_mut() else { return };
         let paused = core::mem::replace(&mut exchange.paused, pauses);
