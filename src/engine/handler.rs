@@ -300,8 +300,8 @@ impl Ctl<'_> {
 
     /// Stops reading this response. What was read with the input that is being handled is still
     /// delivered, one read buffer at most; where that is all of it, the request is done. A request that
-    /// waits for its turn, or for another attempt, can be paused as well: of its answer one read buffer is
-    /// delivered at most.
+    /// was not sent yet can be paused as well: of its answer one read buffer is delivered at most. A pause is
+    /// of one response: that of another attempt ([`Handler::restart`], [`Handler::resumed`]) is read.
     ///
     /// Until [`resume`](Self::resume) of all times only
     /// [`attempt_timeout`](super::Config::attempt_timeout) goes on: `send_timeout`, `first_byte_timeout`,
