@@ -7,6 +7,8 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 mod bounds;
+#[cfg(feature = "dns")]
+mod doubts;
 mod driver;
 mod link;
 #[cfg(feature = "mio")]

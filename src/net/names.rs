@@ -2,23 +2,20 @@
 //! sockets, and answers back to the engine.
 //!
 //! Owns who waits for which look-up and for how long (names, TCP and TLS share one connect
-//! timeout), and the sockets of questions. What is asked of whom is the resolver's to decide.
+//! timeout), and the sockets of questions. What is asked of whom is the resolver's to decide, whose
+//! trouble a failure is `doubts`'.
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 
+use super::doubts::{Doubts, servers};
 use super::{Driver, Net, RESOLVER, Read};
 use crate::base::Instant;
 use crate::dns::{
-    Action, Answer, DnsError, DnsErrorKind, Lookup, LookupKey, QueryKey, Report, Resolver, Said,
-    SocketFailure, Source, Stats,
+    Action, Answer, DnsError, Lookup, LookupKey, QueryKey, Resolver, SocketFailure, Source, Stats,
 };
 use crate::engine::{Cause, DnsFailure, Engine, Fault, Handler, HostKey, NameServers, Resolved};
-
-/// When a name stays without an answer, one that had one is asked for, to tell the name's trouble
-/// from the servers': it may take so long.
-const CHECK: Duration = Duration::from_secs(3);
 
 /// Datagrams taken from one socket before the others have their turn.
 const READ_BUDGET: u32 = 16;
@@ -41,12 +38,7 @@ pub struct Names {
     /// Sockets that something came to.
     ready: VecDeque<usize>,
     payload: Vec<u8>,
-    /// The name that was answered last.
-    answered: Box<str>,
-    /// The question whether the servers are there, and until when an answer is waited for.
-    check: Option<(LookupKey, Instant)>,
-    /// Failures that wait for it.
-    suspects: Vec<(HostKey, Box<DnsError>)>,
+    doubts: Doubts,
 }
 
 type Later = Box<dyn FnOnce(u64) -> Resolver + Send>;
@@ -94,9 +86,7 @@ impl Names {
             lines: Vec::new(),
             ready: VecDeque::new(),
             payload: Vec::new(),
-            answered: Box::default(),
-            check: None,
-            suspects: Vec::new(),
+            doubts: Doubts::default(),
         }
     }
 
@@ -134,8 +124,7 @@ impl Names {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let patience = self.patience.front().map(|(at, ..)| *at);
-        let check = self.check.map(|(_, until)| until);
-        [self.resolver.deadline(), patience, check].into_iter().flatten().min()
+        [self.resolver.deadline(), patience, self.doubts.deadline()].into_iter().flatten().min()
     }
 
     pub(super) fn has_ready(&self) -> bool {
@@ -147,9 +136,7 @@ impl Names {
         for (at, ..) in &mut self.patience {
             *at += gap;
         }
-        if let Some((_, until)) = &mut self.check {
-            *until += gap;
-        }
+        self.doubts.shift(gap);
     }
 
     /// An edge at one of our sockets.
@@ -217,41 +204,15 @@ impl Names {
     }
 }
 
-impl Names {
-    /// Whether a failure has to wait until it is known that the servers are there; asks them.
-    fn suspects(&mut self, host: HostKey, error: &DnsError, now: Instant) -> bool {
-        let silent = error.kind == DnsErrorKind::Unanswered && !error.reports.iter().all(is_absent);
-        if !silent || self.answered.is_empty() {
-            return false;
-        }
-        if self.check.is_none() {
-            self.resolver.invalidate(&self.answered);
-            match self.resolver.resolve(&self.answered, now) {
-                Lookup::Pending(lookup) => self.check = Some((lookup, now + CHECK)),
-                Lookup::Ready(_) => return false,
-            }
-        }
-        self.suspects.push((host, Box::new(error.clone())));
-        true
-    }
-}
-
-/// Nobody listens at that server's port: it is not there, rather than silent.
-fn is_absent(report: &Report) -> bool {
-    report.said == Said::NobodyListens
-}
-
 fn token_of(query: QueryKey) -> usize {
     query.pack() | RESOLVER
 }
 
-/// Tells the engine, `port` being another one than the host's own; `there`: the servers answer other
-/// questions.
+/// Tells the engine, `port` being another one than the host's own.
 fn tell(
     engine: &mut Engine,
     (host, port): (HostKey, Option<u16>),
     result: &Result<Answer, Box<DnsError>>,
-    there: bool,
     now: Instant,
     handler: &mut dyn Handler,
 ) {
@@ -267,28 +228,23 @@ fn tell(
                 answer.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
             engine.place(host, &addresses, answer.expires, now);
         }
-        (Err(error), _) => {
-            // The hint has a place of its own.
-            let detail = DnsError { hint: None, ..(**error).clone() }.to_string();
-            let kind = error.kind;
-            let servers = match kind {
-                _ if there => NameServers::Answered,
-                DnsErrorKind::Unanswered if error.reports.iter().all(is_absent) => {
-                    NameServers::Absent
-                }
-                DnsErrorKind::Unanswered => NameServers::Silent,
-                _ => NameServers::Answered,
-            };
-            let failure = DnsFailure {
-                name: kind.as_str(),
-                detail: &detail,
-                hint: error.hint,
-                transient: kind.is_transient(),
-                servers,
-            };
-            engine.resolved(host, Err(failure), now, handler);
-        }
+        (Err(error), _) => tell_failure(engine, host, error, servers(error), now, handler),
     }
+}
+
+fn tell_failure(
+    engine: &mut Engine,
+    host: HostKey,
+    error: &DnsError,
+    servers: NameServers,
+    now: Instant,
+    handler: &mut dyn Handler,
+) {
+    // The hint has a place of its own.
+    let detail = DnsError { hint: None, ..error.clone() }.to_string();
+    let (name, transient) = (error.kind.as_str(), error.kind.is_transient());
+    let failure = DnsFailure { name, detail: &detail, hint: error.hint, transient, servers };
+    engine.resolved(host, Err(failure), now, handler);
 }
 
 impl<N: Net> Driver<N> {
@@ -303,7 +259,7 @@ impl<N: Net> Driver<N> {
         }
         match names.resolver.resolve(name, self.now) {
             Lookup::Ready(result) => {
-                tell(&mut self.engine, (host, port), &result, false, self.now, handler);
+                tell(&mut self.engine, (host, port), &result, self.now, handler);
             }
             Lookup::Pending(lookup) => {
                 let until = self.now + self.engine.config().connect_timeout;
@@ -346,26 +302,22 @@ impl<N: Net> Driver<N> {
                     }
                 }
                 Action::Resolved { lookup, result, more } => {
-                    if names.check.is_some_and(|(check, _)| check == lookup) && !more {
-                        let there = match &result {
-                            Ok(answer) => !answer.stale,
-                            Err(error) => error.kind != DnsErrorKind::Unanswered,
-                        };
-                        self.checked(&mut names, there, handler);
+                    if names.doubts.asked(lookup) && !more {
+                        self.checked(&mut names, Some(&result), handler);
                     }
                     for host in names.waiters(lookup, more) {
                         if let Err(error) = &result
-                            && names.suspects(host, error, now)
+                            && names.doubts.failed(&mut names.resolver, host, error, now)
                         {
                             continue;
                         }
                         let routed = names.routed.get(&host);
                         if let Ok(Answer { source: Source::Server(_), .. }) = &result {
                             let name = self.engine.origin(host).host;
-                            names.answered = routed.map_or_else(|| name.into(), |(n, _)| n.clone());
+                            names.doubts.answered(routed.map_or(name, |(name, _)| name));
                         }
                         let port = routed.map(|(_, port)| *port);
-                        tell(&mut self.engine, (host, port), &result, false, now, handler);
+                        tell(&mut self.engine, (host, port), &result, now, handler);
                     }
                 }
             }
@@ -397,24 +349,28 @@ impl<N: Net> Driver<N> {
             && let Some((lookup, host)) = names.next_impatient(self.now)
             && let Some(error) = names.resolver.unfinished(lookup, self.now)
         {
-            if !names.suspects(host, &error, self.now) {
-                tell(&mut self.engine, (host, None), &Err(error), false, self.now, handler);
+            if !names.doubts.failed(&mut names.resolver, host, &error, self.now) {
+                tell(&mut self.engine, (host, None), &Err(error), self.now, handler);
             }
         }
         if let Some(mut names) = self.names.take() {
-            if names.check.is_some_and(|(_, until)| until <= self.now) {
-                self.checked(&mut names, false, handler);
+            if names.doubts.deadline().is_some_and(|until| until <= self.now) {
+                self.checked(&mut names, None, handler);
             }
             self.names = Some(names);
         }
         self.ask(handler);
     }
 
-    /// Whether the servers are there is known: what waited for that is told.
-    fn checked(&mut self, names: &mut Names, there: bool, handler: &mut dyn Handler) {
-        names.check = None;
-        for (host, error) in names.suspects.drain(..) {
-            tell(&mut self.engine, (host, None), &Err(error), there, self.now, handler);
+    /// Whose trouble it is is known, as far as it can be: what waited for that is told.
+    fn checked(
+        &mut self,
+        names: &mut Names,
+        result: Option<&Result<Answer, Box<DnsError>>>,
+        handler: &mut dyn Handler,
+    ) {
+        for (host, error, servers) in names.doubts.settled(result) {
+            tell_failure(&mut self.engine, host, &error, servers, self.now, handler);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The network taken away in the middle: a link that goes down, at our end and at the other one,
 //! and name servers that fall silent. No URL fails for it, and no attempt is counted.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
@@ -17,32 +18,72 @@ use super::common::{Gannet, records, wait};
 const SHORT: Duration = Duration::from_secs(7);
 const LONG: Duration = Duration::from_secs(20);
 
-/// A name server that knows every name `h*.test` at one address, and can fall silent.
+/// A name server that knows every name at one address, and can fall silent. None for `hole*` is ever
+/// answered, and those of `lame.test` are refused.
 struct NameServer {
     socket: UdpSocket,
     silent: Arc<AtomicBool>,
-    /// Questions so far; none for `hole*` is ever answered.
+    /// Questions so far.
     asked: Arc<AtomicU64>,
+}
+
+/// What it does while it is not well.
+#[derive(Clone, Copy)]
+enum Trouble {
+    Silent,
+    /// Another response code than 0, for all names.
+    Says(u8),
+    /// The same, but for what it was asked before.
+    SaysOfNew(u8),
 }
 
 impl NameServer {
     fn spawn(bind: &str, address: [u8; 4]) -> Self {
+        Self::with(Trouble::Silent, bind, address)
+    }
+
+    fn with(trouble: Trouble, bind: &str, address: [u8; 4]) -> Self {
         let socket = UdpSocket::bind(bind).unwrap();
         let (silent, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (own, quiet, count) = (socket.try_clone().unwrap(), silent.clone(), asked.clone());
         std::thread::spawn(move || {
             let mut buffer = [0; 1500];
+            let mut known = HashSet::new();
             while let Ok((length, from)) = own.recv_from(&mut buffer) {
                 count.fetch_add(1, Ordering::Relaxed);
-                let hole = buffer[12..length.max(12)].starts_with(b"\x04hole");
-                if hole || quiet.load(Ordering::Relaxed) || length < 17 {
-                    continue;
+                let name = buffer[12..length.max(12)].to_ascii_lowercase();
+                let is_lame = name.windows(10).any(|labels| labels == b"\x04lame\x04test");
+                let code = match trouble {
+                    _ if name.starts_with(b"\x04hole") || length < 17 => continue,
+                    _ if is_lame => 5,
+                    _ if !quiet.load(Ordering::Relaxed) => 0,
+                    Trouble::Silent => continue,
+                    Trouble::SaysOfNew(_) if known.contains(&name) => 0,
+                    Trouble::Says(code) | Trouble::SaysOfNew(code) => code,
+                };
+                let answer = if code == 0 {
+                    answer(&buffer[..length], address)
+                } else {
+                    refusal(&buffer[..length], code)
+                };
+                if code == 0 {
+                    known.insert(name);
                 }
-                let _ = own.send_to(&answer(&buffer[..length], address), from);
+                let _ = own.send_to(&answer, from);
             }
         });
         Self { socket, silent, asked }
     }
+}
+
+/// An answer that says no more than a code.
+fn refusal(question: &[u8], code: u8) -> Vec<u8> {
+    let mut answer = answer(question, [0; 4]);
+    let end = question[12..].iter().position(|&byte| byte == 0).map_or(12, |at| at + 13);
+    answer.truncate(end + 4);
+    answer[3] |= code;
+    answer[7] = 0;
+    answer
 }
 
 /// An answer to a question for A; none to other questions.
@@ -86,16 +127,23 @@ fn check(gannet: &Gannet, child: &mut Child, urls: usize, away: Duration) -> Str
     err
 }
 
+fn command(gannet: &Gannet, names: &NameServer) -> Gannet {
+    let servers = names.socket.local_addr().unwrap().to_string();
+    gannet
+        .args(["-i", "list", "--results", "r", "--per-host", "2", "--window", "60"])
+        .args(["--dns-servers", &servers])
+}
+
+fn batch(gannet: &Gannet, server: &Running, names: &NameServer) -> Child {
+    fs::write(gannet.path("list"), list(server.addr().port(), 1500)).unwrap();
+    command(gannet, names).spawn(Stdio::null())
+}
+
 fn name_servers_fall_silent(away: Duration) {
     let server = server("127.0.0.1:0");
     let names = NameServer::spawn("127.0.0.1:0", [127, 0, 0, 1]);
     let gannet = Gannet::new();
-    fs::write(gannet.path("list"), list(server.addr().port(), 1500)).unwrap();
-    let servers = names.socket.local_addr().unwrap().to_string();
-    let command = gannet
-        .args(["-i", "list", "--results", "r", "--per-host", "2", "--window", "60"])
-        .args(["--dns-servers", &servers]);
-    let mut child = command.spawn(Stdio::null());
+    let mut child = batch(&gannet, &server, &names);
     await_requests(&server, 200);
     names.silent.store(true, Ordering::Relaxed);
     let asked = names.asked.load(Ordering::Relaxed);
@@ -125,6 +173,72 @@ fn silent_name_servers_fail_no_url() {
 #[ignore = "half a minute"]
 fn name_servers_silent_for_twenty_seconds_fail_no_url() {
     name_servers_fall_silent(LONG);
+}
+
+/// What a forwarder says whose way to the others is cut.
+#[test]
+fn name_servers_that_refuse_everything_fail_no_url() {
+    for code in [2, 5] {
+        let server = server("127.0.0.1:0");
+        let names = NameServer::with(Trouble::Says(code), "127.0.0.1:0", [127, 0, 0, 1]);
+        let gannet = Gannet::new();
+        let mut child = batch(&gannet, &server, &names);
+        await_requests(&server, 200);
+        names.silent.store(true, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_secs(5));
+        names.silent.store(false, Ordering::Relaxed);
+        let err = check(&gannet, &mut child, 1500, Duration::from_secs(5));
+        assert!(err.contains("seem to be down") && err.contains("the network is back"), "{err}");
+    }
+}
+
+/// It remembers those that it was asked for before: that one more is answered is no sign of health.
+#[test]
+fn name_servers_that_refuse_what_is_new_fail_no_url() {
+    let server = server("127.0.0.1:0");
+    let names = NameServer::with(Trouble::SaysOfNew(2), "127.0.0.1:0", [127, 0, 0, 1]);
+    let gannet = Gannet::new();
+    // Each host once.
+    let port = server.addr().port();
+    let list: String = (0..600).map(|n| format!("http://h{n}.test:{port}/bytes/9\n")).collect();
+    fs::write(gannet.path("list"), list).unwrap();
+    let mut child = command(&gannet, &names).spawn(Stdio::null());
+    await_requests(&server, 200);
+    names.silent.store(true, Ordering::Relaxed);
+    std::thread::sleep(Duration::from_secs(8));
+    names.silent.store(false, Ordering::Relaxed);
+    let status = wait(&mut child, Duration::from_secs(90));
+    let records = records(&fs::read_to_string(gannet.path("r")).unwrap());
+    assert_eq!((status.code(), records.len()), (Some(0), 600));
+    let counted: u64 = records.iter().map(|it| it["attempts"].as_u64().unwrap() - 1).sum();
+    assert!(counted <= 32, "{counted} attempts were counted");
+}
+
+/// A zone whose servers fail is that zone's trouble, while others are answered; and that only such names
+/// are left at the end, to be asked for again, is no outage either.
+#[test]
+fn a_lame_zone_is_no_outage() {
+    let server = server("127.0.0.1:0");
+    let port = server.addr().port();
+    let names = NameServer::spawn("127.0.0.1:0", [127, 0, 0, 1]);
+    let servers = names.socket.local_addr().unwrap().to_string();
+    let list: String = (0..200)
+        .map(|n| {
+            let zone = if n % 5 == 0 { ".test" } else { ".lame.test" };
+            format!("http://h{n}{zone}:{port}/bytes/1\n")
+        })
+        .collect();
+    let begun = Instant::now();
+    let run = Gannet::new()
+        .args(["-i", "-", "--retry", "2", "--dns-servers", &servers])
+        .stdin(&list)
+        .run();
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let records = records(&run.out);
+    let kinds = |kind: &str| records.iter().filter(|it| it["error"]["kind"] == kind).count();
+    assert_eq!((records.len(), kinds("dns_refused")), (200, 160));
+    assert!(!run.err.contains("seem to be down"), "{}", run.err);
 }
 
 /// A name that no server answers for is that name's trouble, while they answer for others.
