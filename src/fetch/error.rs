@@ -188,6 +188,9 @@ impl fmt::Display for Error {
             Kind::Decode(error) => error.fmt(f)?,
             Kind::Filtered => f.write_str("not wanted after the head was seen")?,
             Kind::FileTooLarge(most) => write!(f, "the body is larger than {most} bytes")?,
+            Kind::Engine(engine::Kind::Malformed(error)) if is_bound(*error) => {
+                write!(f, "the answer is larger than allowed: {error}")?;
+            }
             Kind::Engine(kind) => {
                 f.write_str(kind.sentence())?;
                 match kind {
@@ -303,6 +306,22 @@ pub(crate) fn is_rule(name: &str) -> bool {
     proto::Error::ALL.iter().any(|rule| rule.name() == name)
 }
 
+/// Whether it breaks one of our bounds rather than a rule of the protocol.
+const fn is_bound(error: proto::Error) -> bool {
+    use proto::Error as P;
+    matches!(
+        error,
+        P::HeadTooLarge
+            | P::TooManyFields
+            | P::LineTooLong
+            | P::TooManyInterim
+            | P::InterimTooLarge
+            | P::ChunkExtensionsTooLarge
+            | P::TrailersTooLarge
+            | P::TooManyTrailers
+    )
+}
+
 fn malformed_exit(error: proto::Error) -> CurlCode {
     use proto::Error as P;
     match error {
@@ -343,7 +362,7 @@ fn engine_hint(kind: engine::Kind) -> Option<&'static str> {
             "the server closes kept connections early; an idle time-out below its own avoids the race"
         }
         E::ResetBeforeResponse | E::EmptyReply => {
-            "servers do this when they have too many connections; fewer at once may help"
+            "the server may have too many connections (fewer at once may help), have crashed, or speak another protocol at this port"
         }
         E::ResetInHead | E::EofInHead => "another attempt may help",
         E::ResetInBody | E::EofInBody => {
@@ -523,6 +542,11 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the answer is not valid HTTP/1.1: a carriage return stands alone"
+        );
+        let error = Error::new(engine(E::Malformed(proto::Error::HeadTooLarge)), Phase::Head);
+        assert_eq!(
+            error.to_string(),
+            "the answer is larger than allowed: the head is larger than the limit"
         );
     }
 }

@@ -79,7 +79,7 @@ impl Host {
             _ => &found,
         };
         let _ = write!(out, "  {}: {found}", self.origin);
-        if self.pace.rate_milli.is_some() {
+        if self.pace.rate_milli.is_some() && !self.closed {
             let _ = write!(out, "; {}", self.pace);
         }
         let rate = self.explanation.ledger.requests_per_second();
@@ -377,6 +377,7 @@ mod tests {
             after(Script { connections: Some(none), ..Script::new() }, 3, "/bytes/10", 1);
         let text = is_one_content(&fetcher, &host);
         assert!(text.contains("left alone") && text.contains("3 URLs failed"), "{text}");
+        assert!(!text.contains("paced"), "{text}");
         let (fetcher, host) = after(Script::new(), 1, "/status/503", 1);
         let text = is_one_content(&fetcher, &host);
         assert!(text.contains("; 1 answer of 503; 1 URL failed (status_exhausted)"), "{text}");
