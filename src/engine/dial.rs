@@ -60,8 +60,10 @@ impl Dial {
         (dns, dns_stale): (Duration, bool),
     ) -> Self {
         let mut order = addresses.to_vec();
-        for place in (0..first.min(order.len().saturating_sub(1))).rev() {
-            order.swap(place, place + 1);
+        for place in (0..first).rev() {
+            if let Some([one, next]) = order.get_mut(place..place + 2) {
+                core::mem::swap(one, next);
+            }
         }
         Self {
             host,

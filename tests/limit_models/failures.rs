@@ -194,14 +194,14 @@ fn a_stray_503_does_not_end_growth() {
     let model = Model { service: 50, rtt: 40_000, random_503: 10, ..Model::default() };
     let bears = (128.0 / 0.09 * 8.0) as u64;
     for start in [4, 1] {
-        let parts: Vec<f64> = (3..11)
+        let parts: Vec<f64> = (3..67)
             .map(|seed| {
                 percent(alone(&model, client(search(start, seed)), 8, seed).0.served, bears)
             })
             .collect();
         let mean = parts.iter().sum::<f64>() / parts.len() as f64;
-        println!("from {start}: {mean:.0} % of {parts:.0?}");
-        assert!(mean >= 83.0, "from {start}: {mean:.0} % of {parts:.0?}");
+        println!("from {start}: {mean:.1} % in {} runs", parts.len());
+        assert!(mean >= 83.0, "from {start}: {mean:.1} % of {parts:.0?}");
     }
 }
 

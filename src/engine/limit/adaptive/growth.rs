@@ -72,18 +72,21 @@ impl Adaptive {
         let alike = || self.ladder.calm_noise().is_some_and(|noise| noise <= NOISY);
         let level =
             if slower || (opens_soon && alike()) { level.min(sample.in_flight) } else { level };
+        // Far away a step takes long: who began with one catches up with those who begin as usual.
+        let is_far = self.started_at < 4 && (self.time / 4..u64::MAX).contains(&self.opening);
+        let hurries = self.level < if is_far { 8 } else { 4 };
         let spoken_for = match level {
             // One more is a question; what doubles after that is the distance from there.
             level if level <= self.careful_above => self.careful_above + 1,
             level if self.careful_above > 0 => level * 2 - self.careful_above,
-            level if level < 4 => level * 2 + 2,
+            level if hurries => level * 3 + 1,
             level => level * 2,
         };
         let most = self.cap().min(spoken_for);
         let grows = self.queued && !crowded && (short || !far_slower) && !self.is_in_doubt(now);
         if grows && self.in_flight * 2 >= self.level && self.level < most {
             // A fresh connection's first answer says that a connection and a request are borne.
-            let step = 1 + u32::from(!sample.reused) + u32::from(self.level < 4);
+            let step = 1 + u32::from(!sample.reused) + u32::from(hurries);
             self.level = (self.level + step).min(most);
             self.awaited.get_or_insert((now, self.level));
             self.stalled = 0;
