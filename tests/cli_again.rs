@@ -9,7 +9,7 @@ use std::fs;
 use std::time::Instant;
 
 use cli_common::{Gannet, Run, records, sha256};
-use scripted::{Says, Scripted, cut, hangs_up, says};
+use scripted::{Says, Scripted, chunked, cut, hangs_up, says, until_close};
 
 const WHOLE: &str = "0123456789";
 /// Ten bytes are promised, five come, and nothing verifies what the other five would be.
@@ -17,10 +17,15 @@ const GIVES_RANGES: &str = "200 OK | Accept-Ranges: bytes";
 
 /// A batch of one URL with `-C -`, its body in the file `f`.
 fn batch(server: &Scripted, more: &[&str]) -> Run {
+    batch_in(&Gannet::new(), server, more)
+}
+
+/// The same where something may be already.
+fn batch_in(gannet: &Gannet, server: &Scripted, more: &[&str]) -> Run {
     let mut words = vec!["-s", "-i", "-", "--results", "-", "-C", "-", "--retry", "2"];
     words.extend(["--retry-delay", "0.01", "-o", "f"]);
     words.extend(more);
-    Gannet::new().args(words).stdin(&server.url("/")).run()
+    gannet.args(words).stdin(&server.url("/")).run()
 }
 
 fn rest(fields: &str, body: &str) -> Says {
@@ -204,6 +209,39 @@ fn a_body_that_came_anew_was_not_continued() {
     assert_eq!(server.ranges(), ["", "bytes=5-", "bytes=7-"]);
     assert_eq!(fs::read_to_string(run.path("f")).unwrap(), "abcdefghij");
     assert!(record["resumed_at"].is_null(), "{record}");
+}
+
+/// A rest whose framing does not tell its length is counted: after less it goes on once more, and more
+/// begins again.
+#[test]
+fn a_rest_of_another_length_than_its_head_says_is_not_believed() {
+    const PART: &str = "206 Partial Content | Content-Range: bytes 5-9/10 | ETag: \"1\"";
+    let last = || says("206 Partial Content | Content-Range: bytes 7-9/10 | ETag: \"1\"", "789");
+    let whole = || says("200 OK | ETag: \"1\"", WHOLE);
+    let rows = [
+        ("whole", chunked(PART, "56789"), whole(), vec!["bytes=5-"], Some(5)),
+        ("short", chunked(PART, "56"), last(), vec!["bytes=5-", "bytes=7-"], Some(7)),
+        ("long", chunked(PART, "56789!"), whole(), vec!["bytes=5-", ""], None),
+        ("short, closed", until_close(PART, "56"), last(), vec!["bytes=5-", "bytes=7-"], Some(7)),
+        ("long, closed", until_close(PART, "56789!"), whole(), vec!["bytes=5-", ""], None),
+    ];
+    for (name, part, then, asked, resumed) in rows {
+        let first = cut("200 OK | ETag: \"1\"", 10, "01234");
+        let server = Scripted::new([first.clone(), part.clone(), then.clone()]);
+        let run = batch(&server, &[]);
+        let record = &records(&run.out)[0];
+        assert_eq!(run.code, 0, "{name}: {record}");
+        assert_eq!(server.ranges(), [&[""], &asked[..]].concat(), "{name}");
+        assert_eq!(fs::read_to_string(run.path("f")).unwrap(), WHOLE, "{name}");
+        assert_eq!(record["resumed_at"].as_u64(), resumed, "{name}: {record}");
+        // The same in the next run.
+        let server = Scripted::new([first, part, then]);
+        let run = batch(&server, &["--retry", "0"]);
+        assert_eq!((run.code, run.files(".").contains(&"f".to_owned())), (1, false), "{name}");
+        let run = batch_in(&run.gannet(), &server, &[]);
+        assert_eq!(run.code, 0, "{name}: {}", run.out);
+        assert_eq!(fs::read_to_string(run.path("f")).unwrap(), WHOLE, "{name}");
+    }
 }
 
 /// The attempts before the last one are counted once.

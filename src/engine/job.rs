@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::conn::{Conn, Waits};
+use super::conn::{Conn, Delivery, Waits};
 use super::host::Host;
 use super::refusal::ServerErrors;
 use super::{Ctl, Handler, JobRef, Kind, Retry, Try};
@@ -339,6 +339,13 @@ impl Linked for Job {
 }
 
 impl Job {
+    /// Whether an answer that ends here, and was the rest of a body, was less or more than that.
+    pub(super) fn is_off(&self, delivery: Delivery) -> bool {
+        let end = self.progress.first() + self.progress.delivered;
+        let is_rest = matches!(delivery, Delivery::Deliver) && self.resumed_at.is_some();
+        is_rest && self.progress.total != Some(end)
+    }
+
     /// Whether nothing stands against sending the whole request once more.
     pub(super) fn replayable(&self) -> bool {
         !matches!(self.payload, Payload::Stream { replayable: false, .. })

@@ -108,6 +108,8 @@ pub use host::{AddressStats, Counts, Host, HostKey, HostStats, Origin, Remedy, S
 pub use job::{Job, JobKey, Marks, Options, Payload, Request, ResumeFrom, Unsaid, Validator};
 pub use opening::{DnsFailure, Resolved};
 pub use outage::NameServers;
+#[cfg(feature = "fetch")]
+pub(crate) use receive::NO_CLOSE_NOTIFY;
 #[cfg(feature = "std")]
 pub(crate) use receive::Outcome;
 pub use resume::ContentRange;

@@ -31,6 +31,10 @@ use crate::proto::{self, Body, Event, Head, Persistence};
 /// cheaper.
 const WORTH_READING: u64 = 64 * 1024;
 
+/// What is told of a body whose end nobody has vouched for.
+pub(crate) const NO_CLOSE_NOTIFY: &str =
+    "TLS ended without close_notify, and the body has no other end";
+
 /// What input has come to, as far as the connection and its job are concerned. What follows from that is
 /// [`Engine::settle`]'s.
 pub(crate) enum Outcome {
@@ -255,6 +259,7 @@ impl Engine {
                 }
                 Event::Trailers(_) if ctl.intake.calls_off(job_ref.key) => {}
                 Event::Trailers(fields) => handler.trailers(&mut ctl, job_ref, *fields),
+                Event::Done(_) if job.is_off(*delivery) => return wrong(Kind::EofInBody, None),
                 Event::Done(persistence) => {
                     return Outcome::Done {
                         persistence: *persistence,
@@ -335,7 +340,9 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(key) else { return };
         match &mut conn.state {
             State::Busy(exchange) => match exchange.response.eof(clean) {
-                Ok(Event::Done(persistence)) => {
+                Ok(Event::Done(persistence))
+                    if !self.jobs[exchange.job].is_off(exchange.delivery) =>
+                {
                     self.complete(key, persistence, true, now, handler);
                 }
                 result => {
@@ -346,10 +353,7 @@ impl Engine {
                     };
                     let mut failing = Failing::new(kind);
                     if matches!(result, Err(proto::Error::TruncatedUntilClose)) {
-                        let what = "TLS ended without close_notify, and the body has no other end";
-                        failing.detail = Some(what.into());
-                        let hint = "it may be whole: only the server can tell, by a Content-Length or by close_notify";
-                        failing.hint = Some(hint.into());
+                        failing.detail = Some(NO_CLOSE_NOTIFY.into());
                     }
                     self.fail_exchange(key, failing, now, handler);
                 }

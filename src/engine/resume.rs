@@ -102,7 +102,7 @@ pub(super) enum Answer {
 }
 
 /// Judges the answer to a request for the rest.
-pub(super) fn judge(job: &Job, head: &Head<'_>, body: Body) -> Answer {
+pub(super) fn judge(job: &mut Job, head: &Head<'_>, body: Body) -> Answer {
     match head.status {
         206 => {
             if continues(job, head, body) {
@@ -118,21 +118,19 @@ pub(super) fn judge(job: &Job, head: &Head<'_>, body: Body) -> Answer {
     }
 }
 
-fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
-    let progress = &job.progress;
+fn continues(job: &mut Job, head: &Head<'_>, body: Body) -> bool {
+    let progress = &mut job.progress;
     let Some(range) = head.fields.get("content-range").and_then(ContentRange::parse) else {
         return false;
     };
-    let multipart = head
-        .fields
-        .get("content-type")
-        .is_some_and(|value| starts_with_ignoring_case(value, b"multipart/byteranges"));
     if range.first != progress.first().saturating_add(progress.delivered) {
         return false;
     }
+    // Several parts in one body are longer than what they hold, if they name a range at all.
     let length = range.last - range.first + 1;
     let body_fits = match body {
         Body::Length(bytes) => bytes == length,
+        // Counted when it ends.
         Body::Chunked | Body::UntilClose => true,
         Body::None => false,
     };
@@ -154,7 +152,11 @@ fn continues(job: &Job, head: &Head<'_>, body: Body) -> bool {
     };
     let same_coding =
         progress.inherited || head.fields.get("content-encoding") == progress.coding.as_deref();
-    !multipart && body_fits && to_the_end && total_fits && same_version && same_coding
+    let fits = body_fits && to_the_end && total_fits && same_version && same_coding;
+    if fits {
+        progress.total = Some(range.last + 1);
+    }
+    fits
 }
 
 /// Whether a head says that it is of another version than the one that left these marks.
@@ -228,10 +230,6 @@ fn validator(fields: Fields<'_>, how: Resume, part: bool) -> Option<Validator> {
 /// A strong entity tag: quoted, without `W/` (RFC 9110 section 8.8.3).
 pub(super) fn is_strong(tag: &[u8]) -> bool {
     tag.len() >= 2 && tag.first() == Some(&b'"') && tag.last() == Some(&b'"')
-}
-
-fn starts_with_ignoring_case(value: &[u8], prefix: &[u8]) -> bool {
-    value.get(..prefix.len()).is_some_and(|start| is_same(start, prefix))
 }
 
 #[cfg(test)]

@@ -152,6 +152,10 @@ impl Error {
     }
 }
 
+/// What to do about a body whose end nobody has vouched for.
+const ONLY_THE_SERVER: &str =
+    "it may be whole: only the server can tell, by a Content-Length or by close_notify";
+
 impl From<&Failure> for Error {
     fn from(failure: &Failure) -> Self {
         Self {
@@ -161,7 +165,10 @@ impl From<&Failure> for Error {
             os: failure.os,
             cause: failure.cause,
             detail: failure.detail.clone(),
-            advice: failure.hint.clone(),
+            advice: failure.hint.clone().or_else(|| {
+                let unclosed = failure.detail.as_deref() == Some(engine::NO_CLOSE_NOTIFY);
+                unclosed.then(|| ONLY_THE_SERVER.into())
+            }),
         }
     }
 }

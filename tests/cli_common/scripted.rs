@@ -28,6 +28,20 @@ pub(crate) fn cut(head: &str, length: usize, body: &str) -> Says {
     Says { bytes: text.into_bytes(), closes: true }
 }
 
+/// A whole answer, as one chunk.
+pub(crate) fn chunked(head: &str, body: &str) -> Says {
+    let lines = head.split(" | ").collect::<Vec<_>>().join("\r\n");
+    let (framing, length) = ("Transfer-Encoding: chunked", body.len());
+    let text = format!("HTTP/1.1 {lines}\r\n{framing}\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n");
+    Says { bytes: text.into_bytes(), closes: false }
+}
+
+/// An answer that ends where the connection does.
+pub(crate) fn until_close(head: &str, body: &str) -> Says {
+    let lines = head.split(" | ").collect::<Vec<_>>().join("\r\n");
+    Says { bytes: format!("HTTP/1.1 {lines}\r\n\r\n{body}").into_bytes(), closes: true }
+}
+
 /// No answer: the connection is closed.
 pub(crate) fn hangs_up() -> Says {
     Says { bytes: Vec::new(), closes: true }

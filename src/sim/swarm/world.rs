@@ -181,10 +181,18 @@ impl World {
             // Without a word of what it is.
             2 => part(first).field("ETag", tag),
             3 => part(first).field("Content-Range", range(first, last, total)),
-            4 => part(first)
-                .field("ETag", tag)
-                .field("Content-Type", "multipart/byteranges; boundary=x")
-                .field("Content-Range", range(first, last, total)),
+            // Parts, of which there is one.
+            4 => {
+                let named = range(first, last, total);
+                let mut parts = format!("--x\r\nContent-Range: {named}\r\n\r\n").into_bytes();
+                parts.extend_from_slice(&bytes[first..=last]);
+                parts.extend_from_slice(b"\r\n--x--\r\n");
+                Answer::new(206)
+                    .body(parts)
+                    .field("ETag", tag)
+                    .field("Content-Type", "multipart/byteranges; boundary=x")
+                    .field("Content-Range", named)
+            }
             // It has changed its mind about how long it is.
             _ => Answer::new(416).field("Content-Range", format!("bytes */{total}")),
         }
