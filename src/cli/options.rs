@@ -640,7 +640,7 @@ options! {
         /// Bytes of all interim answers before the final one (256K)
         #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
         pub max_interim_size: Option<u64>,
-        /// Bytes of chunk extensions of one body (8K)
+        /// Bytes of chunk extensions of one body, besides a sixteenth of its data (8K)
         #[arg(long, value_name = "BYTES", hide_short_help = true, value_parser = values::size)]
         pub max_chunk_extensions: Option<u64>,
         /// Bytes of trailers (16K)

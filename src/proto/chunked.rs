@@ -11,6 +11,10 @@ use super::syntax::{is_blank, is_value_byte};
 /// The most hexadecimal digits of a size: as many as fit in 64 bits, zeros in front included.
 const MOST_DIGITS: u8 = 16;
 
+/// So many bytes of data pay for one byte of extensions: servers that pad their sizes to a fixed width, or
+/// sign each chunk, may do so for as long as a body is.
+const PAYS_FOR_ONE: u64 = 16;
+
 /// Where the decoder is. What each state needs is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -67,7 +71,8 @@ impl Chunks {
     }
 
     /// Takes a prefix of `input`; returns its length and what it led to. At most
-    /// `most_extension_bytes` may stand between sizes and line ends, in the whole body.
+    /// `most_extension_bytes` may stand between sizes and line ends, in the whole body, besides one for
+    /// every 16 bytes of a chunk's data.
     /// Not to be called again after [`Step::Last`] or an error.
     pub fn next<'a>(
         &mut self,
@@ -130,7 +135,11 @@ impl Chunks {
                 State::Quoted { value }
             }
             (State::SizeLf { value: 0 }, b'\n') => return Ok(true),
-            (State::SizeLf { value }, b'\n') => State::Data { left: value },
+            (State::SizeLf { value }, b'\n') => {
+                let paid = u32::try_from(value / PAYS_FOR_ONE).unwrap_or(u32::MAX);
+                self.extension_bytes = self.extension_bytes.saturating_sub(paid);
+                State::Data { left: value }
+            }
             (State::SizeLf { .. }, _) => return Err(Error::BadChunkSizeEnd),
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::SizeStart,

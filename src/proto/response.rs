@@ -27,7 +27,7 @@ pub struct Limits {
     pub interim_answers: u16,
     /// Bytes of all interim answers. Default: 256 KiB.
     pub interim_bytes: u32,
-    /// Bytes of all chunk extensions. Default: 8 KiB.
+    /// Bytes of all chunk extensions, besides one for every 16 bytes of a chunk's data. Default: 8 KiB.
     pub chunk_extension_bytes: u32,
     /// Bytes of all trailer lines. Default: 16 KiB.
     pub trailer_bytes: u32,
