@@ -177,6 +177,55 @@ fn an_end_without_close_notify_is_no_end_of_a_body() {
     }
 }
 
+/// Whatever a read holds of records: a pause is over when its answer is, and the connection is read for the
+/// next one.
+#[test]
+fn a_pause_is_of_its_answer_alone() {
+    /// Pauses at each piece, and goes on at once.
+    #[derive(Default)]
+    struct Hesitant {
+        pieces: u32,
+        bytes: usize,
+        ends: Vec<Result<u16, Failure>>,
+    }
+    impl Handler for Hesitant {
+        fn head(&mut self, _: &mut Ctl<'_>, _: JobRef, _: &Head<'_>, _: Body) -> Advice {
+            Advice::Deliver(Resume::Never)
+        }
+        fn body(&mut self, ctl: &mut Ctl<'_>, job: JobRef, bytes: &[u8]) {
+            self.pieces += 1;
+            self.bytes += bytes.len();
+            ctl.pause(job.key);
+            ctl.resume(job.key);
+        }
+        fn done(&mut self, _: &mut Ctl<'_>, _: JobRef, report: &Report<'_>) {
+            self.ends.push(report.result.map_err(Clone::clone));
+        }
+    }
+    const LENGTH: usize = 50_000;
+    const REQUESTS: usize = 6;
+    for versions in [TLS12, TLS13] {
+        let ends = ends(versions);
+        let mut net = Net::new(1);
+        let server = Server::new(|_| Answer::ok(vec![b'x'; LENGTH])).tls(ends.server.clone());
+        net.serve("192.0.2.1:443".parse().unwrap(), server);
+        net.name("h1.test", &["192.0.2.1".parse().unwrap()]);
+        let engine = Engine::new(Config { per_host: PerHost::Fixed(1), attempts: 1, ..config(1) });
+        let driver = Driver::new(engine, net, DriverConfig::default());
+        let mut driver = driver.with_tls(ends.client(0));
+        let host = driver.host(&Origin { scheme: Scheme::Https, host: "h1.test", port: 443 });
+        for _ in 0..REQUESTS {
+            driver.submit(&Request::get(host, "/")).unwrap();
+        }
+        let mut hesitant = Hesitant::default();
+        sim::run(&mut driver, &mut hesitant, HOUR).unwrap();
+        assert_eq!(hesitant.ends, [const { Ok(200) }; REQUESTS]);
+        assert_eq!(hesitant.bytes, LENGTH * REQUESTS);
+        assert!(hesitant.pieces as usize > REQUESTS, "each came in one piece");
+        assert_eq!(driver.net().ledger().opened, 1);
+    }
+}
+
 #[test]
 fn a_stranger_on_the_port_ends_the_request_at_once() {
     let ends = ends(TLS13);

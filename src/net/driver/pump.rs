@@ -308,16 +308,11 @@ impl<N: Net> Driver<N> {
 
     /// Notes what the engine wants after input.
     fn settle(&mut self, key: ConnKey, outcome: Outcome, handler: &mut dyn Handler) -> Pumped {
-        match self.engine.settle(key, outcome, self.now, handler) {
-            Next::Read => Pumped::Here,
-            Next::Pause => {
-                if let Some(link) = self.link(key) {
-                    link.paused = true;
-                }
-                Pumped::Here
-            }
-            Next::Gone => Pumped::Gone,
-        }
+        let next = self.engine.settle(key, outcome, self.now, handler);
+        let Some(link) = self.link(key).filter(|_| next != Next::Gone) else { return Pumped::Gone };
+        // A pause ends with its answer: the rest of that may have come in the same read, over TLS.
+        link.paused = next == Next::Pause;
+        Pumped::Here
     }
 
     /// Sends what is unsent, then what the engine has, then our end.
