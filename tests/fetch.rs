@@ -869,6 +869,40 @@ fn a_pause_holds_and_a_resume_goes_on() {
     assert_eq!(client.seen(tag).body.len(), 20_000_000);
 }
 
+/// An address to be used that this machine does not have is no want of ports: nothing is waited for without end, and
+/// the host is not blamed.
+#[test]
+fn an_own_address_that_is_not_there_is_told() {
+    let server = spawn(Script::new()).unwrap();
+    let mut options = Options::default();
+    options.sockets.bind = Some("203.0.113.7:0".parse().unwrap());
+    options.engine.offline_wait = Duration::ZERO;
+    options.engine.attempts = 2;
+    let mut client = Client::new(options);
+    let tag = client.submit(&server.url("/"), &Arc::new(Profile::default()));
+    let begun = Instant::now();
+    client.finish();
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    let error = client.seen(tag).result.clone().unwrap().unwrap_err();
+    assert_eq!(error.name(), "network_down", "{error:?}");
+    let stats = client.fetcher.host_stats().next().unwrap();
+    assert_eq!((stats.counts.open_failures, stats.remedy()), (0, None));
+}
+
+/// An address that the user forbade is no failure of its host's.
+#[test]
+fn what_the_user_forbids_is_no_blame() {
+    let mut options = Options::default();
+    options.addresses.deny = vec![Network::parse("127.0.0.0/8").unwrap()];
+    let mut client = Client::new(options);
+    let tag = client.submit("http://127.0.0.1:9/", &Arc::new(Profile::default()));
+    client.finish();
+    let error = client.seen(tag).result.clone().unwrap().unwrap_err();
+    assert_eq!(error.name(), "address_refused", "{error:?}");
+    let stats = client.fetcher.host_stats().next().unwrap();
+    assert_eq!((stats.counts.open_failures, stats.remedy()), (0, None));
+}
+
 /// What a visitor has submitted before it calls everything off has not begun yet, and never begins.
 #[test]
 fn cancelled_before_it_began() {

@@ -125,52 +125,48 @@ impl Timers {
         };
         *self.place(thing as usize) = NONE;
         if place < self.heap.len() {
-            self.stands(place);
             self.down(place);
             self.up(place);
         }
     }
 
     fn up(&mut self, mut place: usize) {
+        let entry = self.entry(place);
         while place > 0 {
             let parent = (place - 1) / ARITY;
-            if self.entry(parent).0 <= self.entry(place).0 {
+            let above = self.entry(parent);
+            if above.0 <= entry.0 {
                 break;
             }
-            self.swap(place, parent);
+            self.put(place, above);
             place = parent;
         }
-        self.stands(place);
+        self.put(place, entry);
     }
 
     fn down(&mut self, mut place: usize) {
+        let entry = self.entry(place);
         loop {
             let first = place * ARITY + 1;
             let last = (first + ARITY).min(self.heap.len());
             let Some(least) = (first..last).min_by_key(|&child| self.entry(child).0) else { break };
-            if self.entry(place).0 <= self.entry(least).0 {
+            let below = self.entry(least);
+            if entry.0 <= below.0 {
                 break;
             }
-            self.swap(place, least);
+            self.put(place, below);
             place = least;
         }
-        self.stands(place);
+        self.put(place, entry);
     }
 
-    fn swap(&mut self, one: usize, other: usize) {
-        self.heap.swap(one, other);
-        self.stands(one);
-        self.stands(other);
+    /// Writes an entry, and down where in the heap it is.
+    fn put(&mut self, place: usize, entry: (Instant, u32)) {
+        *self.heap.get_mut(place).unwrap_or_else(|| dead()) = entry;
+        *self.place(entry.1 as usize) = place as u32;
     }
 
-    /// Writes down where in the heap the thing of this entry is.
-    #[inline]
-    fn stands(&mut self, place: usize) {
-        let thing = self.entry(place).1 as usize;
-        *self.place(thing) = place as u32;
-    }
-
-    /// An entry: `swap` and `remove` write the heap and the places together.
+    /// An entry: `put` and `remove` write the heap and the places together.
     #[inline]
     fn entry(&self, place: usize) -> (Instant, u32) {
         *self.heap.get(place).unwrap_or_else(|| dead())

@@ -249,7 +249,7 @@ impl HostStats<'_> {
             Remedy::SlowDown
         } else if matches!(finding, Finding::Complaint { .. }) {
             Remedy::AskForMore
-        } else if counts.timeouts > 0 {
+        } else if counts.timeouts > 0 && counts.peak > 1 {
             Remedy::UseFewer
         } else if counts.open_failures > 0 {
             Remedy::AskWhy

@@ -289,8 +289,9 @@ impl Engine {
         let ours = self.network_is_out(dial.host, kind, dial.started, now);
         let host = &mut self.hosts[dial.host];
         host.dials -= 1;
-        // That our own network is down tells nothing of the host.
-        host.stats.open_failures += u64::from(!ours && kind != Kind::NetworkDown);
+        // What was wrong on our own side tells nothing of the host.
+        let own = matches!(kind, Kind::NetworkDown | Kind::AddressRefused | Kind::OutOfSockets);
+        host.stats.open_failures += u64::from(!(ours || own));
         if let Names::Known { addresses, winner, until, .. } = &mut host.names {
             *winner = (*winner + 1) % addresses.len().max(1);
             // It may have moved: whoever looks names up decides whether to ask again. What the

@@ -235,7 +235,14 @@ impl Net for Mio {
     }
 
     fn open(&mut self, token: usize, address: SocketAddr) -> Result<(), Fault> {
-        let stream = self.connect(token, address).map_err(|error| fault(&error))?;
+        let stream = self.connect(token, address).map_err(|error| {
+            let mut fault = fault(&error);
+            if error.kind() == ErrorKind::AddrNotAvailable && self.options.bind.is_some() {
+                // It is the address that we were told to use: a port is not wanting.
+                fault.cause = Cause::NetworkDown;
+            }
+            fault
+        })?;
         *self.slot(token) = Some(Connected { token, socket: Kind::Stream(stream), closing: false });
         Ok(())
     }
