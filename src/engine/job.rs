@@ -341,7 +341,7 @@ impl Linked for Job {
 impl Job {
     /// Whether an answer that ends here, and was the rest of a body, was less or more than that.
     pub(super) fn is_off(&self, delivery: Delivery) -> bool {
-        let end = self.progress.first() + self.progress.delivered;
+        let end = self.progress.first().saturating_add(self.progress.delivered);
         let is_rest = matches!(delivery, Delivery::Deliver) && self.resumed_at.is_some();
         is_rest && self.progress.total != Some(end)
     }

@@ -333,7 +333,7 @@ impl Engine {
         }
         self.note_limit(dial.host, now);
         // Whoever resets what it has accepted is there.
-        let says_down = !dial.was_reset();
+        let says_down = !(own || dial.was_reset());
         self.opening_failed(
             dial.host,
             failing,
