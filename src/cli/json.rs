@@ -56,8 +56,9 @@ fn beyond_ascii(text: &[u8], out: &mut Vec<u8>) {
                 byte => escape(byte, out),
             }
         }
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
+        // Latin-1, as nobody said what else: different bytes stay different.
+        for byte in chunk.invalid() {
+            out.extend_from_slice(char::from(*byte).encode_utf8(&mut [0; 2]).as_bytes());
         }
     }
 }
@@ -198,8 +199,9 @@ mod tests {
             }
         }
         let mut out = Vec::new();
-        string(b"a\xffb", &mut out);
-        assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), "a\u{fffd}b");
+        string(b"a\xe9\x80b \xc3\xa9", &mut out);
+        let text = serde_json::from_slice::<String>(&out).unwrap();
+        assert_eq!(text, "a\u{e9}\u{80}b \u{e9}", "Latin-1, and UTF-8 where it is that");
     }
 
     #[test]

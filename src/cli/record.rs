@@ -335,7 +335,8 @@ fn write_headers(lines: &[u8], out: &mut Vec<u8>) {
         .split(|&byte| byte == b'\n')
         .filter_map(|line| {
             let (name, value) = json::halves(line, b':')?;
-            Some((name, value.trim_ascii()))
+            // A status line may have a colon in its reason.
+            (!name.contains(&b' ')).then(|| (name, value.trim_ascii()))
         })
         .collect();
     out.extend_from_slice(b",\"headers\":{");
@@ -402,7 +403,9 @@ mod tests {
                     reused: Some(false),
                     hint: "h",
                 }),
-                headers: Some(b"A: 1\r\nB: 2\r\na: 3\r\nSet-Cookie: s=1\r\n"),
+                headers: Some(
+                    b"HTTP/1.1 404 Error: 1\r\nA: 1\r\nB: 2\r\na: 3\r\nSet-Cookie: s=1\r\n",
+                ),
                 body: Some(Body::Base64(b"hi")),
                 sha256: Some([0xab; 32]),
                 warnings: &["w"],
@@ -429,8 +432,9 @@ mod tests {
         assert_eq!(value["error"]["os_error"], 111);
         assert_eq!(value["headers"]["a"], serde_json::json!(["1", "3"]));
         assert_eq!(value["headers"]["set-cookie"], serde_json::json!(["***"]));
+        assert_eq!(value["headers"].as_object().unwrap().len(), 3, "{}", value["headers"]);
         assert_eq!(value["body_base64"], "aGk=");
-        assert_eq!(value["content_type"], "text/\u{fffd}");
+        assert_eq!(value["content_type"], "text/\u{ff}");
         assert_eq!(value["conn"]["remote"], "127.0.0.1:80");
     }
 }

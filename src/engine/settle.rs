@@ -521,7 +521,8 @@ impl Engine {
 /// Bytes that a stranger sent, made fit to be quoted.
 pub(super) fn quoted(bytes: &[u8]) -> Box<str> {
     let mut out = b"it began with \"".to_vec();
-    for &byte in bytes.iter().take(40) {
+    // Its first line: what follows may be nobody's business, cookies for one.
+    for &byte in bytes.iter().take(40).take_while(|byte| **byte != b'\n') {
         for shown in core::ascii::escape_default(byte) {
             out.push(shown);
         }
