@@ -244,6 +244,37 @@ fn a_rest_of_another_length_than_its_head_says_is_not_believed() {
     }
 }
 
+/// That there is no such rest is asked once, also where every error is to be repeated.
+#[test]
+fn a_416_begins_again_whatever_is_repeated() {
+    for more in [&["--retry-all-errors"][..], &["-f", "--retry-all-errors"], &[]] {
+        let server = Scripted::new([
+            cut("200 OK | ETag: \"1\"", 10, "01234"),
+            says("416 Range Not Satisfiable | Content-Range: bytes */10", ""),
+            says("200 OK | ETag: \"2\"", WHOLE),
+        ]);
+        let run = batch(&server, more);
+        assert_eq!((run.code, server.ranges()), (0, ["", "bytes=5-", ""].map(String::from).into()));
+        assert_eq!(fs::read_to_string(run.path("f")).unwrap(), WHOLE);
+    }
+}
+
+/// What stands is a success, also where no attempt is left that could have been asked about.
+#[test]
+fn what_is_there_already_is_a_success_at_the_last_attempt() {
+    for retry in ["0", "2"] {
+        let server = Scripted::new([says("416 Nothing | Content-Range: bytes */10", "")]);
+        let gannet = Gannet::new();
+        fs::write(gannet.path("f"), WHOLE).unwrap();
+        let run = gannet
+            .args(["-sS", "-C", "-", "-o", "f", "--retry-all-errors", "--retry", retry])
+            .args(["--results", "r", &server.url("/")])
+            .run();
+        let record = &records(&fs::read_to_string(run.path("r")).unwrap())[0];
+        assert_eq!((run.code, &record["ok"]), (0, &true.into()), "{record}");
+    }
+}
+
 /// The attempts before the last one are counted once.
 #[test]
 fn the_time_of_all_attempts_is_told_once() {

@@ -426,4 +426,66 @@ mod tests {
         world.until(9_000);
         assert_eq!(world.ends, [late(0, 5_500, Phase::Connect)]);
     }
+
+    /// Everything that may be opened for who is asked, and what is due until then.
+    fn settle(world: &mut World, until: u64) {
+        for ms in (world.now..=until).step_by(100) {
+            world.until(ms);
+            while !world.opened.is_empty() {
+                world.connected();
+            }
+        }
+    }
+
+    fn three_at_one_address(idle: Duration) -> (World, [HostKey; 3]) {
+        let per_host = PerHost::Fixed(3);
+        let config =
+            Config { max_connections: 4, idle_timeout: idle, per_host, ..Config::default() };
+        let mut world = World::new("127.0.0.1", Scheme::Http, Config::default());
+        world.engine = Engine::new(config);
+        let at = |port| Origin { scheme: Scheme::Http, host: "127.0.0.1", port };
+        let hosts = [81, 82, 83].map(|port| world.engine.host(&at(port)));
+        (world, hosts)
+    }
+
+    /// A host with more idle connections than jobs has some to spare.
+    #[test]
+    fn who_has_idle_ones_to_spare_gives_way() {
+        let (mut world, [a, b, c]) = three_at_one_address(Duration::from_secs(60));
+        world.host = a;
+        (0..3).for_each(|tag| world.submit(tag));
+        settle(&mut world, 3_000);
+        while !world.sends.is_empty() {
+            world.answered();
+        }
+        world.host = c;
+        world.submit(3);
+        settle(&mut world, 3_100);
+        assert_eq!(world.engine.groups[0].conns, 4, "three idle, one busy");
+        for (host, tag) in [(a, 4), (a, 5), (b, 6)] {
+            let request = Request::get(host, "/").tag(tag);
+            world.engine.submit(&request, AT(world.now)).unwrap();
+        }
+        world.act();
+        assert_eq!(world.engine.groups[0].closing, 1);
+    }
+
+    /// A job that wants no idle connection closes one of its own host's, where nothing else can be opened.
+    #[test]
+    fn who_wants_a_fresh_one_closes_an_idle_one_of_its_own() {
+        let (mut world, [a, b, _]) = three_at_one_address(Duration::from_secs(60));
+        world.host = a;
+        (0..2).for_each(|tag| world.submit(tag));
+        settle(&mut world, 3_000);
+        (0..2).for_each(|_| world.answered());
+        world.host = b;
+        (2..5).for_each(|tag| world.submit(tag));
+        settle(&mut world, 8_000);
+        assert_eq!(world.engine.groups[0].conns, 4, "two idle, two busy");
+        let mut request = Request::get(a, "/").tag(9);
+        request.method = "POST";
+        world.engine.submit(&request, AT(world.now)).unwrap();
+        world.act();
+        assert_eq!(world.engine.groups[0].closing, 1);
+    }
 }

@@ -189,8 +189,13 @@ impl Engine {
             let mut turn = Instant::NEVER;
             if !owner.has_no_queue() {
                 turn = owner.pace.ready_at(now);
-                // One that is new has to be tried, and some are taken in this very round.
-                if idle.served == 0 || (turn <= now && List::<0>::holds(&self.hosts, idle.host)) {
+                // One that is new has to be tried, and in this very round as many are taken as there are
+                // jobs, unless these want no idle one.
+                let is_taken = turn <= now
+                    && !owner.turned_away
+                    && owner.idle.len() <= owner.queued()
+                    && List::<0>::holds(&self.hosts, idle.host);
+                if idle.served == 0 || is_taken {
                     continue;
                 }
             }

@@ -417,7 +417,10 @@ fn on_head(
 ) -> Result<Delivery, Outcome> {
     let status = head.status;
     let mut then = None;
-    let failed = config.retry_error_statuses && status >= 400;
+    // There is no such rest: that is to be asked for as a whole, not again; nor is what is to be asked for
+    // without `Expect`.
+    let differs = status == 417 || (status == 416 && job.progress.offset().is_some());
+    let failed = config.retry_error_statuses && status >= 400 && !differs;
     if config.retry_statuses && (retry::asks_to_come_back(status) || failed) {
         // A window that is used up asks for the same as `Retry-After`, which says it better.
         let hint = if status == 429 { handler.rate_hint(head) } else { None };

@@ -199,6 +199,8 @@ impl Visitor for Desk {
         if self.mode == Mode::Transfers {
             self.output.dump(job, &terms);
         }
+        // The engine asks only where an attempt is left.
+        job.stands = !verdict::is_to_come_again(job, &terms, answer.head.status);
         let verdict = verdict::on_head(job, &terms, answer);
         if verdict == Verdict::Body || !job.spares_part() {
             self.output.void_part(job);

@@ -392,7 +392,7 @@ impl Pace {
                 true
             }
         };
-        let rate = self.learned.as_ref().map_or(0, |learned| learned.rate);
+        let rate = self.learned.as_ref().map_or(u64::MAX, |learned| learned.rate);
         if self.cause.is_refuted_by(rate) {
             self.learned = None;
             return Blame::AtOnce;
@@ -510,6 +510,22 @@ mod tests {
 
     fn rate(requests: u32, per: Duration) -> Pace {
         Pace::new(&PaceConfig { rate: Some(Rate { requests, per }), delay: Duration::ZERO })
+    }
+
+    /// Where nothing is known of it any more, nothing speaks against a rate.
+    #[test]
+    fn a_rate_that_was_dropped_is_not_refuted() {
+        let mut pace = Pace::new(&PaceConfig::default());
+        pace.cause = Cause::Rate { known: 40_000 };
+        for refused in [10, 200, 300] {
+            pace.take(AT(refused - 10));
+            pace.too_many(AT(refused), AT(refused - 10), None, None);
+        }
+        pace.take(AT(400));
+        pace.take(AT(500));
+        pace.success(AT(500), 2);
+        assert_eq!(pace.unavailable(AT(600), AT(400), 4, None), Blame::Rate { found: false });
+        assert!(pace.is_about_503());
     }
 
     #[test]
