@@ -417,6 +417,17 @@ fn a_list_may_come_through_a_named_pipe() {
     }
 }
 
+/// A name that leads to a pipe of this process has no file beside it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_by_the_name_of_a_descriptor_is_written_to() {
+    let server = spawn(Script::new()).unwrap();
+    for name in ["/dev/stdout", "/proc/self/fd/1", "/dev/stderr"] {
+        let run = Gannet::new().args(["-s", "-o", name, &server.url("/bytes/10")]).run();
+        assert_eq!((run.code, run.out.len() + run.err.len()), (0, 10), "{name}: {}", run.err);
+    }
+}
+
 /// What is sent may be a pipe with a name, and a shell's `<(…)` is one: it is read as it comes.
 #[cfg(unix)]
 #[test]

@@ -142,11 +142,8 @@ impl Files {
         let meta = fs::symlink_metadata(&path).ok();
         let mut there = None;
         if let Some(meta) = &meta {
-            if meta.file_type().is_symlink() {
-                // As everything that writes to a name does: through the link.
-                path = led_to(path);
-            }
             there = fs::metadata(&path).ok();
+            // By its own name: `/dev/stdout` leads to no name of a pipe.
             if there.as_ref().is_some_and(|meta| !meta.is_file() && !meta.is_dir()) {
                 let file = OpenOptions::new()
                     .write(true)
@@ -154,6 +151,10 @@ impl Files {
                     .map_err(|error| FileError::Io(path.clone(), error))?;
                 let way = if is_null(&file) { Way::Nowhere } else { Way::Device };
                 return Ok(FileSink { path, file, written: 0, way });
+            }
+            if meta.file_type().is_symlink() {
+                // As everything that writes to a name does: through the link.
+                path = led_to(path);
             }
             if meta.is_dir() {
                 return Err(FileError::Io(path, io::Error::from(io::ErrorKind::IsADirectory)));
