@@ -136,8 +136,9 @@ impl Chunks {
             }
             (State::SizeLf { value: 0 }, b'\n') => return Ok(true),
             (State::SizeLf { value }, b'\n') => {
-                let paid = u32::try_from(value / PAYS_FOR_ONE).unwrap_or(u32::MAX);
-                self.extension_bytes = self.extension_bytes.saturating_sub(paid);
+                if self.extension_bytes > 0 {
+                    self.pay(value);
+                }
                 State::Data { left: value }
             }
             (State::SizeLf { .. }, _) => return Err(Error::BadChunkSizeEnd),
@@ -167,6 +168,12 @@ impl Chunks {
         };
         self.extension_byte(byte, most)?;
         Ok(next)
+    }
+
+    #[cold]
+    fn pay(&mut self, data: u64) {
+        let paid = u32::try_from(data / PAYS_FOR_ONE).unwrap_or(u32::MAX);
+        self.extension_bytes = self.extension_bytes.saturating_sub(paid);
     }
 
     fn extension_byte(&mut self, byte: u8, most: u32) -> Result<(), Error> {
