@@ -309,6 +309,9 @@ impl Intake {
 
 impl Engine {
     /// Takes a request. Its host's queue holds it until a connection is ready.
+    ///
+    /// # Panics
+    /// Where the host is another engine's.
     pub fn submit(&mut self, request: &Request<'_>, now: Instant) -> Result<JobKey, SubmitError> {
         let accepted = self.intake.accept(request)?;
         Ok(self.admit(accepted, now))

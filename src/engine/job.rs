@@ -36,7 +36,7 @@ pub struct Request<'a> {
     /// A token, usually in capitals. CONNECT is sent like any other; nobody gets at the tunnel: after a 2xx
     /// the request is done, without a body, and the connection is closed.
     pub method: &'a str,
-    /// Origin-form (`/path?query`) or, for OPTIONS, `*`.
+    /// Origin-form (`/path?query`) or, for OPTIONS, `*`. Only its characters are checked: it is sent as it is.
     pub target: &'a str,
     /// Field lines. `Host` is added unless it is here; framing fields are the engine's.
     pub fields: &'a [(&'a str, &'a [u8])],

@@ -43,7 +43,7 @@ impl Netrc {
             return Err(NetrcError::TooLong);
         }
         let mut entries: Vec<Entry> = Vec::new();
-        let mut tokens = Tokens { rest: text, line: 1 };
+        let mut tokens = Tokens { rest: text, line: 1, at_start: true };
         while let Some(token) = tokens.next()? {
             let line = tokens.line;
             let mut value = || tokens.next()?.ok_or(NetrcError::NoValue(line));
@@ -146,20 +146,26 @@ impl core::error::Error for NetrcError {}
 struct Tokens<'a> {
     rest: &'a str,
     line: usize,
+    /// No word has come in this line.
+    at_start: bool,
 }
 
 impl Tokens<'_> {
     fn next(&mut self) -> Result<Option<Box<str>>, NetrcError> {
         loop {
             let trimmed = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
-            self.line += self.rest[..self.rest.len() - trimmed.len()].matches('\n').count();
+            let ends = self.rest[..self.rest.len() - trimmed.len()].matches('\n').count();
+            self.line += ends;
+            self.at_start |= ends > 0;
             self.rest = trimmed;
-            if !self.rest.starts_with('#') {
+            // Behind a word it may be a password.
+            if !(self.at_start && self.rest.starts_with('#')) {
                 break;
             }
             let end = self.rest.find('\n').unwrap_or(self.rest.len());
             self.rest = &self.rest[end..];
         }
+        self.at_start = false;
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -228,6 +234,7 @@ mod tests {
             ("machine a", "a", None, None),
             ("machine a login u", "a", None, Some("u:")),
             ("machine a password p", "a", None, Some(":p")),
+            ("# one\nmachine a login u password #p\n # two\n", "a", None, Some("u:#p")),
             ("machine a password p", "a", Some("u"), Some("u:p")),
             ("machine a password p login u", "a", None, Some("u:p")),
             ("machine a login u password p", "b", None, None),

@@ -287,8 +287,12 @@ pub struct Control<'a, 'e> {
 }
 
 impl Control<'_, '_> {
-    /// Takes another request, which begins after what is being handled; what is wrong with it is
-    /// told by [`Visitor::done`]. In `done` the place of the request that is done is free already.
+    /// Takes another request, which begins after what is being handled. In `done` the place of the request
+    /// that is done is free already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Full`](super::ErrorKind::Full) and [`ErrorKind::Draining`](super::ErrorKind::Draining) only;
+    /// whatever else is wrong with it is told by [`Visitor::done`].
     pub fn submit(&mut self, request: &Request) -> Result<(), Error> {
         if self.places.room() == 0 {
             return Err(Error::new(self.places.refusal(), Phase::Queue));

@@ -49,7 +49,9 @@ pub fn reach() -> crate::dns::Reach {
 /// Options of every socket.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SocketOptions {
-    /// The local address to connect from.
+    /// The local address to connect from. One that this machine does not have fails each connection, as
+    /// [`Cause::NetworkDown`]: [`check`](Self::check) tells beforehand. Connections to addresses of the other
+    /// family are not bound.
     pub bind: Option<SocketAddr>,
     /// The device to connect through (Linux).
     pub device: Option<String>,

@@ -74,7 +74,9 @@ impl core::fmt::Debug for Names {
 }
 
 impl Names {
-    /// `random` must be unpredictable to strangers; the `fetch` feature has `system_random`.
+    /// `random` must be unpredictable to strangers, for the ids of questions are made of it: the `fetch`
+    /// feature has `system_random`, without it the system's own generator is to be asked. There is an example at
+    /// [`Driver::with_names`].
     pub fn new(resolver: Resolver, random: impl FnMut() -> u64 + Send + 'static) -> Self {
         Self {
             resolver,

@@ -313,6 +313,7 @@ fn url_part(text: &str, part: &str) -> Option<String> {
     let Ok(url) = Url::parse(text, &UrlRules::default()) else { return foreign_part(text, part) };
     match part {
         "scheme" => Some(url.scheme().name().to_owned()),
+        "host" if url.host().contains(':') => Some(format!("[{}]", url.host())),
         "host" => Some(url.host().to_owned()),
         "port" => Some(url.port().to_string()),
         "path" => Some(url.path().to_owned()),

@@ -69,9 +69,12 @@ impl Format {
                         plain.push_str(escaped);
                         rest = &after[1..];
                     }
+                    // What is no escape stands as it is, both of it.
                     None => {
+                        let next = after.chars().next();
                         plain.push('\\');
-                        rest = after;
+                        plain.extend(next);
+                        rest = &after[next.map_or(0, char::len_utf8)..];
                     }
                 }
             } else if c == '%' {
@@ -226,12 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn hosts_of_ipv6_have_brackets() {
+        let facts = Facts { url: "http://[::1]:81/", ..facts() };
+        let pieces = Format::parse("%{url.host} %{url.port}").unwrap().render(&facts);
+        assert_eq!(pieces, [(Target::Stdout, "[::1] 81".to_owned())]);
+    }
+
+    #[test]
     fn formats_are_curls() {
         let table = [
             ("%{http_code} %{response_code}\\n", "200 200\n"),
             ("%{time_total}\\t%{size_download}", "1.500000\t1000"),
             ("%{speed_download}", "666"),
             ("100%% %x \\q %{", "100% %x \\q %{"),
+            ("a\\\\n \\%{http_code}", "a\\\\n \\%{http_code}"),
             ("%{no_such}|", "|"),
             ("%header{set-cookie}", "b=2"),
             ("%header{Set-Cookie:all:, }", "a=1, b=2, c=\"3\""),

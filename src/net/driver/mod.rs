@@ -136,6 +136,23 @@ impl<N: Net> Driver<N> {
 
     /// Looks names up by itself. Without this, somebody else answers
     /// [`next_lookup`](Self::next_lookup).
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "fetch", feature = "mio"))]
+    /// # fn made() -> Result<(), Box<dyn std::error::Error>> {
+    /// use gannet::dns::{self, Resolver};
+    /// use gannet::engine::{Config, Engine};
+    /// use gannet::net::mio::Mio;
+    /// use gannet::net::{Driver, DriverConfig, Names, system_random};
+    ///
+    /// let servers = vec!["127.0.0.53:53".parse()?];
+    /// let resolver = Resolver::new(dns::Config { servers, ..dns::Config::default() });
+    /// let names = Names::new(resolver, system_random()?);
+    /// let engine = Engine::new(Config::default());
+    /// let driver = Driver::new(engine, Mio::new(64)?, DriverConfig::default()).with_names(names);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "dns")]
     #[must_use]
     pub fn with_names(mut self, names: super::Names) -> Self {
@@ -266,6 +283,9 @@ impl<N: Net> Driver<N> {
     }
 
     /// Takes a request; it is started by the next turn.
+    ///
+    /// # Panics
+    /// Where the host is another driver's.
     pub fn submit(&mut self, request: &Request<'_>) -> Result<JobKey, SubmitError> {
         let job = self.engine.submit(request, self.now)?;
         self.stirred = true;
